@@ -1,0 +1,14 @@
+"""Cut a recording into chunks to train on: python chunk_audio.py --input_file in.wav --output_dir ./chunks"""
+
+from samplernn import cli
+
+
+def main() -> None:
+    options = cli.chunk_options()
+    from samplernn.audio import chunk_file
+
+    chunk_file(options)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,206 @@
+"""Audio files: find, examine, read, write, chunk. Samples are float32 in [-1, 1], one column a channel."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from samplernn.config import ChunkOptions, InputError
+
+SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
+OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
+READ_FRAMES = 2**20  # read at a time where a file may be long
+UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An audio file that can be used."""
+
+    path: Path
+    name: str  # relative to the corpus folder, with forward slashes
+    sample_rate: int  # Hz
+    frames: int  # samples in each channel
+    channels: int
+
+
+def examine(path: Path, name: str | None = None) -> Recording:
+    """Make sure that a file is whole and holds audio.
+
+    Raises:
+        InputError: it is missing, not audio, truncated or empty, or has samples that are NaN or infinite.
+    """
+    name = name or str(path)
+    if not path.is_file():
+        raise InputError(f"{name} is missing: there is no such file")
+    try:
+        with soundfile.SoundFile(path) as file:
+            recording = Recording(path, name, file.samplerate, file.frames, file.channels)
+            truncated = _claims_more_than_there_is(file.extra_info)
+            # PCM has neither checks that fail nor values that are not numbers: its header says it all.
+            if not truncated and not file.subtype.startswith("PCM"):
+                truncated = _decode(file) < file.frames
+    except soundfile.LibsndfileError:
+        raise InputError(f"{name} is not audio that can be read, or is damaged") from None
+    except FloatingPointError:
+        raise InputError(f"{name} has samples that are NaN or infinite") from None
+    if truncated:
+        raise InputError(f"{name} is truncated: it ends before its header says")
+    if recording.frames == 0:
+        raise InputError(f"{name} is empty: it has no samples")
+    return recording
+
+
+def _claims_more_than_there_is(libsndfile_log: str) -> bool:
+    claim = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", libsndfile_log, re.MULTILINE)
+    return bool(claim) and int(claim[2]) < int(claim[1]) != UNKNOWN_SIZE
+
+
+def _decode(file: soundfile.SoundFile) -> int:
+    """The number of frames that can be read; FloatingPointError where one is not finite."""
+    frames = 0
+    for block in file.blocks(READ_FRAMES, dtype="float32"):
+        if not np.isfinite(block).all():
+            raise FloatingPointError
+        frames += len(block)
+    return frames
+
+
+def scan_corpus(data_dir: str) -> list[Recording]:
+    """Examine all WAV files below a folder, in the order of their names.
+
+    Raises:
+        InputError: there is no such folder or no WAV in it, a file cannot be used (all are named), or rates are mixed.
+    """
+    root = Path(data_dir)
+    if not root.is_dir():
+        raise InputError(f"--data_dir {data_dir}: there is no such folder")
+    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    wavs = [path for path in files if path.suffix.lower() == ".wav"]
+    if not wavs:
+        others = sum(path.suffix.lower() in OTHER_AUDIO for path in files)
+        found = f"no WAV files, but {others} of other formats" if others else "no WAV files"
+        raise InputError(f"--data_dir {data_dir}: {found} in it; cut a recording into chunks there with chunk_audio.py")
+    corpus, problems = [], []
+    for path in wavs:
+        try:
+            corpus.append(examine(path, path.relative_to(root).as_posix()))
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError(f"--data_dir {data_dir}: remove or replace what cannot be used: {'; '.join(problems)}")
+    rates = Counter(recording.sample_rate for recording in corpus)
+    if len(rates) > 1:
+        counts = ", ".join(f"{rate} Hz ({count} files)" for rate, count in sorted(rates.items()))
+        raise InputError(f"--data_dir {data_dir}: mixed sample rates, {counts}; convert the files to one rate")
+    return corpus
+
+
+def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
+    """Read a stretch of a file, its channels mixed down: float32 [frames]."""
+    audio, _ = soundfile.read(path, frames=frames, start=start, dtype="float32", always_2d=True)
+    return audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
+
+
+def to_pcm16(audio: np.ndarray) -> np.ndarray:
+    """Round float audio to int16; audio that came from 16 bits comes back exactly."""
+    return np.clip(np.rint(audio * np.float32(32768)), -32768, 32767).astype(np.int16)
+
+
+def write_wav(path: Path, audio: np.ndarray, sample_rate: int) -> None:
+    """Write float audio [frames] or [frames, channels] as a 16-bit WAV; the file appears whole or not at all."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        soundfile.write(aside, to_pcm16(audio), sample_rate, format="WAV", subtype="PCM_16")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def chunk_file(options: ChunkOptions) -> None:
+    """What chunk_audio.py does: cut a recording into WAV files, leaving out the silent ones, and report.
+
+    Raises:
+        InputError: the recording can't be used, is shorter than a chunk, or the folder can't be written.
+    """
+    source, folder = Path(options.input_file), Path(options.output_dir)
+    try:
+        recording = examine(source)
+    except InputError as error:
+        raise InputError(f"--input_file: {error}") from None
+    duration_ms = recording.frames * 1000 // recording.sample_rate
+    if recording.frames < options.chunk_length * recording.sample_rate // 1000:
+        raise InputError(
+            f"--chunk_length {options.chunk_length}: {source} has only {duration_ms} ms; choose a shorter length"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output_dir {folder}: can't be created ({error.strerror}); choose another") from None
+    processed = omitted = 0
+    for chunk in chunks(recording, options.chunk_length, options.overlap):
+        processed += 1
+        if chunk.silent:
+            omitted += 1
+            print(f"Chunk {chunk.number} is silent, omitting it.")
+        else:
+            write_wav(folder / f"{source.stem}_chunk_{chunk.number}.wav", chunk.audio, recording.sample_rate)
+            end_ms = chunk.start_ms + options.chunk_length
+            print(f"Chunk {chunk.number}: {chunk.start_ms} to {end_ms} ms.")
+    print(f"{processed} chunks processed, {omitted} omitted for silence; {processed - omitted} saved to {folder}.")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a recording: `audio` is float32 [frames, channels]."""
+
+    number: int  # from 1, silent chunks included
+    start_ms: int
+    audio: np.ndarray
+    silent: bool
+
+
+def chunks(recording: Recording, length_ms: int, overlap_ms: int) -> Iterator[Chunk]:
+    """Cut a recording into chunks of one length; a last piece shorter than that is left out.
+
+    Chunk k starts at (k-1)·(length_ms - overlap_ms), floored to a sample.
+    """
+    rate = recording.sample_rate
+    length = length_ms * rate // 1000
+    with soundfile.SoundFile(recording.path) as file:
+        buffer = np.zeros((0, recording.channels), np.float32)
+        buffer_start, number = 0, 1
+        while True:
+            start_ms = (number - 1) * (length_ms - overlap_ms)
+            start = start_ms * rate // 1000
+            buffer = buffer[start - buffer_start :]  # a hop is never longer than a chunk
+            buffer_start = start
+            fresh = file.read(length - len(buffer), dtype="float32", always_2d=True)
+            buffer = np.concatenate([buffer, fresh])
+            if len(buffer) < length:
+                return
+            yield Chunk(number, start_ms, buffer, is_silent(buffer, rate, length_ms))
+            number += 1
+
+
+def is_silent(audio: np.ndarray, sample_rate: int, length_ms: int) -> bool:
+    """Whether some stretch of half the length has an RMS, over all channels, at or below -64 dB of full scale.
+
+    Args:
+        audio: [frames, channels], `length_ms` long.
+        sample_rate: Hz.
+        length_ms: stretches start at each of its milliseconds.
+    """
+    stretch_ms = max(1, length_ms // 2)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(audio).mean(axis=1), dtype=np.float64)])
+    starts = np.arange(length_ms - stretch_ms + 1) * sample_rate // 1000
+    ends = np.arange(stretch_ms, length_ms + 1) * sample_rate // 1000
+    power = (energy[ends] - energy[starts]) / np.maximum(ends - starts, 1)
+    return bool((power <= SILENCE_POWER).any())

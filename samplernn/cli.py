@@ -1,0 +1,203 @@
+"""The command line: the parsers of the scripts, the types of their flags, how a script runs and ends.
+
+TensorFlow is imported by none of it, so that `--help` and a wrong flag are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+
+from samplernn.config import (
+    DEFAULT_CONFIG_FILE,
+    DEFAULT_SAMPLE_RATE,
+    MONITORS,
+    OPTIMIZERS,
+    ChunkOptions,
+    GenerationOptions,
+    InputError,
+    RunError,
+    TrainingOptions,
+)
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script and exit: 0, 1 where the machine or the numbers refuse, 2 for bad input, 130 after Ctrl-C."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        main()
+    except (InputError, RunError) as error:
+        sys.exit(_fail(str(error), error.exit_status))
+    except OSError as error:
+        sys.exit(_fail(f"{error.filename or 'the system'}: {error.strerror or error}", RunError.exit_status))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(message: str, exit_status: int) -> int:
+    print("Error: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    return exit_status
+
+
+def prepare_device() -> None:
+    """Let TensorFlow take a GPU's memory as it needs it, and say so once where there is no GPU."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        print("No GPU found: running on the CPU.", flush=True)
+
+
+def training_options() -> TrainingOptions:
+    """Parse the flags of train.py."""
+    parser = _Parser("Train SampleRNN on a folder of WAV files.", TrainingOptions)
+    parser.add("data_dir", str, "folder with the training corpus, WAV files")
+    parser.add("id", _folder_name, "id of the training session, a folder below logdir_root and output_dir")
+    parser.add("verbose", boolean, "print each step on a new line; if False, over the one before")
+    parser.add("logdir_root", str, "folder for checkpoints and logs")
+    parser.add("output_dir", str, "folder for the audio generated during training")
+    parser.add("config_file", str, "JSON file with the parameters of the model", shown=DEFAULT_CONFIG_FILE)
+    parser.add("num_epochs", positive_int, "number of epochs, those done before a resume included")
+    parser.add("batch_size", positive_int, "size of a mini-batch")
+    parser.add("optimizer", str, "optimizer", choices=OPTIMIZERS)
+    parser.add("learning_rate", positive_float, "learning rate")
+    parser.add("reduce_learning_rate_after", optional(positive_int), "decay the rate exponentially after these epochs")
+    parser.add("momentum", fraction, "momentum of sgd and rmsprop")
+    parser.add("monitor", str, "what early stopping and the policy Best watch", choices=MONITORS)
+    parser.add("checkpoint_every", positive_int, "epochs between two checkpoints")
+    parser.add("checkpoint_policy", checkpoint_policy, "Always (or All), or Best: only if the monitored value improved")
+    parser.add("max_checkpoints", optional(positive_int), "checkpoints to keep; None keeps all")
+    parser.add("resume", boolean, "go on from resume_from, or from the latest checkpoint of this id")
+    parser.add("resume_from", str, "checkpoint to resume from; ignored when resume is False")
+    parser.add("early_stopping_patience", optional(positive_int), "epochs without improvement to wait for; None: no end")
+    parser.add("generate", boolean, "generate audio after each checkpoint")
+    parser.add("max_generate_per_epoch", positive_int, "number of audio files to generate each time")
+    parser.add("sample_rate", positive_int, "sample rate of the generated audio, Hz", shown="the corpus's own")
+    parser.add("output_file_dur", positive_float, "duration of the generated audio, seconds")
+    parser.add("temperature", positive_float, "sampling temperature, one for all files or one for each", nargs="+")
+    _add_seed(parser)
+    parser.add("val_frac", fraction, "fraction of the files held out for validation, rounded to whole batches")
+    parser.add("random_seed", non_negative_int, "seed of the initial weights and of the order of the files")
+    parser.add_argument("--num_val_batches", type=non_negative_int, help="deprecated, without effect: see val_frac")
+    arguments = vars(parser.parse_args())
+    if arguments.pop("num_val_batches") is not None:
+        print("--num_val_batches is deprecated and has no effect; use --val_frac.", file=sys.stderr)
+    return parser.options(arguments)
+
+
+def generation_options() -> GenerationOptions:
+    """Parse the flags of generate.py."""
+    parser = _Parser("Generate audio from a trained model.", GenerationOptions)
+    parser.add("output_path", str, "path of the WAV file; epoch and temperature are added to its name")
+    parser.add("checkpoint_path", str, "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100")
+    parser.add("config_file", str, "JSON file with the parameters of the model", shown="the one beside the checkpoint")
+    parser.add("dur", positive_float, "duration, seconds")
+    parser.add("num_seqs", positive_int, "number of sequences, generated in one batch")
+    rate = f"the checkpoint's, else {DEFAULT_SAMPLE_RATE}"
+    parser.add("sample_rate", positive_int, "sample rate, Hz", shown=rate)
+    parser.add("temperature", positive_float, "sampling temperature, one for all sequences or one for each", nargs="+")
+    _add_seed(parser)
+    return parser.options(vars(parser.parse_args()))
+
+
+def chunk_options() -> ChunkOptions:
+    """Parse the flags of chunk_audio.py."""
+    parser = _Parser("Cut a recording into chunks to train on.", ChunkOptions)
+    parser.add("input_file", str, "the recording: WAV, FLAC, OGG or MP3")
+    parser.add("output_dir", str, "folder for the chunks")
+    parser.add("chunk_length", positive_int, "length of a chunk, milliseconds")
+    parser.add("overlap", non_negative_int, "overlap of consecutive chunks, milliseconds")
+    options = parser.options(vars(parser.parse_args()))
+    if options.overlap >= options.chunk_length:
+        parser.error(f"argument --overlap: {options.overlap} is not below --chunk_length {options.chunk_length}")
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose flags are the fields of an options class, whose defaults they have."""
+
+    def __init__(self, description: str, options_class: type):
+        super().__init__(description=description)
+        self._options_class = options_class
+        self._defaults = {field.name: field.default for field in fields(options_class)}
+
+    def add(self, name: str, type_: Callable, help_: str, shown: str | None = None, **kwargs) -> None:
+        default = self._defaults[name]
+        if default is MISSING:
+            kwargs["required"] = True
+        else:
+            values = default if isinstance(default, tuple) else (default,)
+            help_ += f" (default: {shown or ' '.join(map(str, values))})"
+            kwargs["default"] = default
+        self.add_argument(f"--{name}", type=type_, help=help_, **kwargs)
+
+    def options(self, arguments: dict):
+        return self._options_class(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+        )
+
+    def error(self, message: str) -> None:
+        sys.exit(_fail(f"{message}; {self.prog} --help lists the flags", InputError.exit_status))
+
+
+def _add_seed(parser: _Parser) -> None:
+    parser.add("seed", str, "audio to begin from")
+    parser.add("seed_offset", non_negative_int, "where in the seed audio to begin, samples")
+
+
+def boolean(text: str) -> bool:
+    """True or False in any case, or a beginning of either."""
+    for name, value in (("true", True), ("false", False)):
+        if text and name.startswith(text.lower()):
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is neither True nor False")
+
+
+def optional(type_: Callable) -> Callable:
+    """The type, or None."""
+    return lambda text: None if text.lower() == "none" else type_(text)
+
+
+def positive_int(text: str) -> int:
+    return _number(int, text, lambda value: value >= 1, "a whole number from 1 up")
+
+
+def non_negative_int(text: str) -> int:
+    return _number(int, text, lambda value: value >= 0, "a whole number from 0 up")
+
+
+def positive_float(text: str) -> float:
+    return _number(float, text, lambda value: value > 0, "a number above 0")
+
+
+def fraction(text: str) -> float:
+    return _number(float, text, lambda value: 0 <= value < 1, "a number from 0 to below 1")
+
+
+def _number(kind: type, text: str, holds: Callable[[float], bool], expected: str):
+    try:
+        value = kind(text)
+        if math.isfinite(value) and holds(value):
+            return value
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"{text} is not {expected}")
+
+
+def checkpoint_policy(text: str) -> str:
+    policies = {"always": "Always", "all": "Always", "best": "Best"}
+    if text.lower() in policies:
+        return policies[text.lower()]
+    raise argparse.ArgumentTypeError(f"{text!r} is neither Always (or All) nor Best")
+
+
+def _folder_name(text: str) -> str:
+    if text in ("", ".", "..") or "/" in text or "\\" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of one folder")
+    return text

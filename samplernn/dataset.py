@@ -1,0 +1,170 @@
+"""From a corpus of recordings to batches of windows: the split, the plan of an epoch, the tf.data pipeline."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import numpy as np
+import tensorflow as tf
+
+from samplernn.audio import READ_FRAMES, Recording, read_mono
+from samplernn.config import InputError, ModelConfig
+from samplernn.quantize import quantizer
+
+SPLIT_SEED = 4  # the split must be the same on every run and every machine
+PREFETCH = 2
+NO_TARGET = -1  # the target where a row has run out of files
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The recordings to train on and those held out."""
+
+    training: list[Recording]
+    validation: list[Recording]
+
+    def names(self) -> dict[str, list[str]]:
+        """The split as JSON can hold it, to be handed to `split_corpus` on resuming."""
+        return {part: [recording.name for recording in getattr(self, part)] for part in ("training", "validation")}
+
+
+def split_corpus(
+    corpus: list[Recording], seq_len: int, batch_size: int, val_frac: float, earlier: dict[str, list[str]] | None = None
+) -> Split:
+    """Split a corpus, always in the same way, into whole batches of files.
+
+    The validation part is `val_frac` rounded to whole batches, at least one. Where an `earlier` split is given, what
+    it held out stays held out, whatever was added to the corpus since.
+
+    Raises:
+        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples.
+    """
+    long_enough = [recording for recording in corpus if recording.frames >= seq_len]
+    if short := len(corpus) - len(long_enough):
+        log.warning("Left out %d of %d files: shorter than a window of %d samples.", short, len(corpus), seq_len)
+    if len(long_enough) < 2:
+        raise InputError(
+            f"--data_dir: {len(long_enough)} of {len(corpus)} files hold a window of seq_len {seq_len} samples, and two"
+            " are the least; add longer files or lower seq_len in the config"
+        )
+    if len(long_enough) < 2 * batch_size:
+        raise InputError(
+            f"--batch_size {batch_size} needs {2 * batch_size} files (a batch to train on, a batch to validate with)"
+            f" and there are {len(long_enough)}; --batch_size {len(long_enough) // 2} would do"
+        )
+    shuffled = list(long_enough)
+    random.Random(SPLIT_SEED).shuffle(shuffled)
+    held_out = set(earlier["validation"]) if earlier else set()
+    validation = [recording for recording in shuffled if recording.name in held_out]
+    if not validation:
+        whole = len(shuffled) // batch_size * batch_size
+        size = max(1, round(whole * val_frac / batch_size)) * batch_size
+        size = min(size, whole - batch_size)
+        validation = shuffled[whole - size : whole]
+    names = {recording.name for recording in validation}
+    candidates = [recording for recording in shuffled if recording.name not in names]
+    training = candidates[: len(candidates) // batch_size * batch_size]
+    if left := len(candidates) - len(training):
+        log.warning("Dataset truncated: %d files are left out, to make whole batches of %d.", left, batch_size)
+    if not training:
+        raise InputError(
+            f"--batch_size {batch_size}: {len(candidates)} files are left to train on beside the {len(validation)} that"
+            f" the run holds out; --batch_size {max(1, len(candidates))} would do"
+        )
+    return Split(training, validation)
+
+
+def describe(corpus: list[Recording]) -> None:
+    """Say in one line each what is unusual about a corpus but no hindrance."""
+    if mixed := sum(recording.channels > 1 for recording in corpus):
+        log.warning("%d of %d files have more than one channel: mixed down to mono.", mixed, len(corpus))
+    lengths = [recording.frames for recording in corpus]
+    if min(lengths) < max(lengths):
+        log.warning("Files of unequal length, %d to %d samples: each is used to its last whole window.",
+                    min(lengths), max(lengths))  # fmt: skip
+
+
+def training_epoch(
+    recordings: list[Recording], config: ModelConfig, batch_size: int, random_seed: int, epoch: int
+) -> tuple[tf.data.Dataset, int]:
+    """The windows of a training epoch, in an order that depends on nothing but the seed and the epoch.
+
+    Returns:
+        A dataset of (x, y, reset) as `_batches` yields them, every row with a target, and its number of steps.
+    """
+    order = list(recordings)
+    random.Random(f"{random_seed}/{epoch}").shuffle(order)
+    rows = plan_rows(order, batch_size, config.seq_len)
+    return _pipeline(rows, config, zip), min(_windows(row, config.seq_len) for row in rows)
+
+
+def validation_epoch(recordings: list[Recording], config: ModelConfig, batch_size: int) -> tf.data.Dataset:
+    """All windows of the held-out recordings; rows that have run out have NO_TARGET as their targets."""
+    longest_first = sorted(recordings, key=lambda recording: -recording.frames)
+    return _pipeline(plan_rows(longest_first, batch_size, config.seq_len), config, zip_longest)
+
+
+def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> list[list[Recording]]:
+    """Deal recordings to the rows of a batch: a row that finishes its recording takes the next."""
+    rows = [[] for _ in range(batch_size)]
+    free_at = [(0, row) for row in range(batch_size)]  # (window, row), a heap
+    for recording in recordings:
+        window, row = heapq.heappop(free_at)
+        rows[row].append(recording)
+        heapq.heappush(free_at, (window + recording.frames // seq_len, row))
+    return rows
+
+
+def _windows(recordings: list[Recording], seq_len: int) -> int:
+    return sum(recording.frames // seq_len for recording in recordings)
+
+
+def _pipeline(rows: list[list[Recording]], config: ModelConfig, align) -> tf.data.Dataset:
+    signature = (
+        tf.TensorSpec([len(rows), config.frame_sizes[1] + config.seq_len], tf.int32),
+        tf.TensorSpec([len(rows), config.seq_len], tf.int32),
+        tf.TensorSpec([len(rows)], tf.bool),
+    )
+    dataset = tf.data.Dataset.from_generator(lambda: _batches(rows, config, align), output_signature=signature)
+    return dataset.prefetch(PREFETCH)
+
+
+def _batches(rows: list[list[Recording]], config: ModelConfig, align) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield x [B, lookback + S], y [B, S], its last S samples, and reset [B], whether a row starts a recording.
+
+    `align` is zip, which ends with the first row that runs out, or zip_longest, which goes on to the last.
+    """
+    lookback = config.frame_sizes[1]
+    run_out = np.zeros(lookback + config.seq_len, np.int32), True
+    for windows in align(*(_row_windows(row, config) for row in rows)):
+        x, reset = zip(*(window or run_out for window in windows))
+        x = np.stack(x)
+        y = x[:, lookback:].copy()
+        y[[window is None for window in windows]] = NO_TARGET
+        yield x, y, np.array(reset)
+
+
+def _row_windows(recordings: list[Recording], config: ModelConfig) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield the windows of one row after the other, [lookback + S], each with whether it starts a recording."""
+    quantize, lookback = quantizer(config.q_type, config.q_levels), config.frame_sizes[1]
+    for recording in recordings:
+        context = np.full(lookback, quantize.zero, np.int32)
+        for index, audio in enumerate(_audio_windows(recording, config.seq_len)):
+            window = np.concatenate([context, quantize.encode(audio)])
+            yield window, index == 0
+            context = window[-lookback:]
+
+
+def _audio_windows(recording: Recording, seq_len: int) -> Iterator[np.ndarray]:
+    """Yield a recording's whole windows of mono audio [S], reading several at a time."""
+    total = recording.frames // seq_len * seq_len
+    step = max(1, READ_FRAMES // seq_len) * seq_len
+    for start in range(0, total, step):
+        yield from read_mono(recording.path, start, min(step, total - start)).reshape(-1, seq_len)

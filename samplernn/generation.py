@@ -1,0 +1,264 @@
+"""From a model to audio files: the seed, the temperatures, the loop over blocks, the names of the files."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from samplernn import checkpoint as checkpoints
+from samplernn.audio import examine, read_mono, write_wav
+from samplernn.config import DEFAULT_SAMPLE_RATE, GenerationOptions, InputError
+from samplernn.model import SampleRNN
+from samplernn.quantize import quantizer
+
+SAMPLES_A_CALL = 1024  # generated between two chances to report and to stop
+REPORT_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
+
+
+def inverse_cdf(logits, temperature, uniform):
+    """Draw tokens from softmax(logits / temperature) by one uniform number each.
+
+    Args:
+        logits: [B, Q].
+        temperature: [B].
+        uniform: [B], in [0, 1).
+
+    Returns:
+        int32 tokens [B].
+    """
+    cumulative = tf.cumsum(tf.nn.softmax(logits / temperature[:, None]), axis=1)
+    threshold = uniform[:, None] * cumulative[:, -1:]  # rounding may leave the total a little off 1
+    tokens = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=1)
+    return tf.minimum(tokens, logits.shape[1] - 1)
+
+
+class Generator:
+    """Generates from a model, whose weights may change between calls; compiles once for each number of sequences."""
+
+    def __init__(self, model: SampleRNN):
+        self.model = model
+        self._tables = tf.function(model.generation_tables)
+        self._blocks = tf.function(self._generate_blocks, jit_compile=_xla_works())
+        self._blocks_a_call = max(1, SAMPLES_A_CALL // model.lookback)
+
+    def __call__(
+        self,
+        context: np.ndarray,
+        num_samples: int,
+        temperature: Sequence[float],
+        random_seed: int,
+        report: Callable[[int], None] = lambda samples: None,
+    ) -> np.ndarray:
+        """Generate sequences in one batch, from a state of zero.
+
+        Args:
+            context: int tokens [B, lookback] that come before; they are not part of the result.
+            num_samples: the length of each sequence.
+            temperature: one for each sequence.
+            random_seed: the same one gives the same tokens.
+            report: called with the number of samples done so far.
+
+        Returns:
+            int32 tokens [B, num_samples].
+        """
+        tables = self._tables()
+        context, state = tf.constant(context, tf.int32), self.model.initial_state(len(context))
+        temperature = tf.constant(temperature, tf.float32)
+        parts, done = [], 0
+        while done < num_samples:
+            seed = tf.constant([random_seed, done], tf.int64)
+            tokens, context, state = self._blocks(context, state, tables, temperature, seed)
+            parts.append(tokens.numpy())
+            done = min(done + tokens.shape[1], num_samples)
+            report(done)
+        return np.concatenate(parts, axis=1)[:, :num_samples]
+
+    def _generate_blocks(self, context, state, tables, temperature, seed):
+        lookback = self.model.lookback
+        batch_size = context.shape[0]
+        uniforms = tf.random.stateless_uniform([self._blocks_a_call, lookback, batch_size], seed)
+
+        def generate_block(i, context, state, blocks):
+            def sample(logits, position):
+                return inverse_cdf(logits, temperature, uniforms[i, position])
+
+            context, state = self.model.generate_block(context, state, sample, tables)
+            return i + 1, context, state, blocks.write(i, context)
+
+        blocks = tf.TensorArray(tf.int32, self._blocks_a_call, element_shape=[batch_size, lookback])
+        _, context, state, blocks = tf.while_loop(
+            lambda i, *_: i < self._blocks_a_call, generate_block, (0, context, state, blocks)
+        )
+        tokens = tf.reshape(tf.transpose(blocks.stack(), [1, 0, 2]), [batch_size, -1])  # [blocks, B, L] → [B, blocks·L]
+        return tokens, context, state
+
+
+@functools.cache
+def _xla_works() -> bool:
+    """Whether this build of TensorFlow can compile; generation takes twice as long where it cannot."""
+    try:
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0))
+        return True
+    except (tf.errors.OpError, ValueError, NotImplementedError):
+        return False
+
+
+def match_temperatures(temperature: Sequence[float], num_seqs: int) -> list[float]:
+    """One temperature for each sequence: what is too much is cut, the last value fills up."""
+    return [*temperature, *[temperature[-1]] * num_seqs][:num_seqs]
+
+
+def seed_context(model: SampleRNN, num_seqs: int, seed: str | None, seed_offset: int) -> np.ndarray:
+    """The tokens to begin from, [B, lookback]: a stretch of the seed audio, or silence.
+
+    Raises:
+        InputError: the seed is not audio, or ends before the stretch does.
+    """
+    quantize = quantizer(model.config.q_type, model.config.q_levels)
+    if seed is None:
+        return np.full([num_seqs, model.lookback], quantize.zero, np.int32)
+    try:
+        recording = examine(Path(seed))
+    except InputError as error:
+        raise InputError(f"--seed: {error}") from None
+    largest = recording.frames - model.lookback
+    if largest < 0:
+        raise InputError(f"--seed {seed}: {recording.frames} samples, and {model.lookback} are needed; use longer audio")
+    if seed_offset > largest:
+        raise InputError(f"--seed_offset {seed_offset} is too far into {seed}; {largest} is the largest that will do")
+    tokens = quantize.encode(read_mono(recording.path, seed_offset, model.lookback))
+    return np.tile(tokens, [num_seqs, 1])
+
+
+def generate_files(
+    generator: Generator,
+    output_path: str | Path,
+    epoch: int,
+    context: np.ndarray,
+    dur: float,
+    sample_rate: int,
+    temperature: Sequence[float],
+    random_seed: int,
+) -> list[Path]:
+    """Generate one WAV file for each row of the context, reporting progress on stdout.
+
+    Args:
+        generator: of the model.
+        output_path: what the files' names begin with; an ending `.wav` is taken off.
+        epoch: for the names.
+        context: tokens [B, lookback] to begin from.
+        dur: seconds; the length of the files is exact to the sample.
+        sample_rate: Hz.
+        temperature: one for each sequence.
+        random_seed: the same one gives the same audio.
+
+    Raises:
+        InputError: the path can't be written.
+        RunError: the disk refuses while writing.
+    """
+    num_samples = max(1, round(dur * sample_rate))
+    config = generator.model.config
+    with _reserved(_output_names(output_path, epoch, temperature)) as paths:
+        tokens = generator(context, num_samples, temperature, random_seed, _Progress(num_samples, sample_rate))
+        for path, sequence in zip(paths, quantizer(config.q_type, config.q_levels).decode(tokens)):
+            write_wav(path, sequence, sample_rate)
+            print(f"Wrote {path}", flush=True)
+    return paths
+
+
+def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
+    """What generate.py does: load a checkpoint, generate from it, write the files.
+
+    Raises:
+        InputError: an option can't be used; the message names it and the remedy.
+        RunError: the disk refuses.
+    """
+    checkpoint = checkpoints.resolve(options.checkpoint_path)
+    config = checkpoints.model_config(checkpoint, options.config_file)
+    known = checkpoints.settings(checkpoint) or {}
+    temperature = match_temperatures(options.temperature, options.num_seqs)
+    model = SampleRNN(config)
+    context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)
+    checkpoints.restore(checkpoint, model)
+    return generate_files(
+        Generator(model),
+        options.output_path,
+        checkpoints.epoch_of(checkpoint),
+        context,
+        options.dur,
+        choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
+        temperature,
+        secrets.randbits(31),
+    )
+
+
+def choose_sample_rate(given: int | None, known: int | None, source: str) -> int:
+    """The flag's rate, else the known one, else the default; a flag that contradicts what is known is remarked on."""
+    if given and known and given != known:
+        log.warning("--sample_rate %d, though %s %d Hz: pitch and tempo will differ.", given, source, known)
+    return given or known or DEFAULT_SAMPLE_RATE
+
+
+def _output_names(output_path: str | Path, epoch: int, temperature: Sequence[float]) -> list[Path]:
+    stem = re.sub(r"\.wav$", "", str(output_path), flags=re.IGNORECASE)
+    several = len(temperature) > 1
+    return [
+        Path(f"{stem}_e={epoch}{f'({i})' if several else ''}_t={float(value)}.wav")
+        for i, value in enumerate(temperature)
+    ]
+
+
+@contextmanager
+def _reserved(names: Sequence[Path]) -> Iterator[list[Path]]:
+    """Create new files of these names before the work is done, and remove those that it leaves empty."""
+    paths = []
+    try:
+        for name in names:
+            paths.append(_create_new(name))
+        yield paths
+    finally:
+        for path in paths:
+            if path.stat().st_size == 0:
+                path.unlink()
+
+
+def _create_new(name: Path) -> Path:
+    for number in itertools.count():
+        path = name.with_name(f"{name.stem}_{number}{name.suffix}") if number else name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("xb").close()
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise InputError(f"{path}: can't be written ({error.strerror}); choose another output path") from None
+
+
+class _Progress:
+    """Prints how much is generated, at most once in REPORT_SECONDS."""
+
+    def __init__(self, num_samples: int, sample_rate: int):
+        self._num_samples, self._sample_rate = num_samples, sample_rate
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self._last < REPORT_SECONDS and done < self._num_samples:
+            return
+        self._last, elapsed = now, now - self._start
+        left = elapsed * (self._num_samples - done) / done
+        seconds, total = done / self._sample_rate, self._num_samples / self._sample_rate
+        print(f"Generated {seconds:.2f} of {total:.2f} seconds ({elapsed:.1f} s taken, {left:.1f} s to go)", flush=True)

@@ -1,0 +1,153 @@
+"""The three tiers wired together."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from samplernn.config import ModelConfig
+from samplernn.layers import FrameTier, SampleMLP
+
+
+class SampleRNN(keras.Model):
+    """SampleRNN with two frame tiers above the sample tier (Mehri et al., ICLR 2017, section 2).
+
+    It keeps no state: `initial_state` makes one, `call` and `generate_block` take one and return the next.
+
+    Args:
+        config: the parameters.
+        random_seed: of the initial weights and of dropout.
+    """
+
+    def __init__(self, config: ModelConfig, random_seed: int = 0):
+        super().__init__(name="sample_rnn")
+        keras.utils.set_random_seed(random_seed)
+        self.config = config
+        self.small, self.big = config.frame_sizes
+        self.dropout_random = keras.random.SeedGenerator(random_seed)
+        self.big_frame_rnn = FrameTier(
+            self.big, self.big // self.small, config, self.dropout_random, name="big_frame_rnn"
+        )
+        self.frame_rnn = FrameTier(self.small, self.small, config, self.dropout_random, name="frame_rnn")
+        self.sample_mlp = SampleMLP(self.small, config, name="sample_mlp")
+        self.build()
+
+    def build(self, input_shape=None):
+        for tier in (self.big_frame_rnn, self.frame_rnn, self.sample_mlp):
+            tier.build()
+        self.built = True
+
+    @property
+    def lookback(self) -> int:
+        """Samples of context that the model must be given before those it predicts; also a block's length."""
+        return self.big
+
+    def initial_state(self, batch_size):
+        """The state before a recording's first sample."""
+        return self.big_frame_rnn.initial_state(batch_size), self.frame_rnn.initial_state(batch_size)
+
+    def call(self, tokens, state, training=False):
+        """Predict every sample from the true ones before it (teacher forcing).
+
+        Args:
+            tokens: int [B, lookback + S]; S is a multiple of lookback.
+            state: from `initial_state` or from the call for the window before.
+
+        Returns:
+            Logits [B, S, Q] for `tokens[:, lookback:]`, and the state for the next window.
+        """
+        conditioning, state = self._condition(tokens, state, training)
+        return self._predict(tokens, conditioning), state
+
+    def _condition(self, tokens, state, training):
+        big_state, small_state = state
+        big, small = self.big, self.small
+        conditioning, big_state = self.big_frame_rnn(tokens[:, :-big], big_state, training=training)
+        conditioning, small_state = self.frame_rnn(
+            tokens[:, big - small : -small], small_state, conditioning, training=training
+        )
+        return conditioning, (big_state, small_state)
+
+    def _predict(self, tokens, conditioning):
+        return self.sample_mlp(tokens[:, self.big - self.small : -1], conditioning)
+
+    def clipped_gradients(self, tokens, state, score, clip_norm):
+        """Gradients of the loss of a training window, clipped to a global norm.
+
+        The norm counts an embedding's gradient once for each time that it is looked up, as TensorFlow's sparse
+        gradients do and the original did. That sum is computed only where it decides whether gradients are clipped.
+
+        Args:
+            tokens, state: as for `call`.
+            score: function of logits that returns the loss, a scalar, and anything else.
+            clip_norm: the largest global norm.
+
+        Returns:
+            The gradient of each of `trainable_variables`, what `score` returned, and the next state.
+        """
+        with tf.GradientTape() as tape:
+            conditioning, state = self._condition(tokens, state, training=True)
+            tape.watch(conditioning)
+            scores = score(self._predict(tokens, conditioning))
+        gradients, at_conditioning = tape.gradient(scores[0], [self.trainable_variables, conditioning])
+        embeddings = self.sample_mlp.embedding.embeddings
+        dense = [
+            tf.reduce_sum(tf.square(gradient))
+            for gradient, variable in zip(gradients, self.trainable_variables)
+            if variable is not embeddings
+        ]
+        dense = tf.add_n(dense)
+        lookups = tf.cond(
+            dense + self.sample_mlp.lookup_norm_squared_bound(at_conditioning) > clip_norm**2,
+            lambda: self.sample_mlp.lookup_norm_squared(at_conditioning),
+            lambda: 0.0,
+        )
+        scale = clip_norm / tf.maximum(tf.sqrt(dense + lookups), clip_norm)
+        return [gradient * scale for gradient in gradients], scores, state
+
+    def looked_up(self, tokens):
+        """The embeddings, and which of their rows a window of tokens looks up, bool [Q]."""
+        inputs = tf.reshape(tokens[:, self.big - self.small : -1], [-1])
+        seen = tf.math.unsorted_segment_sum(tf.ones_like(inputs), inputs, self.config.q_levels) > 0
+        return self.sample_mlp.embedding.embeddings, seen
+
+    def generation_tables(self):
+        """What `generate_block` derives from the weights, to be computed once for many blocks."""
+        return self.sample_mlp.folded(self.frame_rnn.upsample_kernel)
+
+    def generate_block(self, context, state, sample, tables=None):
+        """Generate the next `lookback` samples, one after the other.
+
+        Args:
+            context: int32 [B, lookback], the samples before.
+            state: from `initial_state` or from the block before.
+            sample: function of logits [B, Q] and the position in the block, int scalar, that returns int32 tokens [B].
+            tables: from `generation_tables`.
+
+        Returns:
+            Tokens int32 [B, lookback], which are the next block's context, and the next state.
+        """
+        rows, upsample_kernel = tables or self.generation_tables()
+        big_state, small_state = state
+        big_conditioning, big_state = self.big_frame_rnn.step(
+            context, big_state, None, self.big_frame_rnn.upsample_kernel
+        )
+
+        def generate_frame(i, frame, small_state, frames):
+            conditioning, small_state = self.frame_rnn.step(frame, small_state, big_conditioning[:, i], upsample_kernel)
+
+            def generate_sample(j, window):
+                token = sample(self.sample_mlp.step(window, conditioning[:, j], rows), i * self.small + j)
+                return j + 1, tf.concat([window[:, 1:], token[:, None]], axis=1)
+
+            # After `small` samples the sliding window holds just them: the next frame.
+            _, frame = tf.while_loop(lambda j, _: j < self.small, generate_sample, (0, frame))
+            return i + 1, frame, small_state, frames.write(i, frame)
+
+        ratio = self.big // self.small
+        frames = tf.TensorArray(tf.int32, ratio, element_shape=[context.shape[0], self.small])
+        _, _, small_state, frames = tf.while_loop(
+            lambda i, *_: i < ratio, generate_frame, (0, context[:, -self.small :], small_state, frames)
+        )
+        tokens = tf.reshape(tf.transpose(frames.stack(), [1, 0, 2]), [-1, self.big])  # [ratio, B, small] → [B, big]
+        return tokens, (big_state, small_state)

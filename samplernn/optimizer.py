@@ -1,0 +1,52 @@
+"""Optimizers that step as the original's did, and the names its checkpoints give to their slots."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+# What Keras 3 calls a slot, and what TensorFlow 2.3's checkpoints call it.
+SLOT_NAMES = {
+    "adam": {"momentum": "m", "velocity": "v"},
+    "sgd": {"momentum": "momentum"},
+    "rmsprop": {"velocity": "rms", "momentum": "momentum"},
+}
+
+
+def make_optimizer(name: str, learning_rate: float, momentum: float, model: keras.Model) -> keras.optimizers.Optimizer:
+    """Build an optimizer with the original's settings and its slots for a model; momentum is not adam's."""
+    if name == "adam":
+        optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-4, name=name)
+    elif name == "sgd":
+        optimizer = keras.optimizers.SGD(learning_rate, momentum=momentum, name=name)
+    else:
+        optimizer = keras.optimizers.RMSprop(learning_rate, momentum=momentum, epsilon=1e-5, name=name)
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def slots(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> dict[str, keras.Variable]:
+    """The optimizer's variables that belong to one of the model's, by the names of TensorFlow 2.3."""
+    stem = f"{optimizer.name}/{variable.path.replace('/', '_')}_"
+    by_path = {slot.path: slot for slot in optimizer.variables}
+    names = SLOT_NAMES[optimizer.name]
+    return {theirs: by_path[stem + ours] for ours, theirs in names.items() if stem + ours in by_path}
+
+
+def apply_gradients(optimizer, gradients, variables, embedding, seen) -> None:
+    """Take a step. Under sgd and rmsprop, embeddings of tokens that were not looked up keep value and slots.
+
+    TensorFlow 2.3 updated embeddings row by row, and these two optimizers left the other rows alone; adam did not.
+
+    Args:
+        optimizer: from `make_optimizer`.
+        gradients: dense, one for each variable.
+        variables: the model's trainable variables.
+        embedding: the one of them whose rows are looked up, [Q, emb].
+        seen: bool [Q], which rows were.
+    """
+    lazy = [] if optimizer.name == "adam" else [embedding, *slots(optimizer, embedding).values()]
+    before = [tf.identity(variable.value) for variable in lazy]
+    optimizer.apply(gradients, variables)
+    for variable, value in zip(lazy, before):
+        variable.assign(tf.where(seen[:, None], variable.value, value))

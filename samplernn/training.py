@@ -1,0 +1,298 @@
+"""Training, from a corpus of WAV files to checkpoints: what train.py and the tuners call."""
+
+from __future__ import annotations
+
+import logging
+import math
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import samplernn
+from samplernn import checkpoint as checkpoints
+from samplernn.audio import scan_corpus
+from samplernn.callbacks import PrintStatistics, SaveCheckpoints, monitor_mode
+from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
+from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
+from samplernn.model import SampleRNN
+from samplernn.optimizer import apply_gradients, make_optimizer
+
+CLIP_NORM = 5.0
+TENSORBOARD_STEPS = 50  # between two points of the training curves
+
+log = logging.getLogger(__name__)
+
+
+def train(options: TrainingOptions) -> None:
+    """What train.py does: train a model on a corpus, from scratch or from where a run stopped.
+
+    Raises:
+        InputError: an option or a file can't be used; the message names it and the remedy.
+        RunError: the disk refuses, or the loss is no longer a number.
+        KeyboardInterrupt: after saying how to resume.
+    """
+    resume_from = _checkpoint_to_resume(options)
+    config = _choose_config(options, resume_from)
+    earlier = (resume_from and checkpoints.settings(resume_from)) or {}
+    initial_epoch = checkpoints.epoch_of(resume_from) if resume_from else 0
+
+    corpus = scan_corpus(options.data_dir)
+    describe(corpus)
+    split = split_corpus(corpus, config.seq_len, options.batch_size, options.val_frac, earlier.get("split"))
+
+    model = SampleRNN(config, options.random_seed)
+    optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
+    model.compile(optimizer=optimizer)  # so that Keras's callbacks find it
+    if resume_from:
+        checkpoints.restore(resume_from, model, optimizer)
+        print(f"Resuming from {resume_from}, with epoch {initial_epoch + 1} of {options.num_epochs}.")
+    if initial_epoch >= options.num_epochs:
+        print(f"Nothing to do: {initial_epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
+        return
+
+    run = _Run(options, model, corpus[0].sample_rate, split)
+    print(f"Corpus: {len(split.training)} files to train on, {len(split.validation)} to validate. Run: {run.folder}")
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options)),
+        PrintStatistics(options.num_epochs, options.verbose),
+        SaveCheckpoints(
+            run.save_and_generate,
+            options.checkpoint_every,
+            options.monitor if options.checkpoint_policy == "Best" else None,
+            earlier.get("metrics", {}).get(options.monitor),
+        ),
+        keras.callbacks.TensorBoard(str(run.folder), update_freq=TENSORBOARD_STEPS, write_graph=False),
+    ]
+    if options.early_stopping_patience:
+        patience, mode = options.early_stopping_patience, monitor_mode(options.monitor)
+        callbacks.append(keras.callbacks.EarlyStopping(options.monitor, patience=patience, mode=mode))
+    try:
+        fit(model, split, options.batch_size, options.random_seed, range(initial_epoch, options.num_epochs), callbacks)
+    except NotANumber as error:
+        raise RunError(f"{error}; {_how_to_resume(run.folder, resume_from)} with a lower --learning_rate") from None
+    except KeyboardInterrupt:
+        print(f"\nStopped; {_how_to_resume(run.folder, resume_from)}.", flush=True)
+        raise
+    if model.stop_training:
+        print(f"Stopped early: {options.monitor} has not improved for {options.early_stopping_patience} epochs.")
+
+
+class NotANumber(ArithmeticError):
+    """A loss is NaN or infinite."""
+
+
+def fit(
+    model: SampleRNN,
+    split: Split,
+    batch_size: int,
+    random_seed: int,
+    epochs: range,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """The training loop. State runs on from window to window inside a recording, row by row.
+
+    Args:
+        model: compiled with an optimizer of `make_optimizer`.
+        split: the recordings.
+        batch_size: rows.
+        random_seed: of the order of recordings, together with the epoch.
+        epochs: from 0; a run that resumes begins with a later one.
+        callbacks: get loss and accuracy, means over the epoch so far, at each step, val_loss and val_accuracy with
+            them at each epoch's end, and stop the loop by `model.stop_training`.
+
+    Raises:
+        NotANumber: a loss is NaN or infinite.
+    """
+    callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
+    train_step, validation_step = _train_step(model), _validation_step(model)
+    model.stop_training = False
+    callbacks.on_train_begin()
+    for epoch in epochs:
+        windows, steps = training_epoch(split.training, model.config, batch_size, random_seed, epoch)
+        callbacks.set_params({"epochs": epochs.stop, "steps": steps})
+        callbacks.on_epoch_begin(epoch)
+        state, mean = model.initial_state(batch_size), _Mean()
+        for step, (x, y, reset) in enumerate(windows):
+            callbacks.on_train_batch_begin(step)
+            scores, state = train_step(x, y, _reset_rows(state, reset))
+            callbacks.on_train_batch_end(step, mean.add(scores, f"epoch {epoch + 1}, step {step + 1}"))
+        logs = mean.logs()
+
+        state, mean = model.initial_state(batch_size), _Mean()
+        for x, y, reset in validation_epoch(split.validation, model.config, batch_size):
+            scores, state = validation_step(x, y, _reset_rows(state, reset))
+            mean.add(scores, f"epoch {epoch + 1}, validation")
+        logs |= {f"val_{name}": value for name, value in mean.logs().items()}
+        callbacks.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    callbacks.on_train_end()
+
+
+def score(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Mean NLL in nats, accuracy as a fraction, and the number of samples they are means of.
+
+    Args:
+        logits: [B, S, Q].
+        targets: int [B, S]; those that are NO_TARGET do not count.
+    """
+    counts = targets != NO_TARGET
+    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
+    correct = tf.argmax(logits, axis=-1, output_type=targets.dtype) == targets
+    number = tf.reduce_sum(tf.cast(counts, tf.float32))
+    return (
+        tf.reduce_sum(tf.where(counts, nll, 0.0)) / number,
+        tf.reduce_sum(tf.cast(correct & counts, tf.float32)) / number,
+        number,
+    )
+
+
+def _train_step(model: SampleRNN):
+    @tf.function
+    def step(x, y, state):
+        gradients, scores, state = model.clipped_gradients(x, state, lambda logits: score(logits, y), CLIP_NORM)
+        apply_gradients(model.optimizer, gradients, model.trainable_variables, *model.looked_up(x))
+        return scores, state
+
+    return step
+
+
+def _validation_step(model: SampleRNN):
+    @tf.function
+    def step(x, y, state):
+        logits, state = model(x, state, training=False)
+        return score(logits, y), state
+
+    return step
+
+
+@tf.function
+def _reset_rows(state, reset):
+    """Zero the state of the rows, bool [B], that start a recording."""
+    keep = 1.0 - tf.cast(reset, tf.float32)[:, None]
+    return tf.nest.map_structure(lambda part: part * keep, state)
+
+
+class _Mean:
+    """Running means of loss and accuracy."""
+
+    def __init__(self):
+        self._loss = self._accuracy = self._number = 0.0
+
+    def add(self, scores, where: str) -> dict[str, float]:
+        loss, accuracy, number = (float(value) for value in scores)
+        if not math.isfinite(loss):
+            raise NotANumber(f"The loss is {loss} ({where})")
+        self._loss += loss * number
+        self._accuracy += accuracy * number
+        self._number += number
+        return self.logs()
+
+    def logs(self) -> dict[str, float]:
+        return {"loss": self._loss / self._number, "accuracy": self._accuracy / self._number}
+
+
+class _Run:
+    """A run's folder, and what is written at a checkpoint: the checkpoint and audio generated from it."""
+
+    def __init__(self, options: TrainingOptions, model: SampleRNN, corpus_rate: int, split: Split):
+        self._options = options
+        self._model = model
+        self._corpus_rate = corpus_rate
+        self._split = split
+        self._output_rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
+        self._context = seed_context(model, options.max_generate_per_epoch, options.seed, options.seed_offset)
+        self._generator = Generator(model)
+        audio_folder = Path(options.output_dir, options.id)
+        self._output_path = audio_folder / options.id
+        if options.generate:
+            _create_folder("--output_dir", lambda: audio_folder.mkdir(parents=True, exist_ok=True))
+        self.folder = _create_folder(
+            "--logdir_root", lambda: checkpoints.create_run_folder(Path(options.logdir_root, options.id))
+        )
+
+    def save_and_generate(self, epoch: int, metrics: dict[str, float]) -> None:
+        options = self._options
+        checkpoint = checkpoints.prefix(self.folder, epoch)
+        checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(epoch, metrics))
+        if options.max_checkpoints:
+            checkpoints.rotate(self.folder, options.max_checkpoints)
+        if options.generate:
+            print(f"Generating audio for epoch {epoch}...", flush=True)
+            generate_files(
+                self._generator,
+                self._output_path,
+                epoch,
+                self._context,
+                options.output_file_dur,
+                self._output_rate,
+                match_temperatures(options.temperature, options.max_generate_per_epoch),
+                options.random_seed + epoch,
+            )
+
+    def _settings(self, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
+        return {
+            "epoch": epoch,
+            "metrics": metrics,
+            "config": self._model.config.to_dict(),
+            "arguments": asdict(self._options),
+            "sample_rate": self._corpus_rate,
+            "versions": {
+                "samplernn": samplernn.__version__,
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+            "split": self._split.names(),
+        }
+
+
+def _create_folder(flag: str, create):
+    try:
+        return create()
+    except OSError as error:
+        raise InputError(f"{flag}: {error.filename} can't be created ({error.strerror}); choose another folder") from None
+
+
+def _checkpoint_to_resume(options: TrainingOptions) -> Path | None:
+    if not options.resume:
+        return None
+    if options.resume_from:
+        return checkpoints.resolve(options.resume_from)
+    return checkpoints.latest(Path(options.logdir_root, options.id))
+
+
+def _choose_config(options: TrainingOptions, resume_from: Path | None) -> ModelConfig:
+    """The flag's config, else the resumed checkpoint's own, else the default file's, else the defaults."""
+    if resume_from and (options.config_file or checkpoints.has_config(resume_from)):
+        return checkpoints.model_config(resume_from, options.config_file)
+    config_file = options.config_file or DEFAULT_CONFIG_FILE
+    if options.config_file is None and not Path(config_file).exists():
+        log.warning("No %s here: the model has the documented default parameters.", config_file)
+        return ModelConfig()
+    return checkpoints.model_config(resume_from, config_file) if resume_from else ModelConfig.load(config_file)
+
+
+def _learning_rate_schedule(options: TrainingOptions):
+    """After N epochs the rate falls by a factor of exp(-0.1) with each epoch; a function of the epoch from 0."""
+
+    def rate(epoch, _):
+        after = options.reduce_learning_rate_after
+        decays = max(0, epoch + 1 - after) if after else 0
+        return options.learning_rate * math.exp(-0.1 * decays)
+
+    return rate
+
+
+def _how_to_resume(run_folder: Path, resumed_from: Path | None) -> str:
+    if checkpoint := checkpoints.latest_in(run_folder) or resumed_from:
+        return f"to go on after epoch {checkpoints.epoch_of(checkpoint)}, train again with --resume_from {checkpoint}"
+    return "there is no checkpoint yet, so training again starts from scratch"
