@@ -44,8 +44,8 @@ def examine(path: Path, name: str | None = None) -> Recording:
         with soundfile.SoundFile(path) as file:
             recording = Recording(path, name, file.samplerate, file.frames, file.channels)
             truncated = _claims_more_than_there_is(file.extra_info)
-            # PCM has neither checks that fail nor values that are not numbers: its header says it all.
-            if not truncated and not file.subtype.startswith("PCM"):
+            # The header of PCM in a WAV says it all; every other kind can be damaged or hold what is not a number.
+            if not truncated and not (file.format in ("WAV", "WAVEX") and file.subtype.startswith("PCM")):
                 truncated = _decode(file) < file.frames
     except soundfile.LibsndfileError:
         raise InputError(f"{name} is not audio that can be read, or is damaged") from None
@@ -74,7 +74,7 @@ def _decode(file: soundfile.SoundFile) -> int:
 
 
 def scan_corpus(data_dir: str) -> list[Recording]:
-    """Examine all WAV files below a folder, in the order of their names.
+    """Examine all WAV files below a folder, in the order of their names, numbers in them by value.
 
     Raises:
         InputError: there is no such folder or no WAV in it, a file cannot be used (all are named), or rates are mixed.
@@ -82,7 +82,10 @@ def scan_corpus(data_dir: str) -> list[Recording]:
     root = Path(data_dir)
     if not root.is_dir():
         raise InputError(f"--data_dir {data_dir}: there is no such folder")
-    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(
+        (path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")),
+        key=lambda path: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.as_posix())],
+    )
     wavs = [path for path in files if path.suffix.lower() == ".wav"]
     if not wavs:
         others = sum(path.suffix.lower() in OTHER_AUDIO for path in files)

@@ -227,7 +227,7 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
         InputError: it cannot be read, or is of a network of another shape.
     """
     weights = _weights(model)
-    values = _read(checkpoint, lambda key: optimizer is not None or key in weights)
+    values = _read(checkpoint, lambda key: optimizer is not None or ".OPTIMIZER_SLOT" not in key)
     _check_shapes(checkpoint, weights, values)
     variables = dict(weights)
     if optimizer is not None:

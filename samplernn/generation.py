@@ -235,16 +235,15 @@ def _reserved(names: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _create_new(name: Path) -> Path:
-    for number in itertools.count():
-        path = name.with_name(f"{name.stem}_{number}{name.suffix}") if number else name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("xb").close()
-            return path
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise InputError(f"{path}: can't be written ({error.strerror}); choose another output path") from None
+    try:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count():
+            path = name.with_name(f"{name.stem}_{number}{name.suffix}") if number else name
+            if not path.exists():
+                path.open("xb").close()
+                return path
+    except OSError as error:
+        raise InputError(f"{name}: can't be written ({error.strerror}); choose another output path") from None
 
 
 class _Progress:
@@ -253,12 +252,17 @@ class _Progress:
     def __init__(self, num_samples: int, sample_rate: int):
         self._num_samples, self._sample_rate = num_samples, sample_rate
         self._start = self._last = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first call was done, most of it compilation
 
     def __call__(self, done: int) -> None:
         now = time.monotonic()
-        if now - self._last < REPORT_SECONDS and done < self._num_samples:
+        start, begun = self._first = self._first or (now, done)
+        if done < self._num_samples and (now - self._last < REPORT_SECONDS or done == begun):
             return
-        self._last, elapsed = now, now - self._start
-        left = elapsed * (self._num_samples - done) / done
+        self._last = now
+        left = (now - start) * (self._num_samples - done) / max(1, done - begun)
         seconds, total = done / self._sample_rate, self._num_samples / self._sample_rate
-        print(f"Generated {seconds:.2f} of {total:.2f} seconds ({elapsed:.1f} s taken, {left:.1f} s to go)", flush=True)
+        print(
+            f"Generated {seconds:.2f} of {total:.2f} seconds ({now - self._start:.1f} s taken, {left:.1f} s to go)",
+            flush=True,
+        )

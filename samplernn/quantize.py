@@ -34,9 +34,10 @@ class Linear:
 
     def encode(self, audio: np.ndarray) -> np.ndarray:
         """Turn float audio of any shape into int32 tokens; what lies outside [-1, 1] is clipped."""
-        epsilon = 1e-5  # keeps +1 below the level that does not exist
+        epsilon = 1e-5
         audio = np.clip(np.asarray(audio, np.float32), -1, 1)
-        return ((audio + 1) / 2 * np.float32(self.levels - epsilon) + np.float32(epsilon / 2)).astype(np.int32)
+        scaled = (audio + 1) / 2 * np.float32(self.levels - epsilon) + np.float32(epsilon / 2)
+        return np.minimum(scaled.astype(np.int32), self.levels - 1)  # float32 loses the epsilon from 512 levels on
 
     def decode(self, tokens: np.ndarray) -> np.ndarray:
         """Turn tokens of any shape into float32 audio."""

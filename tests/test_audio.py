@@ -1,0 +1,211 @@
+"""Audio files: what is refused and how, and chunks against a slow plain version of the documented rules."""
+
+import math
+
+import numpy as np
+import pytest
+import soundfile
+
+from samplernn.audio import Recording, chunk_file, chunks, examine, is_silent, read_mono, scan_corpus, write_wav
+from samplernn.config import ChunkOptions, InputError
+
+
+@pytest.fixture
+def wav(tmp_path, music):
+    path = tmp_path / "music.wav"
+    soundfile.write(path, music, 16000)
+    return path
+
+
+def test_a_good_file_is_described(wav):
+    assert examine(wav) == Recording(wav, str(wav), 16000, 160000, 1)
+
+
+def half_of(data):
+    return data[: len(data) // 2]
+
+
+def damage(path, kind, music):
+    """Make `path` a file with a certain damage."""
+    if kind in ("truncated", "truncated.flac"):
+        soundfile.write(path, music, 16000, format="FLAC" if "flac" in kind else "WAV")
+        path.write_bytes(half_of(path.read_bytes()))
+    elif kind == "header only":
+        soundfile.write(path, music, 16000)
+        path.write_bytes(path.read_bytes()[:44])
+    elif kind in ("NaN", "Inf"):
+        soundfile.write(path, np.r_[music, np.float32(kind)], 16000, subtype="FLOAT")
+    elif kind == "empty":
+        soundfile.write(path, np.zeros(0), 16000)
+    elif kind == "zero bytes":
+        path.touch()
+    else:
+        path.write_text("I am a text")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("truncated", "truncated"),
+        ("truncated.flac", "not audio"),
+        ("header only", "truncated"),
+        ("NaN", "NaN or infinite"),
+        ("Inf", "NaN or infinite"),
+        ("empty", "no samples"),
+        ("zero bytes", "not audio"),
+        ("text", "not audio"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, music, kind, said):
+    path = tmp_path / "bad.wav"
+    damage(path, kind, music)
+    with pytest.raises(InputError, match=said) as caught:
+        examine(path)
+    assert "bad.wav" in str(caught.value)
+
+
+def test_a_streamed_wav_of_unknown_size_is_accepted(wav):
+    data = bytearray(wav.read_bytes())
+    data[4:8] = data[40:44] = b"\xff" * 4
+    wav.write_bytes(data)
+    assert examine(wav).frames == 160000
+
+
+def test_a_corpus_is_found_below_its_folder_in_the_order_of_names(make_corpus, tmp_path):
+    root = make_corpus([1000, 1000, 1000])
+    (root / "sub").mkdir()
+    (root / "piece_0.wav").rename(root / "sub" / "last.WAV")
+    (root / "piece_2.wav").rename(root / "piece_10.wav")
+    (root / "piece_1.wav").rename(root / "piece_9.wav")
+    (root / "._piece_9.wav").write_text("what macOS leaves on foreign disks")
+    (root / "notes.txt").write_text("no audio")
+    found = [recording.name for recording in scan_corpus(str(root))]
+    assert found == ["piece_9.wav", "piece_10.wav", "sub/last.WAV"]
+
+
+def test_every_unusable_file_of_a_corpus_is_named(make_corpus, music):
+    root = make_corpus([1000])
+    damage(root / "a.wav", "text", music)
+    damage(root / "b.wav", "NaN", music)
+    with pytest.raises(InputError, match=r"a\.wav is not audio.*b\.wav has samples that are NaN"):
+        scan_corpus(str(root))
+
+
+def test_mixed_rates_are_counted(make_corpus):
+    root = make_corpus([1000, 1000, 1000])
+    soundfile.write(root / "other.wav", np.zeros(100), 44100)
+    with pytest.raises(InputError, match=r"16000 Hz \(3 files\), 44100 Hz \(1 files\)"):
+        scan_corpus(str(root))
+
+
+def test_a_folder_that_is_missing_or_has_no_wav_is_named(tmp_path, music):
+    with pytest.raises(InputError, match="nowhere: there is no such folder"):
+        scan_corpus(str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="no WAV files in it"):
+        scan_corpus(str(tmp_path))
+    soundfile.write(tmp_path / "music.flac", music, 16000)
+    with pytest.raises(InputError, match="no WAV files, but 1 of other formats"):
+        scan_corpus(str(tmp_path))
+
+
+def test_channels_are_mixed_down(tmp_path):
+    stereo = np.array([[0.5, -0.25], [0.25, 0.25], [0.0, -0.5]])
+    soundfile.write(tmp_path / "stereo.wav", stereo, 8000)
+    np.testing.assert_array_equal(read_mono(tmp_path / "stereo.wav", 1, 2), np.float32([0.25, -0.25]))
+
+
+def test_16_bit_audio_is_written_back_exactly(tmp_path):
+    samples = np.arange(-32768, 32768).astype(np.int16)
+    write_wav(tmp_path / "all.wav", samples.astype(np.float32) / 32768, 16000)
+    written, rate = soundfile.read(tmp_path / "all.wav", dtype="int16")
+    np.testing.assert_array_equal(written, samples)
+    assert rate == 16000
+    assert [path.name for path in tmp_path.iterdir()] == ["all.wav"]
+
+
+def plain_is_silent(audio, rate, length_ms):
+    """The rule as it reads: look at each stretch, one after the other."""
+    half = length_ms // 2
+    for start in range(length_ms - half + 1):
+        stretch = audio[start * rate // 1000 : (start + half) * rate // 1000].astype(np.float64)
+        rms = math.sqrt(np.mean(stretch**2))
+        if rms == 0 or 20 * math.log10(rms) <= -64:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("rate", [16000, 11025])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("quiet_ms", [0, 90, 99, 100, 101, 150, 200])
+def test_silence_is_found_as_by_the_plain_rule(rate, channels, quiet_ms):
+    rng = np.random.default_rng(quiet_ms)
+    audio = rng.normal(0, 0.1, [200 * rate // 1000, channels]).astype(np.float32)
+    start = int(rng.integers(0, 201 - quiet_ms)) * rate // 1000
+    audio[start : start + quiet_ms * rate // 1000] *= 1e-3
+    found = is_silent(audio, rate, 200)
+    assert found == plain_is_silent(audio, rate, 200)
+    if rate == 16000:  # elsewhere milliseconds fall between samples
+        assert found == (quiet_ms >= 100)
+
+
+def test_silence_begins_at_minus_64_db():
+    level = 10 ** (-64 / 20)
+    assert is_silent(np.full([1600, 1], level * 0.999, np.float32), 16000, 100)
+    assert not is_silent(np.full([1600, 1], level * 1.001, np.float32), 16000, 100)
+
+
+@pytest.mark.parametrize(
+    ("rate", "length_ms", "overlap_ms", "samples"),
+    [
+        (16000, 1000, 0, 160000),  # a last piece exactly as long as a chunk
+        (16000, 1000, 0, 159999),
+        (16000, 1000, 400, 160000),
+        (11025, 333, 100, 50000),  # starts that fall between samples
+        (44100, 7, 6, 5000),
+    ],
+)
+def test_chunks_start_where_the_rule_says(tmp_path, rate, length_ms, overlap_ms, samples):
+    ramp = (np.arange(samples) % 65536 - 32768).astype(np.int16)
+    soundfile.write(tmp_path / "ramp.wav", np.stack([ramp, ramp[::-1]], axis=1), rate)
+    recording = examine(tmp_path / "ramp.wav")
+    length = length_ms * rate // 1000
+    expected, k = [], 1
+    while (start := int((k - 1) * (length_ms - overlap_ms) * rate / 1000)) + length <= samples:
+        expected.append(start)
+        k += 1
+    found = list(chunks(recording, length_ms, overlap_ms))
+    assert [chunk.number for chunk in found] == list(range(1, len(expected) + 1))
+    for chunk, start in zip(found, expected):
+        np.testing.assert_array_equal(chunk.audio[:, 0] * 32768, ramp[start : start + length])
+        np.testing.assert_array_equal(chunk.audio[:, 1] * 32768, ramp[::-1][start : start + length])
+
+
+@pytest.mark.parametrize("format_", ["WAV", "FLAC"])
+def test_chunking_a_file_writes_exact_pieces_and_reports(tmp_path, music, capsys, format_):
+    audio = np.r_[music[:32000], np.zeros(16000), music[32000:48000]]
+    source = tmp_path / f"my piece.{format_.lower()}"
+    soundfile.write(source, audio, 16000, format=format_, subtype="PCM_16")
+    chunk_file(ChunkOptions(str(source), str(tmp_path / "new" / "chunks"), chunk_length=1000))
+    names = sorted(path.name for path in (tmp_path / "new" / "chunks").iterdir())
+    assert names == [f"my piece_chunk_{k}.wav" for k in (1, 2, 4)]
+    for k in (1, 2, 4):
+        piece, rate = soundfile.read(tmp_path / "new" / "chunks" / f"my piece_chunk_{k}.wav", dtype="int16")
+        whole, _ = soundfile.read(source, dtype="int16")
+        np.testing.assert_array_equal(piece, whole[(k - 1) * 16000 : k * 16000])
+        assert rate == 16000
+    printed = capsys.readouterr().out
+    assert "Chunk 3 is silent, omitting it." in printed
+    assert "4 chunks processed, 1 omitted for silence; 3 saved" in printed
+
+
+def test_a_recording_shorter_than_a_chunk_is_refused(wav, tmp_path):
+    with pytest.raises(InputError, match="--chunk_length 20000.*only 10000 ms"):
+        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=20000))
+    assert not (tmp_path / "chunks").exists()
+
+
+def test_a_damaged_recording_leaves_nothing_behind(wav, tmp_path):
+    wav.write_bytes(half_of(wav.read_bytes()))
+    with pytest.raises(InputError, match="--input_file.*truncated"):
+        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks")))
+    assert not (tmp_path / "chunks").exists()

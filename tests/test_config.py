@@ -1,0 +1,92 @@
+"""The JSON config: defaults, and every rule with the message that it gives."""
+
+import json
+
+import pytest
+from conftest import ROOT
+
+from samplernn.config import InputError, ModelConfig
+
+
+def test_the_shipped_default_config_holds_the_documented_defaults():
+    assert ModelConfig.load(ROOT / "default.config.json") == ModelConfig()
+    assert ModelConfig().to_dict() == {
+        "seq_len": 1024, "frame_sizes": [16, 64], "dim": 1024, "rnn_type": "gru", "num_rnn_layers": 4,
+        "q_type": "mu-law", "q_levels": 256, "emb_size": 256, "skip_conn": False, "rnn_dropout": 0.0,
+    }  # fmt: skip
+
+
+def test_what_is_not_given_or_null_has_its_default():
+    assert ModelConfig.from_dict({"dim": 64, "skip_conn": None}) == ModelConfig(dim=64)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"seq_len": 1000}, "seq_len is 1000; it must be a multiple of the upper frame size 64: 960 or 1024"),
+        ({"seq_len": 0}, "seq_len is 0"),
+        ({"frame_sizes": [64, 16]}, "ascending"),
+        ({"frame_sizes": [16, 16]}, "ascending"),
+        ({"frame_sizes": [16, 40]}, "multiple of the first, 16"),
+        ({"frame_sizes": [16]}, "two whole numbers"),
+        ({"frame_sizes": [0, 16]}, "two whole numbers"),
+        ({"frame_sizes": "16,64"}, "two whole numbers"),
+        ({"dim": 1.5}, "dim is 1.5"),
+        ({"dim": True}, "dim is true"),
+        ({"dim": "1024"}, 'dim is "1024"'),
+        ({"num_rnn_layers": 0}, "num_rnn_layers is 0"),
+        ({"emb_size": -1}, "emb_size is -1"),
+        ({"q_levels": 1}, "q_levels is 1"),
+        ({"rnn_type": "rnn"}, "gru or lstm"),
+        ({"rnn_type": ["gru"]}, "gru or lstm"),
+        ({"q_type": "mulaw"}, "mu-law or linear"),
+        ({"skip_conn": 1}, "true or false"),
+        ({"rnn_dropout": 1.0}, "from 0 to below 1"),
+        ({"rnn_dropout": float("nan")}, "from 0 to below 1"),
+        ({"num_rnn_layer": 2}, "did you mean 'num_rnn_layers'?"),
+        ({"colour": 2}, "the parameters are seq_len"),
+        ([], "JSON object"),
+    ],
+)
+def test_each_broken_rule_is_named(values, said):
+    with pytest.raises(InputError) as caught:
+        ModelConfig.from_dict(values)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"dim": 64', "not valid JSON"),
+        ("", "not valid JSON"),
+        ("[" * 100000, "nested too deeply"),
+        ('{"a":' * 100000, "nested too deeply"),
+        ("\xff\xfe", "not valid JSON"),
+    ],
+)
+def test_a_file_that_is_no_config_is_named(tmp_path, text, said):
+    path = tmp_path / "bad.config.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=said) as caught:
+        ModelConfig.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match="nowhere.config.json: no such file"):
+        ModelConfig.load(tmp_path / "nowhere.config.json")
+
+
+def test_only_what_shapes_the_network_counts_as_a_difference():
+    one = ModelConfig(seq_len=512, rnn_dropout=0.2)
+    assert one.network_differences(ModelConfig()) == []
+    assert one.network_differences(ModelConfig(dim=64, rnn_type="lstm")) == [
+        ("dim", 1024, 64),
+        ("rnn_type", "gru", "lstm"),
+    ]
+
+
+def test_mu_law_ignores_q_levels():
+    assert ModelConfig(q_levels=64).q_levels == 256
+    assert json.dumps(ModelConfig(q_type="linear", q_levels=64).to_dict()["q_levels"]) == "64"

@@ -1,0 +1,150 @@
+"""From recordings to windows, against a plain walk over the files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from samplernn import dataset
+from samplernn.audio import Recording, scan_corpus
+from samplernn.config import InputError, ModelConfig
+from samplernn.dataset import NO_TARGET, plan_rows, split_corpus, training_epoch, validation_epoch
+from samplernn.quantize import MuLaw
+
+CONFIG = ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=8)
+
+
+def recordings(*lengths):
+    return [Recording(Path(f"{i}.wav"), f"{i}.wav", 16000, length, 1) for i, length in enumerate(lengths)]
+
+
+def plain_windows(recording):
+    """All windows of one file: `big` zeros of audio, then the file, cut every seq_len samples."""
+    audio, _ = soundfile.read(recording.path, dtype="float32")
+    tokens = MuLaw().encode(np.r_[np.zeros(16, np.float32), audio])
+    return [tokens[i : i + 16 + 64] for i in range(0, len(audio) - 63, 64)]
+
+
+@pytest.mark.parametrize("read_frames", [2**20, 128])
+def test_equal_files_come_in_the_originals_order(make_corpus, monkeypatch, read_frames):
+    monkeypatch.setattr(dataset, "READ_FRAMES", read_frames)
+    corpus = scan_corpus(str(make_corpus([1000] * 6)))
+    windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
+    batches = list(windows.as_numpy_iterator())
+    assert len(batches) == steps == 3 * (1000 // 64)
+    pieces = {recording.name: plain_windows(recording) for recording in corpus}
+    seen = []
+    for group in range(3):  # two files side by side from their first window to their last, then the next two
+        names = [self_name(pieces, batches[group * 15][0][row]) for row in range(2)]
+        seen += names
+        for step in range(15):
+            x, y, reset = batches[group * 15 + step]
+            for row, name in enumerate(names):
+                np.testing.assert_array_equal(x[row], pieces[name][step])
+            np.testing.assert_array_equal(y, x[:, 16:])
+            assert reset.tolist() == [step == 0] * 2
+    assert sorted(seen) == sorted(pieces)
+
+
+def self_name(pieces, window):
+    (name,) = [name for name, windows in pieces.items() if np.array_equal(windows[0], window)]
+    return name
+
+
+def test_the_order_depends_on_seed_and_epoch_alone(make_corpus):
+    corpus = scan_corpus(str(make_corpus([256] * 8)))
+
+    def order(seed, epoch):
+        return b"".join(x.tobytes() for x, _, _ in training_epoch(corpus, CONFIG, 2, seed, epoch)[0].as_numpy_iterator())
+
+    assert order(0, 3) == order(0, 3)
+    assert len({order(0, 0), order(0, 1), order(1, 0), order(1, 1)}) == 4
+
+
+def test_a_row_that_finishes_its_file_takes_the_next(make_corpus):
+    corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 2, 64 * 3 + 40])))
+    pieces = {recording.name: plain_windows(recording) for recording in corpus}
+    windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
+    batches = list(windows.as_numpy_iterator())
+    assert len(batches) == steps
+    used = 0
+    for row in range(2):
+        step = 0
+        while step < steps:
+            assert batches[step][2][row]  # a file starts here, with its state from zero
+            name = self_name(pieces, batches[step][0][row])
+            for window in pieces[name][: steps - step]:
+                np.testing.assert_array_equal(batches[step][0][row], window)
+                used += 1
+                step += 1
+    assert used == 2 * steps
+
+
+def test_rows_end_when_fewer_than_a_batch_are_live():
+    rows = plan_rows(recordings(640, 64, 128, 64, 64), 2, 64)
+    assert [[recording.frames for recording in row] for row in rows] == [[640], [64, 128, 64, 64]]
+
+
+def test_validation_sees_every_window_once(make_corpus):
+    corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 3, 64])))
+    expected = sorted(window.tobytes() for recording in corpus for window in plain_windows(recording))
+    seen = []
+    for x, y, _ in validation_epoch(corpus, CONFIG, 3).as_numpy_iterator():
+        live = y[:, 0] != NO_TARGET
+        assert ((y == NO_TARGET).all(axis=1) == ~live).all()
+        np.testing.assert_array_equal(y[live], x[live, 16:])
+        seen += [row.tobytes() for row in x[live]]
+    assert sorted(seen) == expected
+
+
+def names(part):
+    return {recording.name for recording in part}
+
+
+@pytest.mark.parametrize(
+    ("files", "batch_size", "val_frac", "training", "validation"),
+    [
+        (64, 16, 0.25, 48, 16),
+        (64, 16, 0.1, 48, 16),  # at least one batch
+        (100, 10, 0.1, 90, 10),
+        (107, 10, 0.1, 90, 10),
+        (100, 10, 0.26, 70, 30),  # rounded to whole batches
+        (100, 10, 0.0, 90, 10),
+        (20, 10, 0.99, 10, 10),  # a batch is left to train on
+    ],
+)
+def test_the_split_is_in_whole_batches(files, batch_size, val_frac, training, validation):
+    split = split_corpus(recordings(*[1000] * files), 64, batch_size, val_frac)
+    assert (len(split.training), len(split.validation)) == (training, validation)
+    assert not names(split.training) & names(split.validation)
+
+
+def test_the_split_is_the_same_on_every_run():
+    corpus = recordings(*[1000] * 40)
+    one, two = (split_corpus(corpus, 64, 4, 0.2).names() for _ in range(2))
+    assert one == two
+    held_out = split_corpus(recordings(*[1000] * 8), 64, 2, 0.25).names()["validation"]
+    assert held_out == ["2.wav", "3.wav"]  # were this ever to change, resumed runs would train on what they held out
+
+
+def test_added_files_never_move_validation_data_into_training():
+    before = split_corpus(recordings(*[1000] * 40), 64, 4, 0.2)
+    after = split_corpus(recordings(*[1000] * 60), 64, 4, 0.2, before.names())
+    assert names(after.validation) == names(before.validation)
+    assert len(after.training) == 52
+    without = split_corpus(recordings(*[1000] * 60), 64, 4, 0.2)
+    assert names(without.validation) != names(before.validation)
+
+
+def test_what_is_left_out_is_said(caplog):
+    split_corpus(recordings(1000, 1000, 1000, 1000, 1000, 63), 64, 2, 0.1)
+    assert "Left out 1 of 6 files: shorter than a window of 64 samples." in caplog.text
+    assert "Dataset truncated: 1 files are left out, to make whole batches of 2." in caplog.text
+
+
+def test_too_few_files_name_a_batch_size_that_would_do():
+    with pytest.raises(InputError, match="--batch_size 3 would do"):
+        split_corpus(recordings(*[1000] * 7), 64, 4, 0.1)
+    with pytest.raises(InputError, match="0 of 2 files hold a window of seq_len 64"):
+        split_corpus(recordings(63, 10), 64, 1, 0.1)

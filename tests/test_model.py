@@ -1,0 +1,160 @@
+"""The network against the original's numbers, and its fast forms against plain ones."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import GOLDEN, load_golden
+
+from samplernn import checkpoint as checkpoints
+from samplernn.config import ModelConfig
+from samplernn.layers import FrameTier, SampleMLP
+from samplernn.model import SampleRNN
+from samplernn.optimizer import apply_gradients, make_optimizer
+from samplernn.training import CLIP_NORM, score
+
+NETWORKS = ["gru", "lstm-skip", "gru-linear"]
+
+
+def load_network(name, epoch=1):
+    checkpoint = GOLDEN / name / f"model.ckpt-{epoch}"
+    model = SampleRNN(checkpoints.model_config(checkpoint, None))
+    checkpoints.restore(checkpoint, model)
+    return model
+
+
+def windows(model, tokens, first=0):
+    """The windows of a golden recording, from the first-th on."""
+    length, lookback = model.config.seq_len, model.lookback
+    for start in range(first * length, tokens.shape[1] - lookback - length + 1, length):
+        yield tf.constant(tokens[:, start : start + lookback + length])
+
+
+def train_losses(model, optimizer, tokens, steps, first=0):
+    """The loss before each training step, state carried from window to window."""
+    losses, state = [], model.initial_state(len(tokens))
+    for x, _ in zip(windows(model, tokens, first), range(steps)):
+        y = x[:, model.lookback :]
+        gradients, scores, state = model.clipped_gradients(x, state, lambda logits, y=y: score(logits, y), CLIP_NORM)
+        apply_gradients(optimizer, gradients, model.trainable_variables, *model.looked_up(x))
+        losses.append(float(scores[0]))
+    return losses
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_logits_are_the_originals(name):
+    golden, model = load_golden(name), load_network(name)
+    state = model.initial_state(2)
+    for x, logits in zip(windows(model, golden["tokens"]), golden["logits"]):
+        ours, state = model(x, state)
+        np.testing.assert_allclose(ours, logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_losses_are_the_originals(name):
+    golden, model = load_golden(name), load_network(name)
+    optimizer = make_optimizer("adam", 1e-3, 0.9, model)
+    losses = train_losses(model, optimizer, golden["tokens"], 4)
+    np.testing.assert_allclose(losses, golden["train_losses"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "learning_rate"), [("adam", 1e-2), ("sgd", 1e-1), ("rmsprop", 1e-2)])
+def test_each_optimizer_steps_as_the_originals(name, learning_rate):
+    golden, model = load_golden("optimizers"), load_network("optimizers")
+    optimizer = make_optimizer(name, learning_rate, 0.9, model)
+    losses = train_losses(model, optimizer, golden["tokens"], 4)
+    np.testing.assert_allclose(losses, golden[f"losses_{name}"], rtol=0, atol=2e-5)
+
+
+def test_adams_slots_are_reloaded():
+    golden, model = load_golden("optimizers"), load_network("optimizers", 4)
+    optimizer = make_optimizer("adam", 1e-2, 0.9, model)
+    checkpoints.restore(GOLDEN / "optimizers" / "model.ckpt-4", model, optimizer)
+    assert int(optimizer.iterations) == 4
+    losses = train_losses(model, optimizer, golden["tokens"], 2, first=4)
+    np.testing.assert_allclose(losses, golden["losses_adam_after_reload"], rtol=0, atol=2e-5)
+
+
+def test_the_table_is_the_embedding_and_the_convolution():
+    config = ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=12, emb_size=6)
+    mlp = SampleMLP(4, config)
+    mlp.build()
+    tokens = tf.constant(np.random.default_rng(0).integers(0, 256, [3, 35]))
+    conditioning = tf.random.normal([3, 32, 12], seed=0)
+    with tf.GradientTape(persistent=True) as tape:
+        plain = mlp.logits(mlp.hidden2(mlp.hidden1(mlp.conv(mlp.embedding(tokens)) + conditioning)))
+        fast = mlp(tokens, conditioning)
+    np.testing.assert_allclose(fast, plain, atol=1e-5)
+    for variable in mlp.trainable_variables:
+        expected = tf.convert_to_tensor(tape.gradient(plain, variable.value))
+        np.testing.assert_allclose(tape.gradient(fast, variable.value), expected, atol=1e-3, rtol=1e-4)
+
+
+def test_upsampling_is_a_transposed_convolution():
+    tier = FrameTier(4, 3, ModelConfig(dim=5), None)
+    tier.build()
+    frames = tf.random.normal([2, 7, 5], seed=0)
+    expected = tf.nn.conv1d_transpose(frames, tier.upsample_kernel, [2, 21, 5], strides=3)
+    np.testing.assert_allclose(tier._upsample(frames, tier.upsample_kernel), expected, atol=1e-5)
+
+
+def test_a_long_window_is_two_short_ones_with_state_carried():
+    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=8, rnn_type="lstm"))
+    x = tf.constant(np.random.default_rng(0).integers(0, 256, [2, 16 + 64]))
+    whole, end = model(x, model.initial_state(2))
+    first, state = model(x[:, : 16 + 32], model.initial_state(2))
+    second, state = model(x[:, 32:], state)
+    np.testing.assert_allclose(tf.concat([first, second], axis=1), whole, atol=1e-5)
+    tf.nest.map_structure(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), state, end)
+
+
+@pytest.mark.parametrize("clip_norm", [1e-3, 5.0])
+def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(clip_norm):
+    """The plain form looks the embedding up, so that its gradient is sparse and TensorFlow's own clipping applies."""
+    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8, emb_size=6))
+    mlp, state = model.sample_mlp, model.initial_state(2)
+    x = tf.constant(np.random.default_rng(0).integers(100, 110, [2, 16 + 32]))
+    y = x[:, 16:]
+    embeddings = tf.Variable(mlp.embedding.embeddings.value)
+    variables = [v.value if v is not mlp.embedding.embeddings else embeddings for v in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        conditioning, _ = model._condition(x, state, training=True)
+        looked_up = tf.nn.embedding_lookup(embeddings, x[:, 12:-1])
+        logits = mlp.logits(mlp.hidden2(mlp.hidden1(mlp.conv(looked_up) + conditioning)))
+        loss = score(logits, y)[0]
+    expected, norm = tf.clip_by_global_norm(tape.gradient(loss, variables), clip_norm)
+    assert (norm > clip_norm) == (clip_norm < 1)
+    gradients, scores, _ = model.clipped_gradients(x, state, lambda logits: score(logits, y), clip_norm)
+    assert float(scores[0]) == pytest.approx(float(loss), abs=1e-6)
+    for ours, theirs in zip(gradients, expected):
+        np.testing.assert_allclose(ours, tf.convert_to_tensor(theirs), rtol=1e-5, atol=1e-9)
+
+
+def test_dropout_masks_layer_inputs_in_training_only():
+    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8, rnn_dropout=0.5))
+    plain = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8))
+    x = tf.constant(np.random.default_rng(0).integers(0, 256, [2, 16 + 32]))
+    state = model.initial_state(2)
+    np.testing.assert_array_equal(model(x, state)[0], plain(x, state)[0])
+    one, two = (model(x, state, training=True)[0].numpy() for _ in range(2))
+    assert not np.array_equal(one, two)
+
+
+def test_the_seed_decides_the_initial_weights():
+    config = ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8)
+    first, same, other = (SampleRNN(config, seed).trainable_variables for seed in (1, 1, 2))
+    kernels = [i for i, v in enumerate(first) if "bias" not in v.path]
+    assert all(np.array_equal(first[i], same[i]) for i in kernels)
+    assert not any(np.array_equal(first[i], other[i]) for i in kernels)
+
+
+def test_initial_weights_follow_the_documented_distributions():
+    model = SampleRNN(ModelConfig(dim=64, num_rnn_layers=2, skip_conn=True))
+    upsample = model.frame_rnn.upsample_kernel.numpy()  # [r, out, in], r·out in, r·in out
+    assert upsample.std() == pytest.approx(np.sqrt(2 / (16 * 64 + 16 * 64)), rel=0.02)
+    assert np.abs(upsample).max() < 2.3 * upsample.std()  # truncated
+    skip = model.frame_rnn.rnn.skips[1]
+    assert skip.bias is None and model.frame_rnn.rnn.skips[0].bias is not None
+    assert np.abs(skip.kernel).max() == pytest.approx(np.sqrt(6 / 64), rel=0.02)
+    assert model.frame_rnn.rnn.rnns[0].cell.kernel.shape == (128, 192)
+    keras.utils.clear_session()
