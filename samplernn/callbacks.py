@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
 
 class PrintStatistics(keras.callbacks.Callback):
@@ -58,6 +59,14 @@ def format_duration(seconds: float) -> str:
     hours, minutes = divmod(int(minutes), 60)
     parts = [f"{hours} hr"] * bool(hours) + [f"{minutes} min"] * bool(hours or minutes) + [f"{seconds:.3f} sec"]
     return " ".join(parts)
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Keras's, which with a step interval drops an epoch's point unless its last step is one to be written."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        with tf.summary.record_if(True):
+            super().on_epoch_end(epoch, logs)
 
 
 class SaveCheckpoints(keras.callbacks.Callback):

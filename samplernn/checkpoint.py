@@ -290,7 +290,8 @@ def _readable(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
-        raise InputError(f"{checkpoint}: damaged, or not a checkpoint ({_reason(error)}); use another epoch's") from None
+        reason = _reason(error)
+        raise InputError(f"{checkpoint}: damaged, or not a checkpoint ({reason}); use another epoch's") from None
 
 
 def _write_state(run_folder: Path) -> None:

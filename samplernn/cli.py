@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, fields
 
 from samplernn.config import (
@@ -27,7 +29,8 @@ from samplernn.config import (
 
 def run(main: Callable[[], None]) -> None:
     """Run a script and exit: 0, 1 where the machine or the numbers refuse, 2 for bad input, 130 after Ctrl-C."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    # Remarks go to stdout: on stderr stands nothing but the line that says why a script failed.
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
     try:
         main()
     except (InputError, RunError) as error:
@@ -45,13 +48,27 @@ def _fail(message: str, exit_status: int) -> int:
 
 def prepare_device() -> None:
     """Let TensorFlow take a GPU's memory as it needs it, and say so once where there is no GPU."""
-    import tensorflow as tf
+    with _quiet_stderr():
+        import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         print("No GPU found: running on the CPU.", flush=True)
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Drop what is written to the stderr of the process; TensorFlow's first lines heed no setting."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def training_options() -> TrainingOptions:
@@ -75,7 +92,9 @@ def training_options() -> TrainingOptions:
     parser.add("max_checkpoints", optional(positive_int), "checkpoints to keep; None keeps all")
     parser.add("resume", boolean, "go on from resume_from, or from the latest checkpoint of this id")
     parser.add("resume_from", str, "checkpoint to resume from; ignored when resume is False")
-    parser.add("early_stopping_patience", optional(positive_int), "epochs without improvement to wait for; None: no end")
+    parser.add(
+        "early_stopping_patience", optional(positive_int), "epochs without improvement to stop after; None: go on"
+    )
     parser.add("generate", boolean, "generate audio after each checkpoint")
     parser.add("max_generate_per_epoch", positive_int, "number of audio files to generate each time")
     parser.add("sample_rate", positive_int, "sample rate of the generated audio, Hz", shown="the corpus's own")
@@ -87,7 +106,7 @@ def training_options() -> TrainingOptions:
     parser.add_argument("--num_val_batches", type=non_negative_int, help="deprecated, without effect: see val_frac")
     arguments = vars(parser.parse_args())
     if arguments.pop("num_val_batches") is not None:
-        print("--num_val_batches is deprecated and has no effect; use --val_frac.", file=sys.stderr)
+        print("--num_val_batches is deprecated and has no effect; use --val_frac.")
     return parser.options(arguments)
 
 

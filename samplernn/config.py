@@ -78,7 +78,7 @@ class ModelConfig:
     def from_dict(cls, values: Any) -> ModelConfig:
         """Build a config from parsed JSON; what it does not name keeps its default."""
         if not isinstance(values, dict):
-            raise InputError("the config must be a JSON object of parameters, such as {\"dim\": 1024}")
+            raise InputError('the config must be a JSON object of parameters, such as {"dim": 1024}')
         known = [field.name for field in fields(cls)]
         for name in values:
             if name not in known:

@@ -135,7 +135,7 @@ def seed_context(model: SampleRNN, num_seqs: int, seed: str | None, seed_offset:
         raise InputError(f"--seed: {error}") from None
     largest = recording.frames - model.lookback
     if largest < 0:
-        raise InputError(f"--seed {seed}: {recording.frames} samples, and {model.lookback} are needed; use longer audio")
+        raise InputError(f"--seed {seed}: {recording.frames} samples, {model.lookback} are needed; use longer audio")
     if seed_offset > largest:
         raise InputError(f"--seed_offset {seed_offset} is too far into {seed}; {largest} is the largest that will do")
     tokens = quantize.encode(read_mono(recording.path, seed_offset, model.lookback))

@@ -17,7 +17,7 @@ import tensorflow as tf
 import samplernn
 from samplernn import checkpoint as checkpoints
 from samplernn.audio import scan_corpus
-from samplernn.callbacks import PrintStatistics, SaveCheckpoints, monitor_mode
+from samplernn.callbacks import PrintStatistics, SaveCheckpoints, TensorBoard, monitor_mode
 from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
 from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
 from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
@@ -68,7 +68,7 @@ def train(options: TrainingOptions) -> None:
             options.monitor if options.checkpoint_policy == "Best" else None,
             earlier.get("metrics", {}).get(options.monitor),
         ),
-        keras.callbacks.TensorBoard(str(run.folder), update_freq=TENSORBOARD_STEPS, write_graph=False),
+        TensorBoard(str(run.folder), update_freq=TENSORBOARD_STEPS, write_graph=False),
     ]
     if options.early_stopping_patience:
         patience, mode = options.early_stopping_patience, monitor_mode(options.monitor)
@@ -259,7 +259,8 @@ def _create_folder(flag: str, create):
     try:
         return create()
     except OSError as error:
-        raise InputError(f"{flag}: {error.filename} can't be created ({error.strerror}); choose another folder") from None
+        reason = f"{error.filename} can't be created ({error.strerror})"
+        raise InputError(f"{flag}: {reason}; choose another folder") from None
 
 
 def _checkpoint_to_resume(options: TrainingOptions) -> Path | None:

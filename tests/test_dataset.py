@@ -56,7 +56,9 @@ def test_the_order_depends_on_seed_and_epoch_alone(make_corpus):
     corpus = scan_corpus(str(make_corpus([256] * 8)))
 
     def order(seed, epoch):
-        return b"".join(x.tobytes() for x, _, _ in training_epoch(corpus, CONFIG, 2, seed, epoch)[0].as_numpy_iterator())
+        return b"".join(
+            x.tobytes() for x, _, _ in training_epoch(corpus, CONFIG, 2, seed, epoch)[0].as_numpy_iterator()
+        )
 
     assert order(0, 3) == order(0, 3)
     assert len({order(0, 0), order(0, 1), order(1, 0), order(1, 1)}) == 4

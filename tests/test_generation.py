@@ -122,7 +122,7 @@ def test_the_seed_is_a_stretch_of_the_audio(tmp_path, music):
 
 @pytest.mark.parametrize(
     ("samples", "offset", "said"),
-    [(100, 85, "--seed_offset 85 is too far.* 84 is the largest"), (15, 0, "15 samples, and 16 are needed")],
+    [(100, 85, "--seed_offset 85 is too far.* 84 is the largest"), (15, 0, "15 samples, 16 are needed")],
 )
 def test_a_seed_that_is_too_short_is_refused(tmp_path, music, samples, offset, said):
     soundfile.write(tmp_path / "seed.wav", music[:samples], 16000)

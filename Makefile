@@ -1,0 +1,36 @@
+# make demo, make test, make test-long: each makes the virtual environment if it is not there yet.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+BIN = $(VENV)/Scripts
+endif
+
+.PHONY: demo test test-long lint clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m long
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+clean:
+	rm -rf $(VENV) demo
+
+$(VENV)/.installed: requirements.txt
+	$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@

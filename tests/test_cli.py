@@ -1,0 +1,171 @@
+"""The scripts as a user meets them: exit status, one line on stderr, no TensorFlow before the flags are right."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import soundfile
+from conftest import GOLDEN, ROOT
+
+from samplernn import cli
+from samplernn.config import InputError, RunError, TrainingOptions
+
+SCRIPTS = ["train.py", "generate.py", "chunk_audio.py"]
+
+
+def run(script, *arguments, **kwargs):
+    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **kwargs)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(("flag", "status"), [("--help", 0), ("--no_such_flag", 2)])
+def test_flags_are_answered_without_importing_tensorflow(script, flag, status):
+    result = run(script, flag, env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"})
+    imported = [line.rsplit("|", 1)[1].strip() for line in result.stderr.splitlines() if "|" in line]
+    assert result.returncode == status
+    assert "samplernn.cli" in imported
+    assert not {"tensorflow", "keras"} & set(imported)
+
+
+def parse(monkeypatch, parser, *arguments):
+    monkeypatch.setattr(sys, "argv", ["script.py", *arguments])
+    return parser()
+
+
+def test_defaults_are_the_documented_ones(monkeypatch):
+    assert parse(monkeypatch, cli.training_options, "--data_dir", "d") == TrainingOptions(data_dir="d")
+    options = parse(monkeypatch, cli.generation_options, "--output_path", "o", "--checkpoint_path", "c")
+    assert (options.dur, options.num_seqs, options.temperature, options.seed_offset) == (3.0, 1, (0.95,), 0)
+    options = parse(monkeypatch, cli.chunk_options, "--input_file", "i", "--output_dir", "o")
+    assert (options.chunk_length, options.overlap) == (8000, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        ("--verbose false", "verbose", False),
+        ("--resume FALSE", "resume", False),
+        ("--generate True", "generate", True),
+        ("--max_checkpoints none", "max_checkpoints", None),
+        ("--early_stopping_patience None", "early_stopping_patience", None),
+        ("--checkpoint_policy best", "checkpoint_policy", "Best"),
+        ("--checkpoint_policy All", "checkpoint_policy", "Always"),
+        ("--temperature 0.5 0.75 1", "temperature", (0.5, 0.75, 1.0)),
+        ("--output_file_dur 1.5", "output_file_dur", 1.5),
+        ("--val_frac 0", "val_frac", 0.0),
+    ],
+)
+def test_flags_take_what_people_write(monkeypatch, arguments, name, value):
+    options = parse(monkeypatch, cli.training_options, "--data_dir", "d", *arguments.split())
+    assert getattr(options, name) == value
+
+
+def test_the_deprecated_flag_is_remarked_on(monkeypatch, capsys):
+    parse(monkeypatch, cli.training_options, "--data_dir", "d", "--num_val_batches", "1")
+    assert capsys.readouterr().out == "--num_val_batches is deprecated and has no effect; use --val_frac.\n"
+
+
+TRAIN = [cli.training_options, "--data_dir", "d"]
+GENERATE = [cli.generation_options, "--output_path", "o", "--checkpoint_path", "c"]
+CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "said"),
+    [
+        (TRAIN, "--batch_size 0", "argument --batch_size: 0 is not a whole number from 1 up"),
+        (TRAIN, "--batch_size 1.5", "--batch_size: 1.5 is not"),
+        (TRAIN, "--learning_rate -0.1", "--learning_rate: -0.1 is not a number above 0"),
+        (TRAIN, "--learning_rate nan", "--learning_rate: nan is not"),
+        (TRAIN, "--learning_rate inf", "--learning_rate: inf is not"),
+        (TRAIN, "--temperature 0", "--temperature: 0 is not a number above 0"),
+        (TRAIN, "--val_frac 1.5", "--val_frac: 1.5 is not a number from 0 to below 1"),
+        (TRAIN, "--momentum 1", "--momentum: 1 is not"),
+        (TRAIN, "--verbose maybe", "'maybe' is neither True nor False"),
+        (TRAIN, "--checkpoint_policy Never", "'Never' is neither Always (or All) nor Best"),
+        (TRAIN, "--optimizer adamw", "invalid choice"),
+        (TRAIN, "--max_checkpoints 0", "--max_checkpoints: 0 is not"),
+        (TRAIN, "--id a/b", "'a/b' is not the name of one folder"),
+        (GENERATE, "--dur 0", "--dur: 0 is not a number above 0"),
+        (GENERATE, "--num_seqs -1", "--num_seqs: -1 is not"),
+        (GENERATE, "--seed_offset -1", "--seed_offset: -1 is not a whole number from 0 up"),
+        (GENERATE, "--sample_rate 0", "--sample_rate: 0 is not"),
+        (CHUNK, "--chunk_length 0", "--chunk_length: 0 is not"),
+        (CHUNK, "--chunk_length 1000 --overlap 1000", "--overlap: 1000 is not below --chunk_length 1000"),
+        (CHUNK, "--overlap -1", "--overlap: -1 is not"),
+    ],
+)
+def test_each_wrong_value_is_one_line_and_status_2(monkeypatch, capsys, script, arguments, said):
+    with pytest.raises(SystemExit) as exit_:
+        parse(monkeypatch, *script, *arguments.split())
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert said in error and error.startswith("Error: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("bad\nfile"), 2, "Error: bad file\n"),
+        (RunError("disk is full"), 1, "Error: disk is full\n"),
+        (OSError(28, "No space left on device", "x.wav"), 1, "Error: x.wav: No space left on device\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_each_end_has_its_exit_status(capsys, error, status, line):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as exit_:
+        cli.run(main)
+    assert exit_.value.code == status
+    assert capsys.readouterr().err == line
+
+
+def fails_with_one_line(result, said):
+    assert result.returncode == 2, result.stderr
+    assert said in result.stderr
+    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+
+
+def test_bad_input_to_the_scripts_is_one_line(tmp_path):
+    missing = tmp_path / "nowhere"
+    fails_with_one_line(run("train.py", "--data_dir", missing, cwd=tmp_path), "there is no such folder")
+    fails_with_one_line(
+        run("generate.py", "--output_path", "o.wav", "--checkpoint_path", missing, cwd=tmp_path),
+        "there is no such checkpoint",
+    )
+    fails_with_one_line(
+        run("chunk_audio.py", "--input_file", missing, "--output_dir", tmp_path / "out"), "there is no such file"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_generating_from_the_command_line(tmp_path):
+    checkpoint = GOLDEN / "lstm-skip" / "model.ckpt-1"
+    flags = ["--output_path", "a/b.wav", "--checkpoint_path", checkpoint, "--dur", "0.1"]
+    result = run("generate.py", *flags, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert soundfile.info(tmp_path / "a" / "b_e=1_t=0.95.wav").frames == 1600
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_stops_training_with_130_and_a_hint(tmp_path, make_corpus, tiny_config_file):
+    command = [sys.executable, ROOT / "train.py", "--data_dir", make_corpus([64000] * 4), "--batch_size", "2"]
+    flags = ["--config_file", tiny_config_file, "--num_epochs", "1000", "--early_stopping_patience", "None"]
+    log = tmp_path / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, *flags, "--generate", "False"], cwd=tmp_path, stdout=output, stderr=output
+        )
+        while not list(tmp_path.glob("logdir/default/*/model.ckpt-1.index")) and process.poll() is None:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130, log.read_text()
+    assert "train again with --resume_from" in log.read_text()
+    assert "Traceback" not in log.read_text()
