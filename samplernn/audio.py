@@ -80,8 +80,8 @@ def scan_corpus(data_dir: str) -> list[Recording]:
         InputError: there is no such folder or no WAV in it, a file cannot be used (all are named), or rates are mixed.
     """
     root = Path(data_dir)
-    if not root.is_dir():
-        raise InputError(f"--data_dir {data_dir}: there is no such folder")
+    if not data_dir or not root.is_dir():
+        raise InputError(f"--data_dir {data_dir or '(empty)'}: there is no such folder")
     files = sorted(
         (path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")),
         key=lambda path: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.as_posix())],

@@ -14,17 +14,14 @@ class SampleRNN(keras.Model):
 
     It keeps no state: `initial_state` makes one, `call` and `generate_block` take one and return the next.
 
-    Args:
-        config: the parameters.
-        random_seed: of the initial weights and of dropout.
+    Its initial weights and its dropout follow Keras's global seed (`keras.utils.set_random_seed`).
     """
 
-    def __init__(self, config: ModelConfig, random_seed: int = 0):
+    def __init__(self, config: ModelConfig):
         super().__init__(name="sample_rnn")
-        keras.utils.set_random_seed(random_seed)
         self.config = config
         self.small, self.big = config.frame_sizes
-        self.dropout_random = keras.random.SeedGenerator(random_seed)
+        self.dropout_random = keras.random.SeedGenerator()
         self.big_frame_rnn = FrameTier(
             self.big, self.big // self.small, config, self.dropout_random, name="big_frame_rnn"
         )

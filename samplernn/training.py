@@ -47,7 +47,8 @@ def train(options: TrainingOptions) -> None:
     describe(corpus)
     split = split_corpus(corpus, config.seq_len, options.batch_size, options.val_frac, earlier.get("split"))
 
-    model = SampleRNN(config, options.random_seed)
+    keras.utils.set_random_seed(options.random_seed)
+    model = SampleRNN(config)
     optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
     model.compile(optimizer=optimizer)  # so that Keras's callbacks find it
     if resume_from:
@@ -77,6 +78,12 @@ def train(options: TrainingOptions) -> None:
         fit(model, split, options.batch_size, options.random_seed, range(initial_epoch, options.num_epochs), callbacks)
     except NotANumber as error:
         raise RunError(f"{error}; {_how_to_resume(run.folder, resume_from)} with a lower --learning_rate") from None
+    except tf.errors.ResourceExhaustedError:
+        hint = "lower --batch_size, or seq_len or dim in the config"
+        raise RunError(f"Out of memory: {hint}; {_how_to_resume(run.folder, resume_from)}") from None
+    except tf.errors.OpError as error:
+        reason = error.message.splitlines()[0][:200]
+        raise RunError(f"Training stopped: {reason}; {_how_to_resume(run.folder, resume_from)}") from None
     except KeyboardInterrupt:
         print(f"\nStopped; {_how_to_resume(run.folder, resume_from)}.", flush=True)
         raise
@@ -274,6 +281,8 @@ def _checkpoint_to_resume(options: TrainingOptions) -> Path | None:
 def _choose_config(options: TrainingOptions, resume_from: Path | None) -> ModelConfig:
     """The flag's config, else the resumed checkpoint's own, else the default file's, else the defaults."""
     if resume_from and (options.config_file or checkpoints.has_config(resume_from)):
+        if not options.config_file:
+            log.warning("No --config_file: the config is the one beside %s.", resume_from)
         return checkpoints.model_config(resume_from, options.config_file)
     config_file = options.config_file or DEFAULT_CONFIG_FILE
     if options.config_file is None and not Path(config_file).exists():

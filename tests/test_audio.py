@@ -101,6 +101,8 @@ def test_mixed_rates_are_counted(make_corpus):
 def test_a_folder_that_is_missing_or_has_no_wav_is_named(tmp_path, music):
     with pytest.raises(InputError, match="nowhere: there is no such folder"):
         scan_corpus(str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match="there is no such folder"):
+        scan_corpus("")
     with pytest.raises(InputError, match="no WAV files in it"):
         scan_corpus(str(tmp_path))
     soundfile.write(tmp_path / "music.flac", music, 16000)
