@@ -49,8 +49,8 @@ class Generator:
 
     def __init__(self, model: SampleRNN):
         self.model = model
-        self._tables = tf.function(model.generation_tables)
-        self._blocks = tf.function(self._generate_blocks, jit_compile=_xla_works())
+        self._tables = tf.function(model.generation_tables, autograph=False)
+        self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=_xla_works())
         self._blocks_a_call = max(1, SAMPLES_A_CALL // model.lookback)
 
     def __call__(
@@ -109,7 +109,7 @@ class Generator:
 def _xla_works() -> bool:
     """Whether this build of TensorFlow can compile; generation takes twice as long where it cannot."""
     try:
-        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0))
+        tf.function(lambda x: x + 1, autograph=False, jit_compile=True)(tf.constant(0))
         return True
     except (tf.errors.OpError, ValueError, NotImplementedError):
         return False

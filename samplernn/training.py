@@ -162,7 +162,7 @@ def score(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
 
 
 def _train_step(model: SampleRNN):
-    @tf.function
+    @tf.function(autograph=False)
     def step(x, y, state):
         gradients, scores, state = model.clipped_gradients(x, state, lambda logits: score(logits, y), CLIP_NORM)
         apply_gradients(model.optimizer, gradients, model.trainable_variables, *model.looked_up(x))
@@ -172,7 +172,7 @@ def _train_step(model: SampleRNN):
 
 
 def _validation_step(model: SampleRNN):
-    @tf.function
+    @tf.function(autograph=False)
     def step(x, y, state):
         logits, state = model(x, state, training=False)
         return score(logits, y), state
@@ -180,7 +180,7 @@ def _validation_step(model: SampleRNN):
     return step
 
 
-@tf.function
+@tf.function(autograph=False)
 def _reset_rows(state, reset):
     """Zero the state of the rows, bool [B], that start a recording."""
     keep = 1.0 - tf.cast(reset, tf.float32)[:, None]
