@@ -48,7 +48,7 @@ def _fail(message: str, exit_status: int) -> int:
 
 def prepare_device() -> None:
     """Let TensorFlow take a GPU's memory as it needs it, and say so once where there is no GPU."""
-    with _quiet_stderr():
+    with quiet_stderr():
         import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -59,8 +59,8 @@ def prepare_device() -> None:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Drop what is written to the stderr of the process; TensorFlow's first lines heed no setting."""
+def quiet_stderr() -> Iterator[None]:
+    """Drop what is written to the process's stderr; some lines of TensorFlow's, each printed once, heed no setting."""
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

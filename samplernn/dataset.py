@@ -16,7 +16,7 @@ from samplernn.audio import READ_FRAMES, Recording, read_mono
 from samplernn.config import InputError, ModelConfig
 from samplernn.quantize import quantizer
 
-SPLIT_SEED = 4  # the split must be the same on every run and every machine
+SPLIT_SEED = 42  # the split must be the same on every run and every machine
 PREFETCH = 2
 NO_TARGET = -1  # the target where a row has run out of files
 

