@@ -118,7 +118,7 @@ def _files_of(checkpoint: Path, suffix: str = "*") -> list[Path]:
 # --- What is beside a checkpoint ---
 
 
-def settings(checkpoint: Path) -> dict[str, Any] | None:
+def read_settings(checkpoint: Path) -> dict[str, Any] | None:
     """The JSON that `save` was given; None for a checkpoint of PRiSM's.
 
     Raises:
@@ -151,7 +151,7 @@ def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
     config = ModelConfig.load(config_file) if config_file else own
     if config is None:
         raise InputError(f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file")
-    if settings(checkpoint) is None:
+    if read_settings(checkpoint) is None:
         config = _with_embedding_of(checkpoint, config)
         own = own and replace(own, emb_size=config.emb_size)
     if differences := config.network_differences(own or config):
@@ -161,7 +161,7 @@ def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
 
 
 def _own_config(checkpoint: Path) -> tuple[ModelConfig | None, Path | None]:
-    if own := settings(checkpoint):
+    if own := read_settings(checkpoint):
         path = Path(f"{checkpoint}.json")
         try:
             return ModelConfig.from_dict(own["config"]), path

@@ -189,7 +189,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     """
     checkpoint = checkpoints.resolve(options.checkpoint_path)
     config = checkpoints.model_config(checkpoint, options.config_file)
-    known = checkpoints.settings(checkpoint) or {}
+    known = checkpoints.read_settings(checkpoint) or {}
     temperature = match_temperatures(options.temperature, options.num_seqs)
     model = SampleRNN(config)
     context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)

@@ -40,7 +40,7 @@ def train(options: TrainingOptions) -> None:
     """
     resume_from = _checkpoint_to_resume(options)
     config = _choose_config(options, resume_from)
-    earlier = (resume_from and checkpoints.settings(resume_from)) or {}
+    earlier = (resume_from and checkpoints.read_settings(resume_from)) or {}
     initial_epoch = checkpoints.epoch_of(resume_from) if resume_from else 0
 
     corpus = scan_corpus(options.data_dir)

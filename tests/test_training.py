@@ -124,7 +124,7 @@ def test_a_run_folder_holds_checkpoints_settings_and_logs(options):
     train(replace(options, max_checkpoints=None))
     (run,) = runs(options)
     assert epochs_saved(run) == [1, 2]
-    settings = checkpoints.settings(run / "model.ckpt-2")
+    settings = checkpoints.read_settings(run / "model.ckpt-2")
     assert settings["epoch"] == 2
     assert settings["config"] == {**ModelConfig().to_dict(), **TINY}
     assert settings["arguments"]["batch_size"] == 2
@@ -247,7 +247,7 @@ def test_a_prism_checkpoint_is_gone_on_from(options, capsys):
 def test_resuming_without_a_config_flag_takes_the_checkpoints_own(options, monkeypatch, tmp_path):
     train(replace(options, num_epochs=1))
     train(replace(options, config_file=None))
-    assert checkpoints.settings(runs(options)[1] / "model.ckpt-2")["config"]["dim"] == TINY["dim"]
+    assert checkpoints.read_settings(runs(options)[1] / "model.ckpt-2")["config"]["dim"] == TINY["dim"]
 
 
 def test_resuming_with_another_networks_config_is_refused(options, tmp_path):
@@ -263,7 +263,7 @@ def test_files_added_before_resuming_are_trained_on_only(options, make_corpus):
     train(replace(options, num_epochs=1))
     make_corpus([640] * 10)
     train(options)
-    before, after = (checkpoints.settings(run / f"model.ckpt-{i}")["split"] for i, run in enumerate(runs(options), 1))
+    before, after = (checkpoints.read_settings(run / f"model.ckpt-{i}")["split"] for i, run in enumerate(runs(options), 1))
     assert after["validation"] == before["validation"]
     assert set(after["training"]) > set(before["training"])
 
