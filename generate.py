@@ -1,11 +1,12 @@
 """Generate audio from a trained model: python generate.py --output_path out.wav --checkpoint_path model.ckpt-100"""
 
 from samplernn import cli
+from samplernn.device import prepare_device
 
 
 def main() -> None:
     options = cli.generation_options()
-    cli.prepare_device()
+    prepare_device()
     from samplernn.generation import generate_from_checkpoint  # imports TensorFlow, which takes seconds
 
     generate_from_checkpoint(options)

@@ -43,7 +43,7 @@ def main():
     picture = wav.with_suffix(".png")
     draw_spectrogram(wav, picture)
     settings = max(run.glob("*.json"), key=lambda file: file.stat().st_mtime)
-    loss = json.loads(settings.read_text(encoding="utf-8"))["metrics"]["val_loss"]
+    loss = json.loads(settings.read_text(encoding="utf-8"))["history"][-1]["val_loss"]
     print(f"\nListen: {wav}\nLook: {picture}")
     print(f"Loss on held-out music: {loss:.3f} nats a sample. Unigram entropy of the data: {unigram_entropy():.3f}.")
 

@@ -4,5 +4,7 @@ import os
 
 __version__ = "1.0.0"
 
-# TensorFlow reads this while it is imported, and prints several lines without it.
+# TensorFlow and Keras read these while they are imported. Without the first, TensorFlow prints several lines; the
+# second outranks a backend that the user has set for other work.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samplernn.config import ChunkOptions, InputError
+from samplernn.config import ChunkOptions, InputError, RunError
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
@@ -44,7 +46,7 @@ def examine(path: Path, name: str | None = None) -> Recording:
         with soundfile.SoundFile(path) as file:
             recording = Recording(path, name, file.samplerate, file.frames, file.channels)
             truncated = _claims_more_than_there_is(file.extra_info)
-            # The header of PCM in a WAV says it all; every other kind can be damaged or hold what is not a number.
+            # PCM in a WAV is whole if its header is; other kinds may fail to decode or hold what is not a number.
             if not truncated and not (file.format in ("WAV", "WAVEX") and file.subtype.startswith("PCM")):
                 truncated = _decode(file) < file.frames
     except soundfile.LibsndfileError:
@@ -59,7 +61,8 @@ def examine(path: Path, name: str | None = None) -> Recording:
 
 
 def _claims_more_than_there_is(libsndfile_log: str) -> bool:
-    claim = re.search(r"^data\s*: (\d+) \(should be (\d+)\)", libsndfile_log, re.MULTILINE)
+    # What WAV, AIFF, AU and W64 call the chunk with the samples, or the whole.
+    claim = re.search(r"^ *(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", libsndfile_log, re.MULTILINE)
     return bool(claim) and int(claim[2]) < int(claim[1]) != UNKNOWN_SIZE
 
 
@@ -84,7 +87,7 @@ def scan_corpus(data_dir: str) -> list[Recording]:
         raise InputError(f"--data_dir {data_dir or '(empty)'}: there is no such folder")
     files = sorted(
         (path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")),
-        key=lambda path: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.as_posix())],
+        key=_natural_order,
     )
     wavs = [path for path in files if path.suffix.lower() == ".wav"]
     if not wavs:
@@ -106,6 +109,11 @@ def scan_corpus(data_dir: str) -> list[Recording]:
     return corpus
 
 
+def _natural_order(path: Path) -> tuple:
+    name = path.as_posix()
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
+
+
 def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
     """Read a stretch of a file, its channels mixed down: float32 [frames]."""
     audio, _ = soundfile.read(path, frames=frames, start=start, dtype="float32", always_2d=True)
@@ -118,13 +126,32 @@ def to_pcm16(audio: np.ndarray) -> np.ndarray:
 
 
 def write_wav(path: Path, audio: np.ndarray, sample_rate: int) -> None:
-    """Write float audio [frames] or [frames, channels] as a 16-bit WAV; the file appears whole or not at all."""
+    """Write float audio [frames] or [frames, channels] as a 16-bit WAV; the file appears whole or not at all.
+
+    Raises:
+        RunError: the disk refuses.
+    """
     aside = path.with_name(f".{path.name}.part")
     try:
         soundfile.write(aside, to_pcm16(audio), sample_rate, format="WAV", subtype="PCM_16")
         os.replace(aside, path)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise RunError(f"{path}: cannot be written ({error}); is the disk full?") from None
     finally:
         aside.unlink(missing_ok=True)
+
+
+def make_writable_folder(flag: str, folder: Path) -> None:
+    """Create a folder if need be, and make sure that files can be written there.
+
+    Raises:
+        InputError: they can't; the message names the flag.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"{flag}: {folder} can't be written ({error.strerror}); choose another folder") from None
 
 
 def chunk_file(options: ChunkOptions) -> None:
@@ -143,10 +170,7 @@ def chunk_file(options: ChunkOptions) -> None:
         raise InputError(
             f"--chunk_length {options.chunk_length}: {source} has only {duration_ms} ms; choose a shorter length"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--output_dir {folder}: can't be created ({error.strerror}); choose another") from None
+    make_writable_folder("--output_dir", folder)
     processed = omitted = 0
     for chunk in chunks(recording, options.chunk_length, options.overlap):
         processed += 1
@@ -178,19 +202,17 @@ def chunks(recording: Recording, length_ms: int, overlap_ms: int) -> Iterator[Ch
     rate = recording.sample_rate
     length = length_ms * rate // 1000
     with soundfile.SoundFile(recording.path) as file:
-        buffer = np.zeros((0, recording.channels), np.float32)
-        buffer_start, number = 0, 1
-        while True:
+        audio, end = np.zeros((0, recording.channels), np.float32), 0  # the last chunk, and where it ends
+        for number in itertools.count(1):
             start_ms = (number - 1) * (length_ms - overlap_ms)
             start = start_ms * rate // 1000
-            buffer = buffer[start - buffer_start :]  # a hop is never longer than a chunk
-            buffer_start = start
-            fresh = file.read(length - len(buffer), dtype="float32", always_2d=True)
-            buffer = np.concatenate([buffer, fresh])
-            if len(buffer) < length:
+            file.read(max(0, start - end))  # flooring may leave a sample between two chunks
+            shared = audio[len(audio) - max(0, end - start) :]
+            fresh = file.read(length - len(shared), dtype="float32", always_2d=True)
+            audio, end = np.concatenate([shared, fresh]), start + length
+            if len(audio) < length:
                 return
-            yield Chunk(number, start_ms, buffer, is_silent(buffer, rate, length_ms))
-            number += 1
+            yield Chunk(number, start_ms, audio, is_silent(audio, rate, length_ms))
 
 
 def is_silent(audio: np.ndarray, sample_rate: int, length_ms: int) -> bool:

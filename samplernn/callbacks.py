@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
@@ -62,47 +62,62 @@ def format_duration(seconds: float) -> str:
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's, which with a step interval drops an epoch's point unless its last step is one to be written."""
+    """Keras's, of which some versions drop an epoch's point unless its last step is one whose point is written."""
 
     def on_epoch_end(self, epoch, logs=None):
         with tf.summary.record_if(True):
             super().on_epoch_end(epoch, logs)
 
 
+class EarlyStopping(keras.callbacks.EarlyStopping):
+    """Keras's, which in a resumed run remembers the epochs before.
+
+    Args:
+        monitor: the value watched.
+        patience: epochs without improvement after which to stop.
+        history: the logs of the epochs that are done.
+    """
+
+    def __init__(self, monitor: str, patience: int, history: Sequence[dict]):
+        super().__init__(monitor, patience=patience, mode=_better(monitor).__name__)
+        self._history = list(history)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        for epoch, epoch_logs in enumerate(self._history):
+            self.on_epoch_end(epoch, epoch_logs)
+
+
 class SaveCheckpoints(keras.callbacks.Callback):
     """Saves at the end of every so many epochs, always or where the monitored value is the best so far.
 
     Args:
-        save: called with the number of epochs done and the epoch's logs.
+        save: called with the number of epochs done and the logs of all of them.
         every: epochs between two checkpoints.
         monitor: the value watched; None saves always.
-        best: its best value so far, if the run goes on from a checkpoint.
+        history: the logs of the epochs that are done.
     """
 
-    def __init__(self, save: Callable[[int, dict], None], every: int, monitor: str | None, best: float | None = None):
+    def __init__(
+        self, save: Callable[[int, list[dict]], None], every: int, monitor: str | None, history: Sequence[dict] = ()
+    ):
         super().__init__()
         self._save = save
         self._every = every
         self._monitor = monitor
-        self._best = best
+        self._history = list(history)
+        self._best = monitor and _better(monitor)((logs[monitor] for logs in history), default=None)
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self._every == 0 and self._is_due(logs):
-            self._save(epoch + 1, logs)
+        self._history.append(dict(logs))
+        if (epoch + 1) % self._every == 0 and (self._monitor is None or self._improves(logs[self._monitor])):
+            self._best = self._monitor and logs[self._monitor]
+            self._save(epoch + 1, self._history)
 
-    def _is_due(self, logs):
-        if self._monitor is None:
-            return True
-        value = logs[self._monitor]
-        improved = self._best is None or (value - self._best) * DIRECTION[monitor_mode(self._monitor)] > 0
-        if improved:
-            self._best = value
-        return improved
+    def _improves(self, value):
+        return self._best is None or (value != self._best and _better(self._monitor)(value, self._best) == value)
 
 
-DIRECTION = {"min": -1, "max": 1}
-
-
-def monitor_mode(monitor: str) -> str:
-    """Whether less or more of the monitored value is better, as Keras spells it."""
-    return "max" if monitor.endswith("accuracy") else "min"
+def _better(monitor: str) -> Callable:
+    """The function that picks the better of two monitored values: max for accuracy, min for loss."""
+    return max if monitor.endswith("accuracy") else min

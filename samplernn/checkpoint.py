@@ -28,6 +28,7 @@ from samplernn.optimizer import slots
 
 RUN_FOLDER_FORMAT = "%d.%m.%Y_%H.%M.%S"
 KEY_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+SLOT = "/.OPTIMIZER_SLOT/optimizer/"
 EMBEDDINGS = "sample_mlp/embedding/embeddings"
 
 log = logging.getLogger(__name__)
@@ -80,24 +81,24 @@ def latest_in(run_folder: Path) -> Path | None:
 
 
 def resolve(path: str) -> Path:
-    """Find the checkpoint that a user means by its prefix, its `.index` or `.data-…` file, or its run folder.
+    """Find the checkpoint that a user means by its prefix, one of its files, its run folder, or the folder of runs.
 
     Raises:
         InputError: there is none, or a part of it is missing.
     """
     given = Path(path)
     if given.is_dir():
-        if found := latest_in(given):
+        if found := latest_in(given) or latest(given):
             return found
         raise InputError(f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in this folder")
-    checkpoint = given.with_name(re.sub(r"\.(index|json|data-\d{5}-of-\d{5})$", "", given.name))
+    checkpoint = given.with_name(re.sub(r"(?<=.)\.(index|json|data-\d{5}-of-\d{5})$", "", given.name))
     if _is_complete(checkpoint):
         return checkpoint
     parts = [file.name for file in _files_of(checkpoint)]
     if parts:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; use another epoch's")
-    others = [epoch_of(index.with_suffix("")) for index in checkpoint.parent.glob("model.ckpt-*.index")]
-    hint = f"; there are epochs {', '.join(map(str, sorted(others)))}" if others else ""
+    others = [str(epoch_of(other)) for other in _complete_in(checkpoint.parent)]
+    hint = f"; there are epochs {', '.join(others)}" if others else ""
     raise InputError(f"{path}: there is no such checkpoint{hint}")
 
 
@@ -227,13 +228,13 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
         InputError: it cannot be read, or is of a network of another shape.
     """
     weights = _weights(model)
-    values = _read(checkpoint, lambda key: optimizer is not None or ".OPTIMIZER_SLOT" not in key)
+    values = _read(checkpoint, lambda key: optimizer is not None or SLOT not in key)
     _check_shapes(checkpoint, weights, values)
     variables = dict(weights)
     if optimizer is not None:
-        slots = _slots(model, optimizer)
-        if slots.keys() <= values.keys():
-            variables |= slots | _scalars(model, optimizer)
+        ours = _slots(model, optimizer)
+        if ours.keys() == {key for key in values if SLOT in key}:
+            variables |= ours | _scalars(model, optimizer)
         else:
             log.warning("%s holds no state of the optimizer %s, which starts afresh.", checkpoint, optimizer.name)
     for key in variables.keys() & values.keys():
@@ -249,7 +250,7 @@ def _weights(model: keras.Model) -> dict[str, keras.Variable]:
 
 def _slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
     return {
-        f"{key}/.OPTIMIZER_SLOT/optimizer/{name}": slot
+        f"{key}{SLOT}{name}": slot
         for key, variable in _weights(model).items()
         for name, slot in slots(optimizer, variable).items()
     }
@@ -259,15 +260,13 @@ def _scalars(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[
     return {
         "optimizer/iter": optimizer.iterations,
         "optimizer/learning_rate": optimizer.learning_rate,
-        "random/dropout": model.dropout_random.state,
+        "random/dropout": model.dropout_seed.state,
     }
 
 
 def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], values: dict[str, np.ndarray]) -> None:
     tiers = {key.split("/")[0] for key in weights}
-    theirs = {
-        key: value.shape for key, value in values.items() if key.split("/")[0] in tiers and ".OPTIMIZER_SLOT" not in key
-    }
+    theirs = {key: value.shape for key, value in values.items() if key.split("/")[0] in tiers and SLOT not in key}
     ours = {key: tuple(variable.shape) for key, variable in weights.items()}
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key):

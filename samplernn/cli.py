@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import logging
 import math
-import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 
 from samplernn.config import (
@@ -27,8 +26,14 @@ from samplernn.config import (
 )
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a script as Ctrl-C does, but for the exit status."""
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a script and exit: 0, 1 where the machine or the numbers refuse, 2 for bad input, 130 after Ctrl-C."""
+    """Run a script and exit: 0; 1 where the machine or the numbers refuse; 2 for bad input; 130 after Ctrl-C, 143
+    after SIGTERM."""
+    signal.signal(signal.SIGTERM, _terminate)
     # Remarks go to stdout: on stderr stands nothing but the line that says why a script failed.
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
     try:
@@ -37,38 +42,19 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(_fail(str(error), error.exit_status))
     except OSError as error:
         sys.exit(_fail(f"{error.filename or 'the system'}: {error.strerror or error}", RunError.exit_status))
+    except Terminated:
+        sys.exit(143)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _terminate(*_) -> None:
+    raise Terminated
 
 
 def _fail(message: str, exit_status: int) -> int:
     print("Error: " + " ".join(message.split()), file=sys.stderr, flush=True)
     return exit_status
-
-
-def prepare_device() -> None:
-    """Let TensorFlow take a GPU's memory as it needs it, and say so once where there is no GPU."""
-    with quiet_stderr():
-        import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
-        print("No GPU found: running on the CPU.", flush=True)
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Drop what is written to the process's stderr; some lines of TensorFlow's, each printed once, heed no setting."""
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
 
 
 def training_options() -> TrainingOptions:
@@ -79,7 +65,7 @@ def training_options() -> TrainingOptions:
     parser.add("verbose", boolean, "print each step on a new line; if False, over the one before")
     parser.add("logdir_root", str, "folder for checkpoints and logs")
     parser.add("output_dir", str, "folder for the audio generated during training")
-    parser.add("config_file", str, "JSON file with the parameters of the model", shown=DEFAULT_CONFIG_FILE)
+    parser.add("config_file", optional(str), "JSON file with the parameters of the model", shown=DEFAULT_CONFIG_FILE)
     parser.add("num_epochs", positive_int, "number of epochs, those done before a resume included")
     parser.add("batch_size", positive_int, "size of a mini-batch")
     parser.add("optimizer", str, "optimizer", choices=OPTIMIZERS)
@@ -91,7 +77,7 @@ def training_options() -> TrainingOptions:
     parser.add("checkpoint_policy", checkpoint_policy, "Always (or All), or Best: only if the monitored value improved")
     parser.add("max_checkpoints", optional(positive_int), "checkpoints to keep; None keeps all")
     parser.add("resume", boolean, "go on from resume_from, or from the latest checkpoint of this id")
-    parser.add("resume_from", str, "checkpoint to resume from; ignored when resume is False")
+    parser.add("resume_from", optional(str), "checkpoint to resume from; ignored when resume is False")
     parser.add(
         "early_stopping_patience", optional(positive_int), "epochs without improvement to stop after; None: go on"
     )
@@ -99,7 +85,7 @@ def training_options() -> TrainingOptions:
     parser.add("max_generate_per_epoch", positive_int, "number of audio files to generate each time")
     parser.add("sample_rate", positive_int, "sample rate of the generated audio, Hz", shown="the corpus's own")
     parser.add("output_file_dur", positive_float, "duration of the generated audio, seconds")
-    parser.add("temperature", positive_float, "sampling temperature, one for all files or one for each", nargs="+")
+    parser.add("temperature", temperature, "sampling temperature, one for all files or one for each", nargs="+")
     _add_seed(parser)
     parser.add("val_frac", fraction, "fraction of the files held out for validation, rounded to whole batches")
     parser.add("random_seed", non_negative_int, "seed of the initial weights and of the order of the files")
@@ -115,12 +101,13 @@ def generation_options() -> GenerationOptions:
     parser = _Parser("Generate audio from a trained model.", GenerationOptions)
     parser.add("output_path", str, "path of the WAV file; epoch and temperature are added to its name")
     parser.add("checkpoint_path", str, "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100")
-    parser.add("config_file", str, "JSON file with the parameters of the model", shown="the one beside the checkpoint")
+    shown = "the one beside the checkpoint"
+    parser.add("config_file", optional(str), "JSON file with the parameters of the model", shown=shown)
     parser.add("dur", positive_float, "duration, seconds")
     parser.add("num_seqs", positive_int, "number of sequences, generated in one batch")
     rate = f"the checkpoint's, else {DEFAULT_SAMPLE_RATE}"
     parser.add("sample_rate", positive_int, "sample rate, Hz", shown=rate)
-    parser.add("temperature", positive_float, "sampling temperature, one for all sequences or one for each", nargs="+")
+    parser.add("temperature", temperature, "sampling temperature, one for all sequences or one for each", nargs="+")
     _add_seed(parser)
     return parser.options(vars(parser.parse_args()))
 
@@ -132,10 +119,7 @@ def chunk_options() -> ChunkOptions:
     parser.add("output_dir", str, "folder for the chunks")
     parser.add("chunk_length", positive_int, "length of a chunk, milliseconds")
     parser.add("overlap", non_negative_int, "overlap of consecutive chunks, milliseconds")
-    options = parser.options(vars(parser.parse_args()))
-    if options.overlap >= options.chunk_length:
-        parser.error(f"argument --overlap: {options.overlap} is not below --chunk_length {options.chunk_length}")
-    return options
+    return parser.options(vars(parser.parse_args()))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -166,7 +150,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_seed(parser: _Parser) -> None:
-    parser.add("seed", str, "audio to begin from")
+    parser.add("seed", optional(str), "audio to begin from")
     parser.add("seed_offset", non_negative_int, "where in the seed audio to begin, samples")
 
 
@@ -193,6 +177,10 @@ def non_negative_int(text: str) -> int:
 
 def positive_float(text: str) -> float:
     return _number(float, text, lambda value: value > 0, "a number above 0")
+
+
+def temperature(text: str) -> float:
+    return _number(float, text, lambda value: 1e-6 <= value <= 1e6, "a number above 0, such as 0.95")
 
 
 def fraction(text: str) -> float:

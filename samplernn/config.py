@@ -1,4 +1,4 @@
-"""What a user may set: the model's JSON config and the options of a training run, validated once, here."""
+"""What a user may set: the model's JSON config, with all its rules, and the options of the commands."""
 
 from __future__ import annotations
 
@@ -100,6 +100,11 @@ class ModelConfig:
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 
+    @property
+    def lookback(self) -> int:
+        """Samples of context before those that a window predicts: a frame of the upper tier."""
+        return self.frame_sizes[1]
+
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON can hold it."""
         return {**asdict(self), "frame_sizes": list(self.frame_sizes)}
@@ -119,6 +124,10 @@ class ChunkOptions:
     output_dir: str
     chunk_length: int = 8000  # milliseconds
     overlap: int = 0  # milliseconds
+
+    def __post_init__(self):
+        if self.overlap >= self.chunk_length:
+            raise InputError(f"--overlap {self.overlap} is not below --chunk_length {self.chunk_length}; choose less")
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,7 @@ def split_corpus(
         )
     shuffled = list(long_enough)
     random.Random(SPLIT_SEED).shuffle(shuffled)
-    held_out = set(earlier["validation"]) if earlier else set()
-    validation = [recording for recording in shuffled if recording.name in held_out]
+    validation = _held_out(shuffled, earlier)
     if not validation:
         whole = len(shuffled) // batch_size * batch_size
         size = max(1, round(whole * val_frac / batch_size)) * batch_size
@@ -74,11 +73,25 @@ def split_corpus(
     if left := len(candidates) - len(training):
         log.warning("Dataset truncated: %d files are left out, to make whole batches of %d.", left, batch_size)
     if not training:
+        remedy = f"--batch_size {len(candidates)} would do" if candidates else "add files, or use --resume False"
         raise InputError(
             f"--batch_size {batch_size}: {len(candidates)} files are left to train on beside the {len(validation)} that"
-            f" the run holds out; --batch_size {max(1, len(candidates))} would do"
+            f" the resumed run holds out; {remedy}"
         )
     return Split(training, validation)
+
+
+def _held_out(recordings: list[Recording], earlier: dict[str, list[str]] | None) -> list[Recording]:
+    """The recordings that an earlier split held out, in its order."""
+    if not earlier:
+        return []
+    by_name = {recording.name: recording for recording in recordings}
+    found = [by_name[name] for name in earlier["validation"] if name in by_name]
+    if len(found) < len(earlier["validation"]):
+        rest = "they alone validate" if found else "so other files validate, which it may have trained on"
+        log.warning("Of the files that the resumed run held out, %d of %d are here: %s.",
+                    len(found), len(earlier["validation"]), rest)  # fmt: skip
+    return found
 
 
 def describe(corpus: list[Recording]) -> None:
@@ -128,7 +141,7 @@ def _windows(recordings: list[Recording], seq_len: int) -> int:
 
 def _pipeline(rows: list[list[Recording]], config: ModelConfig, align) -> tf.data.Dataset:
     signature = (
-        tf.TensorSpec([len(rows), config.frame_sizes[1] + config.seq_len], tf.int32),
+        tf.TensorSpec([len(rows), config.lookback + config.seq_len], tf.int32),
         tf.TensorSpec([len(rows), config.seq_len], tf.int32),
         tf.TensorSpec([len(rows)], tf.bool),
     )
@@ -141,7 +154,7 @@ def _batches(rows: list[list[Recording]], config: ModelConfig, align) -> Iterato
 
     `align` is zip, which ends with the first row that runs out, or zip_longest, which goes on to the last.
     """
-    lookback = config.frame_sizes[1]
+    lookback = config.lookback
     run_out = np.zeros(lookback + config.seq_len, np.int32), True
     for windows in align(*(_row_windows(row, config) for row in rows)):
         x, reset = zip(*(window or run_out for window in windows))
@@ -153,7 +166,7 @@ def _batches(rows: list[list[Recording]], config: ModelConfig, align) -> Iterato
 
 def _row_windows(recordings: list[Recording], config: ModelConfig) -> Iterator[tuple[np.ndarray, bool]]:
     """Yield the windows of one row after the other, [lookback + S], each with whether it starts a recording."""
-    quantize, lookback = quantizer(config.q_type, config.q_levels), config.frame_sizes[1]
+    quantize, lookback = quantizer(config.q_type, config.q_levels), config.lookback
     for recording in recordings:
         context = np.full(lookback, quantize.zero, np.int32)
         for index, audio in enumerate(_audio_windows(recording, config.seq_len)):

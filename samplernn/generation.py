@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import logging
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,8 @@ import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
 from samplernn.audio import examine, read_mono, write_wav
-from samplernn.cli import quiet_stderr
 from samplernn.config import DEFAULT_SAMPLE_RATE, GenerationOptions, InputError
+from samplernn.device import refusals_explained, xla_works
 from samplernn.model import SampleRNN
 from samplernn.quantize import quantizer
 
@@ -51,7 +50,7 @@ class Generator:
     def __init__(self, model: SampleRNN):
         self.model = model
         self._tables = tf.function(model.generation_tables, autograph=False)
-        self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=_xla_works())
+        self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=xla_works())
         self._blocks_a_call = max(1, SAMPLES_A_CALL // model.lookback)
 
     def __call__(
@@ -104,17 +103,6 @@ class Generator:
         )
         tokens = tf.reshape(tf.transpose(blocks.stack(), [1, 0, 2]), [batch_size, -1])  # [blocks, B, L] → [B, blocks·L]
         return tokens, context, state
-
-
-@functools.cache
-def _xla_works() -> bool:
-    """Whether this build of TensorFlow can compile; generation takes twice as long where it cannot."""
-    try:
-        with quiet_stderr():
-            tf.function(lambda x: x + 1, autograph=False, jit_compile=True)(tf.constant(0))
-        return True
-    except (tf.errors.OpError, ValueError, NotImplementedError):
-        return False
 
 
 def match_temperatures(temperature: Sequence[float], num_seqs: int) -> list[float]:
@@ -190,20 +178,20 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     checkpoint = checkpoints.resolve(options.checkpoint_path)
     config = checkpoints.model_config(checkpoint, options.config_file)
     known = checkpoints.read_settings(checkpoint) or {}
-    temperature = match_temperatures(options.temperature, options.num_seqs)
-    model = SampleRNN(config)
-    context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)
-    checkpoints.restore(checkpoint, model)
-    return generate_files(
-        Generator(model),
-        options.output_path,
-        checkpoints.epoch_of(checkpoint),
-        context,
-        options.dur,
-        choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
-        temperature,
-        secrets.randbits(31),
-    )
+    with refusals_explained():
+        model = SampleRNN(config)
+        context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)
+        checkpoints.restore(checkpoint, model)
+        return generate_files(
+            Generator(model),
+            options.output_path,
+            checkpoints.epoch_of(checkpoint),
+            context,
+            options.dur,
+            choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
+            match_temperatures(options.temperature, options.num_seqs),
+            secrets.randbits(31),
+        )
 
 
 def choose_sample_rate(given: int | None, known: int | None, source: str) -> int:
@@ -232,7 +220,7 @@ def _reserved(names: Sequence[Path]) -> Iterator[list[Path]]:
         yield paths
     finally:
         for path in paths:
-            if path.stat().st_size == 0:
+            if path.exists() and path.stat().st_size == 0:
                 path.unlink()
 
 
@@ -241,7 +229,7 @@ def _create_new(name: Path) -> Path:
         name.parent.mkdir(parents=True, exist_ok=True)
         for number in itertools.count():
             path = name.with_name(f"{name.stem}_{number}{name.suffix}") if number else name
-            if not path.exists():
+            with suppress(FileExistsError):
                 path.open("xb").close()
                 return path
     except OSError as error:

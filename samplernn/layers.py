@@ -15,13 +15,13 @@ RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 class RNNStack(keras.layers.Layer):
     """Recurrent layers on top of each other, with optional skip connections."""
 
-    def __init__(self, rnn_type, dim, num_layers, skip_conn, dropout, random, **kwargs):
+    def __init__(self, rnn_type, dim, num_layers, skip_conn, dropout, dropout_seed, **kwargs):
         super().__init__(**kwargs)
         self.rnn_type = rnn_type
         self.dim = dim
         self.skip_conn = skip_conn
         self.dropout = dropout
-        self.random = random
+        self.dropout_seed = dropout_seed
         self.rnns = [
             RNN_LAYERS[rnn_type](dim, return_sequences=True, return_state=True, name=f"layer_{i}")
             for i in range(num_layers)
@@ -49,7 +49,9 @@ class RNNStack(keras.layers.Layer):
         def run(rnn, x, layer_state):
             if training and self.dropout:
                 # One mask for all the frames of a window, as Keras's recurrent layers draw it.
-                x = keras.random.dropout(x, self.dropout, noise_shape=(tf.shape(x)[0], 1, x.shape[2]), seed=self.random)
+                x = keras.random.dropout(
+                    x, self.dropout, noise_shape=(tf.shape(x)[0], 1, x.shape[2]), seed=self.dropout_seed
+                )
             x, *layer_state = rnn(x, initial_state=list(layer_state), training=training)
             return x, layer_state
 
@@ -74,7 +76,7 @@ class RNNStack(keras.layers.Layer):
 class FrameTier(keras.layers.Layer):
     """A tier that reads frames of samples and conditions the tier below (paper, section 2.1)."""
 
-    def __init__(self, frame_size, ratio, config, random, **kwargs):
+    def __init__(self, frame_size, ratio, config, dropout_seed, **kwargs):
         """`ratio` is the number of the lower tier's steps in one frame of this tier."""
         super().__init__(**kwargs)
         self.frame_size = frame_size
@@ -83,7 +85,13 @@ class FrameTier(keras.layers.Layer):
         self.q_levels = config.q_levels
         self.input_dense = keras.layers.Dense(config.dim, name="inputs")
         self.rnn = RNNStack(
-            config.rnn_type, config.dim, config.num_rnn_layers, config.skip_conn, config.rnn_dropout, random, name="rnn"
+            config.rnn_type,
+            config.dim,
+            config.num_rnn_layers,
+            config.skip_conn,
+            config.rnn_dropout,
+            dropout_seed,
+            name="rnn",
         )
 
     def build(self, input_shape=None):

@@ -21,11 +21,11 @@ class SampleRNN(keras.Model):
         super().__init__(name="sample_rnn")
         self.config = config
         self.small, self.big = config.frame_sizes
-        self.dropout_random = keras.random.SeedGenerator()
+        self.dropout_seed = keras.random.SeedGenerator()
         self.big_frame_rnn = FrameTier(
-            self.big, self.big // self.small, config, self.dropout_random, name="big_frame_rnn"
+            self.big, self.big // self.small, config, self.dropout_seed, name="big_frame_rnn"
         )
-        self.frame_rnn = FrameTier(self.small, self.small, config, self.dropout_random, name="frame_rnn")
+        self.frame_rnn = FrameTier(self.small, self.small, config, self.dropout_seed, name="frame_rnn")
         self.sample_mlp = SampleMLP(self.small, config, name="sample_mlp")
         self.build()
 
@@ -37,7 +37,7 @@ class SampleRNN(keras.Model):
     @property
     def lookback(self) -> int:
         """Samples of context that the model must be given before those it predicts; also a block's length."""
-        return self.big
+        return self.config.lookback
 
     def initial_state(self, batch_size):
         """The state before a recording's first sample."""
@@ -66,7 +66,11 @@ class SampleRNN(keras.Model):
         return conditioning, (big_state, small_state)
 
     def _predict(self, tokens, conditioning):
-        return self.sample_mlp(tokens[:, self.big - self.small : -1], conditioning)
+        return self.sample_mlp(self._inputs(tokens), conditioning)
+
+    def _inputs(self, tokens):
+        """What the sample tier sees of a window."""
+        return tokens[:, self.big - self.small : -1]
 
     def clipped_gradients(self, tokens, state, score, clip_norm):
         """Gradients of the loss of a training window, clipped to a global norm.
@@ -104,7 +108,7 @@ class SampleRNN(keras.Model):
 
     def looked_up(self, tokens):
         """The embeddings, and which of their rows a window of tokens looks up, bool [Q]."""
-        inputs = tf.reshape(tokens[:, self.big - self.small : -1], [-1])
+        inputs = tf.reshape(self._inputs(tokens), [-1])
         seen = tf.math.unsorted_segment_sum(tf.ones_like(inputs), inputs, self.config.q_levels) > 0
         return self.sample_mlp.embedding.embeddings, seen
 

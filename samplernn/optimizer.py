@@ -15,12 +15,12 @@ SLOT_NAMES = {
 
 def make_optimizer(name: str, learning_rate: float, momentum: float, model: keras.Model) -> keras.optimizers.Optimizer:
     """Build an optimizer with the original's settings and its slots for a model; momentum is not adam's."""
-    if name == "adam":
-        optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-4, name=name)
-    elif name == "sgd":
-        optimizer = keras.optimizers.SGD(learning_rate, momentum=momentum, name=name)
-    else:
-        optimizer = keras.optimizers.RMSprop(learning_rate, momentum=momentum, epsilon=1e-5, name=name)
+    build, settings = {
+        "adam": (keras.optimizers.Adam, {"epsilon": 1e-4}),
+        "sgd": (keras.optimizers.SGD, {"momentum": momentum}),
+        "rmsprop": (keras.optimizers.RMSprop, {"momentum": momentum, "epsilon": 1e-5}),
+    }[name]
+    optimizer = build(learning_rate, name=name, **settings)
     optimizer.build(model.trainable_variables)
     return optimizer
 
@@ -30,7 +30,9 @@ def slots(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> di
     stem = f"{optimizer.name}/{variable.path.replace('/', '_')}_"
     by_path = {slot.path: slot for slot in optimizer.variables}
     names = SLOT_NAMES[optimizer.name]
-    return {theirs: by_path[stem + ours] for ours, theirs in names.items() if stem + ours in by_path}
+    if optimizer.name != "adam" and not optimizer.momentum:
+        names = {ours: theirs for ours, theirs in names.items() if ours != "momentum"}
+    return {theirs: by_path[stem + ours] for ours, theirs in names.items()}  # KeyError: Keras has renamed its slots
 
 
 def apply_gradients(optimizer, gradients, variables, embedding, seen) -> None:

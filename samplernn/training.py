@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ import tensorflow as tf
 
 import samplernn
 from samplernn import checkpoint as checkpoints
-from samplernn.audio import scan_corpus
-from samplernn.callbacks import PrintStatistics, SaveCheckpoints, TensorBoard, monitor_mode
+from samplernn.audio import make_writable_folder, scan_corpus
+from samplernn.callbacks import EarlyStopping, PrintStatistics, SaveCheckpoints, TensorBoard
 from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
 from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
+from samplernn.device import refusals_explained
 from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
 from samplernn.model import SampleRNN
 from samplernn.optimizer import apply_gradients, make_optimizer
@@ -48,11 +50,13 @@ def train(options: TrainingOptions) -> None:
     split = split_corpus(corpus, config.seq_len, options.batch_size, options.val_frac, earlier.get("split"))
 
     keras.utils.set_random_seed(options.random_seed)
-    model = SampleRNN(config)
-    optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
-    model.compile(optimizer=optimizer)  # so that Keras's callbacks find it
+    with refusals_explained():
+        model = SampleRNN(config)
+        optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
+        model.compile(optimizer=optimizer)  # so that Keras's callbacks find it
+        if resume_from:
+            checkpoints.restore(resume_from, model, optimizer)
     if resume_from:
-        checkpoints.restore(resume_from, model, optimizer)
         print(f"Resuming from {resume_from}, with epoch {initial_epoch + 1} of {options.num_epochs}.")
     if initial_epoch >= options.num_epochs:
         print(f"Nothing to do: {initial_epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
@@ -60,6 +64,7 @@ def train(options: TrainingOptions) -> None:
 
     run = _Run(options, model, corpus[0].sample_rate, split)
     print(f"Corpus: {len(split.training)} files to train on, {len(split.validation)} to validate. Run: {run.folder}")
+    history = earlier.get("history", [])
     callbacks = [
         keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options)),
         PrintStatistics(options.num_epochs, options.verbose),
@@ -67,32 +72,30 @@ def train(options: TrainingOptions) -> None:
             run.save_and_generate,
             options.checkpoint_every,
             options.monitor if options.checkpoint_policy == "Best" else None,
-            earlier.get("metrics", {}).get(options.monitor),
+            history,
         ),
         TensorBoard(str(run.folder), update_freq=TENSORBOARD_STEPS, write_graph=False),
     ]
     if options.early_stopping_patience:
-        patience, mode = options.early_stopping_patience, monitor_mode(options.monitor)
-        callbacks.append(keras.callbacks.EarlyStopping(options.monitor, patience=patience, mode=mode))
-    try:
+        callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, history))
+    with _how_to_resume_said(run.folder, resume_from), refusals_explained():
         fit(model, split, options.batch_size, options.random_seed, range(initial_epoch, options.num_epochs), callbacks)
-    except NotANumber as error:
-        raise RunError(f"{error}; {_how_to_resume(run.folder, resume_from)} with a lower --learning_rate") from None
-    except tf.errors.ResourceExhaustedError:
-        hint = "lower --batch_size, or seq_len or dim in the config"
-        raise RunError(f"Out of memory: {hint}; {_how_to_resume(run.folder, resume_from)}") from None
-    except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0][:200]
-        raise RunError(f"Training stopped: {reason}; {_how_to_resume(run.folder, resume_from)}") from None
-    except KeyboardInterrupt:
-        print(f"\nStopped; {_how_to_resume(run.folder, resume_from)}.", flush=True)
-        raise
     if model.stop_training:
-        print(f"Stopped early: {options.monitor} has not improved for {options.early_stopping_patience} epochs.")
+        patience = f"{options.monitor} has not improved for {options.early_stopping_patience} epochs"
+        print(f"Stopped early: {patience}. To go on all the same, raise --early_stopping_patience.")
 
 
-class NotANumber(ArithmeticError):
-    """A loss is NaN or infinite."""
+@contextmanager
+def _how_to_resume_said(run_folder: Path, resumed_from: Path | None) -> Iterator[None]:
+    """Whatever ends training too early, say how to go on."""
+    try:
+        yield
+    except (RunError, InputError, OSError) as error:
+        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise RunError(f"{reason}. {_how_to_resume(run_folder, resumed_from)}") from None
+    except KeyboardInterrupt:
+        print(f"\nStopped. {_how_to_resume(run_folder, resumed_from)}", flush=True)
+        raise
 
 
 def fit(
@@ -115,32 +118,34 @@ def fit(
             them at each epoch's end, and stop the loop by `model.stop_training`.
 
     Raises:
-        NotANumber: a loss is NaN or infinite.
+        RunError: a loss is NaN or infinite.
     """
     callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
-    train_step, validation_step = _train_step(model), _validation_step(model)
+    step_of_training, step_of_validation = train_step(model), validation_step(model)
     model.stop_training = False
     callbacks.on_train_begin()
-    for epoch in epochs:
-        windows, steps = training_epoch(split.training, model.config, batch_size, random_seed, epoch)
-        callbacks.set_params({"epochs": epochs.stop, "steps": steps})
-        callbacks.on_epoch_begin(epoch)
-        state, mean = model.initial_state(batch_size), _Mean()
-        for step, (x, y, reset) in enumerate(windows):
-            callbacks.on_train_batch_begin(step)
-            scores, state = train_step(x, y, _reset_rows(state, reset))
-            callbacks.on_train_batch_end(step, mean.add(scores, f"epoch {epoch + 1}, step {step + 1}"))
-        logs = mean.logs()
+    try:
+        for epoch in epochs:
+            if model.stop_training:
+                break
+            windows, steps = training_epoch(split.training, model.config, batch_size, random_seed, epoch)
+            callbacks.set_params({"epochs": epochs.stop, "steps": steps})
+            callbacks.on_epoch_begin(epoch)
+            state, mean = model.initial_state(batch_size), _Mean()
+            for step, (x, y, reset) in enumerate(windows):
+                callbacks.on_train_batch_begin(step)
+                scores, state = step_of_training(x, y, reset, state)
+                callbacks.on_train_batch_end(step, mean.add(scores, f"epoch {epoch + 1}, step {step + 1}"))
+            logs = mean.logs()
 
-        state, mean = model.initial_state(batch_size), _Mean()
-        for x, y, reset in validation_epoch(split.validation, model.config, batch_size):
-            scores, state = validation_step(x, y, _reset_rows(state, reset))
-            mean.add(scores, f"epoch {epoch + 1}, validation")
-        logs |= {f"val_{name}": value for name, value in mean.logs().items()}
-        callbacks.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
-    callbacks.on_train_end()
+            state, mean = model.initial_state(batch_size), _Mean()
+            for x, y, reset in validation_epoch(split.validation, model.config, batch_size):
+                scores, state = step_of_validation(x, y, reset, state)
+                mean.add(scores, f"epoch {epoch + 1}, validation")
+            logs |= {f"val_{name}": value for name, value in mean.logs().items()}
+            callbacks.on_epoch_end(epoch, logs)
+    finally:
+        callbacks.on_train_end()
 
 
 def score(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -161,9 +166,15 @@ def score(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
     )
 
 
-def _train_step(model: SampleRNN):
+def train_step(model: SampleRNN):
+    """The compiled function that learns from a batch of windows.
+
+    It takes x [B, lookback + S], y [B, S], reset [B] and the state, and returns the `score` and the next state.
+    """
+
     @tf.function(autograph=False)
-    def step(x, y, state):
+    def step(x, y, reset, state):
+        state = _reset_rows(state, reset)
         gradients, scores, state = model.clipped_gradients(x, state, lambda logits: score(logits, y), CLIP_NORM)
         apply_gradients(model.optimizer, gradients, model.trainable_variables, *model.looked_up(x))
         return scores, state
@@ -171,16 +182,17 @@ def _train_step(model: SampleRNN):
     return step
 
 
-def _validation_step(model: SampleRNN):
+def validation_step(model: SampleRNN):
+    """As `train_step`, but nothing is learnt and dropout is off."""
+
     @tf.function(autograph=False)
-    def step(x, y, state):
-        logits, state = model(x, state, training=False)
+    def step(x, y, reset, state):
+        logits, state = model(x, _reset_rows(state, reset), training=False)
         return score(logits, y), state
 
     return step
 
 
-@tf.function(autograph=False)
 def _reset_rows(state, reset):
     """Zero the state of the rows, bool [B], that start a recording."""
     keep = 1.0 - tf.cast(reset, tf.float32)[:, None]
@@ -196,7 +208,7 @@ class _Mean:
     def add(self, scores, where: str) -> dict[str, float]:
         loss, accuracy, number = (float(value) for value in scores)
         if not math.isfinite(loss):
-            raise NotANumber(f"The loss is {loss} ({where})")
+            raise RunError(f"The loss is {loss} ({where}): try a lower --learning_rate")
         self._loss += loss * number
         self._accuracy += accuracy * number
         self._number += number
@@ -215,20 +227,19 @@ class _Run:
         self._corpus_rate = corpus_rate
         self._split = split
         self._output_rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
-        self._context = seed_context(model, options.max_generate_per_epoch, options.seed, options.seed_offset)
-        self._generator = Generator(model)
-        audio_folder = Path(options.output_dir, options.id)
-        self._output_path = audio_folder / options.id
+        self._output_path = Path(options.output_dir, options.id, options.id)
         if options.generate:
-            _create_folder("--output_dir", lambda: audio_folder.mkdir(parents=True, exist_ok=True))
-        self.folder = _create_folder(
-            "--logdir_root", lambda: checkpoints.create_run_folder(Path(options.logdir_root, options.id))
-        )
+            self._context = seed_context(model, options.max_generate_per_epoch, options.seed, options.seed_offset)
+            self._generator = Generator(model)
+            make_writable_folder("--output_dir", self._output_path.parent)
+        parent = Path(options.logdir_root, options.id)
+        make_writable_folder("--logdir_root", parent)
+        self.folder = checkpoints.create_run_folder(parent)
 
-    def save_and_generate(self, epoch: int, metrics: dict[str, float]) -> None:
+    def save_and_generate(self, epoch: int, history: list[dict[str, float]]) -> None:
         options = self._options
         checkpoint = checkpoints.prefix(self.folder, epoch)
-        checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(epoch, metrics))
+        checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(epoch, history))
         if options.max_checkpoints:
             checkpoints.rotate(self.folder, options.max_checkpoints)
         if options.generate:
@@ -244,10 +255,10 @@ class _Run:
                 options.random_seed + epoch,
             )
 
-    def _settings(self, epoch: int, metrics: dict[str, float]) -> dict[str, Any]:
+    def _settings(self, epoch: int, history: list[dict[str, float]]) -> dict[str, Any]:
         return {
             "epoch": epoch,
-            "metrics": metrics,
+            "history": history,
             "config": self._model.config.to_dict(),
             "arguments": asdict(self._options),
             "sample_rate": self._corpus_rate,
@@ -260,14 +271,6 @@ class _Run:
             },
             "split": self._split.names(),
         }
-
-
-def _create_folder(flag: str, create):
-    try:
-        return create()
-    except OSError as error:
-        reason = f"{error.filename} can't be created ({error.strerror})"
-        raise InputError(f"{flag}: {reason}; choose another folder") from None
 
 
 def _checkpoint_to_resume(options: TrainingOptions) -> Path | None:
@@ -304,5 +307,5 @@ def _learning_rate_schedule(options: TrainingOptions):
 
 def _how_to_resume(run_folder: Path, resumed_from: Path | None) -> str:
     if checkpoint := checkpoints.latest_in(run_folder) or resumed_from:
-        return f"to go on after epoch {checkpoints.epoch_of(checkpoint)}, train again with --resume_from {checkpoint}"
-    return "there is no checkpoint yet, so training again starts from scratch"
+        return f"To go on after epoch {checkpoints.epoch_of(checkpoint)}, train again with --resume_from {checkpoint}"
+    return "There is no checkpoint yet: training again starts from scratch"

@@ -1,11 +1,14 @@
 """What the tests share: golden data of the original, tiny models, corpora cut from real music."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the figures are exact on the CPU
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"

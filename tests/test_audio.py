@@ -163,6 +163,7 @@ def test_silence_begins_at_minus_64_db():
         (16000, 1000, 0, 159999),
         (16000, 1000, 400, 160000),
         (11025, 333, 100, 50000),  # starts that fall between samples
+        (11025, 333, 0, 50000),  # and leave one out between two chunks
         (44100, 7, 6, 5000),
     ],
 )

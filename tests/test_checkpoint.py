@@ -1,5 +1,6 @@
 """Checkpoints: every variable comes back, nothing half-written counts, the right one is found."""
 
+import itertools
 import json
 import shutil
 import time
@@ -24,13 +25,13 @@ def build(optimizer="adam", **config):
 
 def everything(model, optimizer):
     values = {variable.path: variable.numpy() for variable in [*model.trainable_variables, *optimizer.variables]}
-    return {**values, "dropout": model.dropout_random.state.numpy()}
+    return {**values, "dropout": model.dropout_seed.state.numpy()}
 
 
 def disturb(model, optimizer):
     """Give every variable values of its own."""
     rng = np.random.default_rng(1)
-    for variable in [*model.trainable_variables, model.dropout_random.state, *optimizer.variables]:
+    for variable in [*model.trainable_variables, model.dropout_seed.state, *optimizer.variables]:
         variable.assign(rng.integers(1, 1000, variable.shape).astype(variable.dtype))
 
 
@@ -62,15 +63,29 @@ def test_keys_are_prisms(tmp_path):
     assert theirs - ours == of_keras | {"_CHECKPOINTABLE_OBJECT_GRAPH"}
 
 
-def test_another_optimizer_starts_afresh(tmp_path, caplog):
-    model, adam = build("adam")
-    disturb(model, adam)
-    checkpoints.save(tmp_path / "model.ckpt-1", model, adam, {})
-    other, sgd = build("sgd")
-    checkpoints.restore(tmp_path / "model.ckpt-1", other, sgd)
+@pytest.mark.parametrize(("first", "second"), itertools.permutations(SLOT_NAMES, 2))
+def test_another_optimizer_starts_afresh(tmp_path, caplog, first, second):
+    model, optimizer = build(first)
+    disturb(model, optimizer)
+    checkpoints.save(tmp_path / "model.ckpt-1", model, optimizer, {})
+    other, fresh = build(second)
+    checkpoints.restore(tmp_path / "model.ckpt-1", other, fresh)
     np.testing.assert_array_equal(other.trainable_variables[0], model.trainable_variables[0])
-    assert all(not np.any(slot) for slot in sgd.variables[2:]) and int(sgd.iterations) == 0
-    assert "holds no state of the optimizer sgd, which starts afresh" in caplog.text
+    assert all(not np.any(slot) for slot in fresh.variables[2:]) and int(fresh.iterations) == 0
+    assert f"holds no state of the optimizer {second}, which starts afresh" in caplog.text
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+def test_slots_without_momentum_come_back(tmp_path, optimizer):
+    model, _ = build()
+    opt = make_optimizer(optimizer, 1e-3, 0.0, model)
+    disturb(model, opt)
+    checkpoints.save(tmp_path / "model.ckpt-1", model, opt, {})
+    other, _ = build()
+    other_opt = make_optimizer(optimizer, 1e-3, 0.0, other)
+    checkpoints.restore(tmp_path / "model.ckpt-1", other, other_opt)
+    for ours, theirs in zip(other_opt.variables, opt.variables):
+        np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
 
 def test_a_checkpoint_is_three_files_and_tensorflow_finds_the_latest(tmp_path):

@@ -57,6 +57,7 @@ def test_defaults_are_the_documented_ones(monkeypatch):
         ("--temperature 0.5 0.75 1", "temperature", (0.5, 0.75, 1.0)),
         ("--output_file_dur 1.5", "output_file_dur", 1.5),
         ("--val_frac 0", "val_frac", 0.0),
+        ("--resume_from None", "resume_from", None),
     ],
 )
 def test_flags_take_what_people_write(monkeypatch, arguments, name, value):
@@ -82,7 +83,7 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (TRAIN, "--learning_rate -0.1", "--learning_rate: -0.1 is not a number above 0"),
         (TRAIN, "--learning_rate nan", "--learning_rate: nan is not"),
         (TRAIN, "--learning_rate inf", "--learning_rate: inf is not"),
-        (TRAIN, "--temperature 0", "--temperature: 0 is not a number above 0"),
+        (TRAIN, "--temperature 0", "--temperature: 0 is not a number above 0, such as 0.95"),
         (TRAIN, "--val_frac 1.5", "--val_frac: 1.5 is not a number from 0 to below 1"),
         (TRAIN, "--momentum 1", "--momentum: 1 is not"),
         (TRAIN, "--verbose maybe", "'maybe' is neither True nor False"),
@@ -95,7 +96,6 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (GENERATE, "--seed_offset -1", "--seed_offset: -1 is not a whole number from 0 up"),
         (GENERATE, "--sample_rate 0", "--sample_rate: 0 is not"),
         (CHUNK, "--chunk_length 0", "--chunk_length: 0 is not"),
-        (CHUNK, "--chunk_length 1000 --overlap 1000", "--overlap: 1000 is not below --chunk_length 1000"),
         (CHUNK, "--overlap -1", "--overlap: -1 is not"),
     ],
 )
@@ -142,6 +142,8 @@ def test_bad_input_to_the_scripts_is_one_line(tmp_path):
     fails_with_one_line(
         run("chunk_audio.py", "--input_file", missing, "--output_dir", tmp_path / "out"), "there is no such file"
     )
+    flags = ["--input_file", missing, "--output_dir", tmp_path / "out", "--chunk_length", 1000, "--overlap", 1000]
+    fails_with_one_line(run("chunk_audio.py", *flags), "--overlap 1000 is not below --chunk_length 1000")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -154,8 +156,9 @@ def test_generating_from_the_command_line(tmp_path):
     assert soundfile.info(tmp_path / "a" / "b_e=1_t=0.95.wav").frames == 1600
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_stops_training_with_130_and_a_hint(tmp_path, make_corpus, tiny_config_file):
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_training_with_a_hint(tmp_path, make_corpus, tiny_config_file, sent, status):
     command = [sys.executable, ROOT / "train.py", "--data_dir", make_corpus([64000] * 4), "--batch_size", "2"]
     flags = ["--config_file", tiny_config_file, "--num_epochs", "1000", "--early_stopping_patience", "None"]
     log = tmp_path / "log.txt"
@@ -163,9 +166,14 @@ def test_ctrl_c_stops_training_with_130_and_a_hint(tmp_path, make_corpus, tiny_c
         process = subprocess.Popen(
             [*command, *flags, "--generate", "False"], cwd=tmp_path, stdout=output, stderr=output
         )
-        while not list(tmp_path.glob("logdir/default/*/model.ckpt-1.index")) and process.poll() is None:
+        deadline = time.monotonic() + 120
+        while (
+            time.monotonic() < deadline
+            and not list(tmp_path.glob("logdir/default/*/model.ckpt-1.index"))
+            and process.poll() is None
+        ):
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130, log.read_text()
+        process.send_signal(sent)
+        assert process.wait(timeout=60) == status, log.read_text()
     assert "train again with --resume_from" in log.read_text()
     assert "Traceback" not in log.read_text()

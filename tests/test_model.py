@@ -10,8 +10,8 @@ from samplernn import checkpoint as checkpoints
 from samplernn.config import ModelConfig
 from samplernn.layers import FrameTier, SampleMLP
 from samplernn.model import SampleRNN
-from samplernn.optimizer import apply_gradients, make_optimizer
-from samplernn.training import CLIP_NORM, score
+from samplernn.optimizer import make_optimizer
+from samplernn.training import score, train_step
 
 NETWORKS = ["gru", "lstm-skip", "gru-linear"]
 
@@ -31,12 +31,11 @@ def windows(model, tokens, first=0):
 
 
 def train_losses(model, optimizer, tokens, steps, first=0):
-    """The loss before each training step, state carried from window to window."""
-    losses, state = [], model.initial_state(len(tokens))
+    """The loss before each step of training, state carried from window to window."""
+    model.compile(optimizer=optimizer)
+    step, losses, state = train_step(model), [], model.initial_state(len(tokens))
     for x, _ in zip(windows(model, tokens, first), range(steps)):
-        y = x[:, model.lookback :]
-        gradients, scores, state = model.clipped_gradients(x, state, lambda logits, y=y: score(logits, y), CLIP_NORM)
-        apply_gradients(optimizer, gradients, model.trainable_variables, *model.looked_up(x))
+        scores, state = step(x, x[:, model.lookback :], tf.constant([False, False]), state)
         losses.append(float(scores[0]))
     return losses
 

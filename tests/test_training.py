@@ -131,7 +131,7 @@ def test_a_run_folder_holds_checkpoints_settings_and_logs(options):
     assert settings["sample_rate"] == 16000
     assert settings["versions"]["tensorflow"] == tf.__version__
     assert len(settings["split"]["training"]) == 4 and len(settings["split"]["validation"]) == 2
-    assert set(settings["metrics"]) >= {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert [set(logs) >= {"loss", "accuracy", "val_loss", "val_accuracy"} for logs in settings["history"]] == [True] * 2
     for part in ("train", "validation"):
         (events,) = (run / part).iterdir()
         tags = {
@@ -149,26 +149,48 @@ def test_checkpoints_are_saved_at_their_interval_and_rotated(options, every, kee
 
 
 @pytest.mark.parametrize(
-    ("monitor", "values", "best", "saved"),
+    ("monitor", "every", "values", "saved"),
     [
-        ("val_loss", [3.0, 2.0, 2.5, 1.0], None, [1, 2, 4]),
-        ("val_accuracy", [0.3, 0.2, 0.4, 0.4], None, [1, 3]),
-        ("val_loss", [3.0, 2.0, 2.5, 1.0], 2.2, [2, 4]),  # resumed with 2.2 as the best so far
-        (None, [3.0, 4.0], None, [1, 2]),
+        ("val_loss", 1, [3.0, 2.0, 2.5, 1.0], [1, 2, 4]),
+        ("val_accuracy", 1, [0.3, 0.2, 0.4, 0.4], [1, 3]),
+        ("val_loss", 2, [3.0, 2.0, 1.0, 1.5], [2, 4]),  # better than at the last save
+        (None, 1, [3.0, 4.0], [1, 2]),
     ],
 )
-def test_policy_best_saves_improvements_only(monitor, values, best, saved):
-    epochs = []
-    callback = SaveCheckpoints(lambda epoch, logs: epochs.append(epoch), 1, monitor, best)
-    for epoch, value in enumerate(values):
-        callback.on_epoch_end(epoch, {monitor: value})
-    assert epochs == saved
+def test_policy_best_saves_improvements_only(monitor, every, values, saved):
+    """Also where the run is resumed after any of its epochs."""
+    logs = [{monitor: value} for value in values]
+    for done in range(len(values) if every == 1 else 1):
+        epochs = []
+        callback = SaveCheckpoints(lambda epoch, _, epochs=epochs: epochs.append(epoch), every, monitor, logs[:done])
+        for epoch in range(done, len(values)):
+            callback.on_epoch_end(epoch, logs[epoch])
+        assert epochs == [epoch for epoch in saved if epoch > done]
 
 
 def test_early_stopping_waits_its_patience(options, capsys):
     train(replace(options, num_epochs=9, learning_rate=1e-12, early_stopping_patience=2, monitor="val_accuracy"))
     assert epochs_saved(runs(options)[0]) == [1, 2, 3]
     assert "Stopped early: val_accuracy has not improved for 2 epochs." in capsys.readouterr().out
+
+
+def test_early_stopping_remembers_when_resumed(options, capsys):
+    options = replace(options, learning_rate=1e-12, early_stopping_patience=2, monitor="val_accuracy")
+    train(replace(options, num_epochs=2))
+    train(replace(options, num_epochs=9))
+    assert [epochs_saved(run) for run in runs(options)] == [[1, 2], [3]]
+    train(replace(options, num_epochs=9))
+    assert epochs_saved(runs(options)[2]) == []
+    assert capsys.readouterr().out.count("Stopped early") == 2
+
+
+def test_the_rate_in_use_is_the_decayed_one(options):
+    train(replace(options, num_epochs=3, learning_rate=0.01, reduce_learning_rate_after=1, max_checkpoints=None))
+    rates = [
+        read(runs(options)[0] / f"model.ckpt-{epoch}")["optimizer/learning_rate/.ATTRIBUTES/VARIABLE_VALUE"]
+        for epoch in (1, 2, 3)
+    ]
+    assert rates == pytest.approx([0.01, 0.01 * math.exp(-0.1), 0.01 * math.exp(-0.2)])
 
 
 def test_the_learning_rate_decays_after_the_given_epoch():
@@ -207,7 +229,9 @@ def test_nan_stops_training_and_keeps_the_last_good_checkpoint(options, monkeypa
             save(self, epoch, logs), calls.append(epoch), spoil.assign(math.nan)
         ),
     )  # fmt: skip
-    with pytest.raises(RunError, match=r"The loss is nan \(epoch 2, step 1\).*after epoch 1.*lower --learning_rate"):
+    with pytest.raises(
+        RunError, match=r"The loss is nan \(epoch 2, step 1\): try a lower --learning_rate. To go on after epoch 1"
+    ):
         train(options)
     assert calls == [1] and epochs_saved(runs(options)[0]) == [1]
     weights = read(runs(options)[0] / "model.ckpt-1")
@@ -223,7 +247,7 @@ def test_an_interrupt_says_how_to_resume(options, monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt):
         train(options)
     (run,) = runs(options)
-    assert f"to go on after epoch 1, train again with --resume_from {run / 'model.ckpt-1'}" in capsys.readouterr().out
+    assert f"To go on after epoch 1, train again with --resume_from {run / 'model.ckpt-1'}" in capsys.readouterr().out
 
 
 def test_a_finished_run_has_nothing_left_to_do(options, capsys):
@@ -263,7 +287,9 @@ def test_files_added_before_resuming_are_trained_on_only(options, make_corpus):
     train(replace(options, num_epochs=1))
     make_corpus([640] * 10)
     train(options)
-    before, after = (checkpoints.read_settings(run / f"model.ckpt-{i}")["split"] for i, run in enumerate(runs(options), 1))
+    before, after = (
+        checkpoints.read_settings(run / f"model.ckpt-{i}")["split"] for i, run in enumerate(runs(options), 1)
+    )
     assert after["validation"] == before["validation"]
     assert set(after["training"]) > set(before["training"])
 
@@ -290,18 +316,32 @@ def test_scores_are_means_over_the_targets_that_count():
 
 
 def test_state_runs_on_inside_a_file_and_starts_from_zero_at_the_next(options):
-    """The loop's validation loss equals that of whole files, each predicted in one go from a state of zero."""
+    """The loop's losses equal those of whole files, each predicted in one go from a state of zero."""
     corpus = training.scan_corpus(options.data_dir)
     config = ModelConfig.from_dict(TINY)
     model = SampleRNN(config)
-    model.compile(optimizer=make_optimizer("adam", 1e-9, 0.9, model))
+    for i, variable in enumerate(model.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [i, 0], stddev=0.3))  # so that state matters
+    model.compile(optimizer=make_optimizer("sgd", 1e-12, 0.0, model))
     logs = {}
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, epoch_logs: logs.update(epoch_logs))
-    training.fit(model, training.Split(corpus[:2], corpus[2:]), 2, 0, range(1), [keep])
+    training.fit(model, training.Split(corpus[:4], corpus[4:]), 2, 0, range(1), [keep])
     losses = []
-    for recording in corpus[2:]:
+    for recording in corpus:
         audio, _ = soundfile.read(recording.path, dtype="float32")
         tokens = quantizer(config.q_type, config.q_levels).encode(np.r_[np.zeros(16, np.float32), audio])
         logits, _ = model(tf.constant(tokens[None]), model.initial_state(1))
         losses.append(float(score(logits, tf.constant(tokens[None, 16:]))[0]))
-    assert logs["val_loss"] == pytest.approx(np.mean(losses), abs=1e-5)
+    assert logs["loss"] == pytest.approx(np.mean(losses[:4]), abs=1e-4)
+    assert logs["val_loss"] == pytest.approx(np.mean(losses[4:]), abs=1e-4)
+
+
+def test_a_failure_while_saving_says_how_to_resume(options, monkeypatch):
+    def full_disk(self, epoch, history, save=training._Run.save_and_generate):
+        if epoch == 2:
+            raise OSError(28, "No space left on device", "x.wav")
+        save(self, epoch, history)
+
+    monkeypatch.setattr(training._Run, "save_and_generate", full_disk)
+    with pytest.raises(RunError, match="x.wav: No space left on device. To go on after epoch 1"):
+        train(options)
