@@ -63,7 +63,9 @@ def examine(path: Path, name: str | None = None) -> Recording:
 def _claims_more_than_there_is(libsndfile_log: str) -> bool:
     # What WAV, AIFF, AU and W64 call the chunk with the samples, or the whole.
     claim = re.search(r"^ *(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", libsndfile_log, re.MULTILINE)
-    return bool(claim) and int(claim[2]) < int(claim[1]) != UNKNOWN_SIZE
+    if claim:
+        return int(claim[2]) < int(claim[1]) != UNKNOWN_SIZE
+    return "does not match value from 'ds64' chunk" in libsndfile_log  # RF64
 
 
 def _decode(file: soundfile.SoundFile) -> int:
@@ -84,7 +86,8 @@ def scan_corpus(data_dir: str) -> list[Recording]:
     """
     root = Path(data_dir)
     if not data_dir or not root.is_dir():
-        raise InputError(f"--data_dir {data_dir or '(empty)'}: there is no such folder")
+        problem = "not a folder, but a file" if data_dir and root.exists() else "there is no such folder"
+        raise InputError(f"--data_dir {data_dir or '(empty)'}: {problem}; name the folder with the WAV files")
     files = sorted(
         (path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")),
         key=_natural_order,
@@ -131,7 +134,7 @@ def write_wav(path: Path, audio: np.ndarray, sample_rate: int) -> None:
     Raises:
         RunError: the disk refuses.
     """
-    aside = path.with_name(f".{path.name}.part")
+    aside = path.with_name(f".{os.getpid()}.part")  # short, where the name is as long as names may be
     try:
         soundfile.write(aside, to_pcm16(audio), sample_rate, format="WAV", subtype="PCM_16")
         os.replace(aside, path)
@@ -165,10 +168,13 @@ def chunk_file(options: ChunkOptions) -> None:
         recording = examine(source)
     except InputError as error:
         raise InputError(f"--input_file: {error}") from None
-    duration_ms = recording.frames * 1000 // recording.sample_rate
-    if recording.frames < options.chunk_length * recording.sample_rate // 1000:
+    length = options.chunk_length * recording.sample_rate // 1000
+    if length == 0:
+        raise InputError(f"--chunk_length {options.chunk_length}: less than a sample of {source}; choose a longer one")
+    if recording.frames < length:
+        duration_ms = recording.frames * 1000 // recording.sample_rate
         raise InputError(
-            f"--chunk_length {options.chunk_length}: {source} has only {duration_ms} ms; choose a shorter length"
+            f"--chunk_length {options.chunk_length}: {source} has only {duration_ms} ms; choose a shorter one"
         )
     make_writable_folder("--output_dir", folder)
     processed = omitted = 0

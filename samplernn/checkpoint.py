@@ -96,7 +96,7 @@ def resolve(path: str) -> Path:
         return checkpoint
     parts = [file.name for file in _files_of(checkpoint)]
     if parts:
-        raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; use another epoch's")
+        raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
     others = [str(epoch_of(other)) for other in _complete_in(checkpoint.parent)]
     hint = f"; there are epochs {', '.join(others)}" if others else ""
     raise InputError(f"{path}: there is no such checkpoint{hint}")
@@ -130,11 +130,26 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
         return None
     try:
         content = read_json(path)
-        if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
-            raise InputError("holds no config")
+        if not _has_form_of_settings(content):
+            raise InputError("not the settings of a checkpoint")
         return content
     except InputError as error:
         raise InputError(f"{path}: {error}; move it away to use the checkpoint without its settings") from None
+
+
+def _has_form_of_settings(content: Any) -> bool:
+    def has(name, kind, item):
+        values = content.get(name, kind())
+        return isinstance(values, kind) and all(
+            isinstance(value, item) for value in (values.values() if kind is dict else values)
+        )
+
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("config"), dict)
+        and has("split", dict, list)
+        and has("history", list, dict)
+    )
 
 
 def has_config(checkpoint: Path) -> bool:
@@ -278,10 +293,21 @@ def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], values: 
 
 def _read(checkpoint: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
     """The tensors of a checkpoint whose keys, without their common suffix, are wanted."""
-    with _readable(checkpoint):
-        reader = tf.train.load_checkpoint(str(checkpoint))
+    # Where TensorFlow reads, it takes a path for a pattern, in which brackets have a meaning: give it the name alone.
+    with _readable(checkpoint), _working_folder(checkpoint.parent):
+        reader = tf.train.load_checkpoint(checkpoint.name)
         keys = [key[: -len(KEY_SUFFIX)] for key in reader.get_variable_to_shape_map() if key.endswith(KEY_SUFFIX)]
         return {key: reader.get_tensor(key + KEY_SUFFIX) for key in keys if wanted(key)}
+
+
+@contextmanager
+def _working_folder(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @contextmanager
@@ -290,7 +316,7 @@ def _readable(checkpoint: Path) -> Iterator[None]:
         yield
     except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
         reason = _reason(error)
-        raise InputError(f"{checkpoint}: damaged, or not a checkpoint ({reason}); use another epoch's") from None
+        raise InputError(f"{checkpoint}: damaged, or not a checkpoint ({reason}); name another epoch's") from None
 
 
 def _write_state(run_folder: Path) -> None:
@@ -303,4 +329,5 @@ def _write_state(run_folder: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
+    text = re.sub(r"\{\{function_node.*?\}\}", "", str(error)).strip()
+    return (text.splitlines() or [type(error).__name__])[0][:300]

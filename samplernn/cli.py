@@ -35,6 +35,8 @@ def run(main: Callable[[], None]) -> None:
     after SIGTERM."""
     signal.signal(signal.SIGTERM, _terminate)
     # Remarks go to stdout: on stderr stands nothing but the line that says why a script failed.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a file's name must not end a run
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
     try:
         main()
@@ -42,10 +44,9 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(_fail(str(error), error.exit_status))
     except OSError as error:
         sys.exit(_fail(f"{error.filename or 'the system'}: {error.strerror or error}", RunError.exit_status))
-    except Terminated:
-        sys.exit(143)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as interrupt:
+        print("Stopped.", flush=True)
+        sys.exit(143 if isinstance(interrupt, Terminated) else 130)
 
 
 def _terminate(*_) -> None:
@@ -83,8 +84,8 @@ def training_options() -> TrainingOptions:
     )
     parser.add("generate", boolean, "generate audio after each checkpoint")
     parser.add("max_generate_per_epoch", positive_int, "number of audio files to generate each time")
-    parser.add("sample_rate", positive_int, "sample rate of the generated audio, Hz", shown="the corpus's own")
-    parser.add("output_file_dur", positive_float, "duration of the generated audio, seconds")
+    parser.add("sample_rate", sample_rate, "sample rate of the generated audio, Hz", shown="the corpus's own")
+    parser.add("output_file_dur", seconds, "duration of the generated audio, seconds")
     parser.add("temperature", temperature, "sampling temperature, one for all files or one for each", nargs="+")
     _add_seed(parser)
     parser.add("val_frac", fraction, "fraction of the files held out for validation, rounded to whole batches")
@@ -103,10 +104,10 @@ def generation_options() -> GenerationOptions:
     parser.add("checkpoint_path", str, "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100")
     shown = "the one beside the checkpoint"
     parser.add("config_file", optional(str), "JSON file with the parameters of the model", shown=shown)
-    parser.add("dur", positive_float, "duration, seconds")
+    parser.add("dur", seconds, "duration, seconds")
     parser.add("num_seqs", positive_int, "number of sequences, generated in one batch")
     rate = f"the checkpoint's, else {DEFAULT_SAMPLE_RATE}"
-    parser.add("sample_rate", positive_int, "sample rate, Hz", shown=rate)
+    parser.add("sample_rate", sample_rate, "sample rate, Hz", shown=rate)
     parser.add("temperature", temperature, "sampling temperature, one for all sequences or one for each", nargs="+")
     _add_seed(parser)
     return parser.options(vars(parser.parse_args()))
@@ -168,11 +169,19 @@ def optional(type_: Callable) -> Callable:
 
 
 def positive_int(text: str) -> int:
-    return _number(int, text, lambda value: value >= 1, "a whole number from 1 up")
+    return _number(int, text, lambda value: 1 <= value < 2**31, "a whole number from 1 up")
 
 
 def non_negative_int(text: str) -> int:
-    return _number(int, text, lambda value: value >= 0, "a whole number from 0 up")
+    return _number(int, text, lambda value: 0 <= value < 2**31, "a whole number from 0 up")
+
+
+def sample_rate(text: str) -> int:
+    return _number(int, text, lambda value: 1 <= value <= 10**6, "a rate in Hz, such as 16000")
+
+
+def seconds(text: str) -> float:
+    return _number(float, text, lambda value: 0 < value <= 10**6, "a number of seconds above 0")
 
 
 def positive_float(text: str) -> float:

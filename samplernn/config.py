@@ -12,6 +12,7 @@ RNN_TYPES = ("gru", "lstm")
 Q_TYPES = ("mu-law", "linear")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
+MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
 DEFAULT_TEMPERATURE = 0.95
@@ -50,7 +51,7 @@ class ModelConfig:
 
     def __post_init__(self):
         for name in ("seq_len", "dim", "num_rnn_layers", "emb_size"):
-            _require(_is_int(getattr(self, name)) and getattr(self, name) >= 1, name, self, "a whole number from 1 up")
+            _require(_is_size(getattr(self, name)), name, self, f"a whole number from 1 to {MAX_SIZE}")
         _require(_is_int(self.q_levels) and 2 <= self.q_levels <= 65536, "q_levels", self, "a whole number, 2 to 65536")
         _require(self.rnn_type in RNN_TYPES, "rnn_type", self, " or ".join(RNN_TYPES))
         _require(self.q_type in Q_TYPES, "q_type", self, " or ".join(Q_TYPES))
@@ -63,7 +64,7 @@ class ModelConfig:
     def _check_frame_sizes(self) -> None:
         sizes = self.frame_sizes
         _require(
-            isinstance(sizes, (list, tuple)) and len(sizes) == 2 and all(_is_int(size) and size >= 1 for size in sizes),
+            isinstance(sizes, (list, tuple)) and len(sizes) == 2 and all(map(_is_size, sizes)),
             "frame_sizes", self, "two whole numbers from 1 up, such as [16, 64]",
         )  # fmt: skip
         small, big = sizes
@@ -98,7 +99,7 @@ class ModelConfig:
         try:
             return cls.from_dict(read_json(path))
         except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            raise InputError(f"--config_file {path}: {error}") from None
 
     @property
     def lookback(self) -> int:
@@ -186,9 +187,9 @@ def read_json(path: str | Path) -> Any:
         InputError: it cannot be read or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise InputError("no such file") from None
+        raise InputError("there is no such file") from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})") from None
     except RecursionError:
@@ -205,6 +206,10 @@ def _require(holds: bool, name: str, config: ModelConfig, expected: str) -> None
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_size(value: Any) -> bool:
+    return _is_int(value) and 1 <= value <= MAX_SIZE
 
 
 def _is_number(value: Any) -> bool:

@@ -202,6 +202,8 @@ def choose_sample_rate(given: int | None, known: int | None, source: str) -> int
 
 
 def _output_names(output_path: str | Path, epoch: int, temperature: Sequence[float]) -> list[Path]:
+    if not Path(output_path).name or str(output_path).endswith(("/", "\\")):
+        raise InputError(f"--output_path {output_path}: not the name of a file; add one, such as out.wav")
     stem = re.sub(r"\.wav$", "", str(output_path), flags=re.IGNORECASE)
     several = len(temperature) > 1
     return [

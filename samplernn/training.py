@@ -94,7 +94,7 @@ def _how_to_resume_said(run_folder: Path, resumed_from: Path | None) -> Iterator
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise RunError(f"{reason}. {_how_to_resume(run_folder, resumed_from)}") from None
     except KeyboardInterrupt:
-        print(f"\nStopped. {_how_to_resume(run_folder, resumed_from)}", flush=True)
+        print(f"\n{_how_to_resume(run_folder, resumed_from)}", flush=True)
         raise
 
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from samplernn.audio import Recording, chunk_file, chunks, examine, is_silent, read_mono, scan_corpus, write_wav
-from samplernn.config import ChunkOptions, InputError
+from samplernn.config import ChunkOptions, InputError, RunError
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def half_of(data):
 
 def damage(path, kind, music):
     """Make `path` a file with a certain damage."""
-    if kind in ("truncated", "truncated.flac"):
-        soundfile.write(path, music, 16000, format="FLAC" if "flac" in kind else "WAV")
+    if kind.startswith("truncated"):
+        soundfile.write(path, music, 16000, format=kind.split()[1], subtype="PCM_16")
         path.write_bytes(half_of(path.read_bytes()))
     elif kind == "header only":
         soundfile.write(path, music, 16000)
@@ -46,8 +46,12 @@ def damage(path, kind, music):
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("truncated", "truncated"),
-        ("truncated.flac", "not audio"),
+        ("truncated WAV", "truncated"),
+        ("truncated AIFF", "truncated"),
+        ("truncated AU", "truncated"),
+        ("truncated W64", "truncated"),
+        ("truncated RF64", "truncated"),
+        ("truncated FLAC", "not audio"),
         ("header only", "truncated"),
         ("NaN", "NaN or infinite"),
         ("Inf", "NaN or infinite"),
@@ -205,6 +209,19 @@ def test_a_recording_shorter_than_a_chunk_is_refused(wav, tmp_path):
     with pytest.raises(InputError, match="--chunk_length 20000.*only 10000 ms"):
         chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=20000))
     assert not (tmp_path / "chunks").exists()
+
+
+def test_a_chunk_of_less_than_a_sample_is_refused(tmp_path):
+    soundfile.write(tmp_path / "slow.wav", np.zeros(100), 500)
+    with pytest.raises(InputError, match="--chunk_length 1: less than a sample"):
+        chunk_file(ChunkOptions(str(tmp_path / "slow.wav"), str(tmp_path / "chunks"), chunk_length=1))
+
+
+def test_what_cannot_be_written_is_one_line_and_leaves_nothing(wav, tmp_path):
+    (tmp_path / "chunks" / "music_chunk_1.wav").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"music_chunk_1\.wav: cannot be written"):
+        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=1000))
+    assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["music_chunk_1.wav"]
 
 
 def test_a_damaged_recording_leaves_nothing_behind(wav, tmp_path):

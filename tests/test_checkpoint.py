@@ -63,7 +63,7 @@ def test_keys_are_prisms(tmp_path):
     assert theirs - ours == of_keras | {"_CHECKPOINTABLE_OBJECT_GRAPH"}
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.permutations(SLOT_NAMES, 2))
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(SLOT_NAMES, 2)))
 def test_another_optimizer_starts_afresh(tmp_path, caplog, first, second):
     model, optimizer = build(first)
     disturb(model, optimizer)
@@ -188,6 +188,24 @@ def test_a_config_that_contradicts_the_checkpoints_names_the_fields(tmp_path):
     with pytest.raises(InputError, match="dim is 32 there, 16 in .*model.config.json") as caught:
         checkpoints.model_config(PRISM, str(path))
     assert "seq_len" not in str(caught.value) and "num_rnn_layers" not in str(caught.value)
+
+
+def test_a_folder_with_brackets_in_its_name_is_read(tmp_path):
+    folder = tmp_path / "take [1] *é"
+    copy_prism(folder, 1)
+    model = SampleRNN(checkpoints.model_config(PRISM, None))
+    checkpoints.restore(folder / "model.ckpt-1", model)
+    bias = tf.train.load_checkpoint(str(PRISM)).get_tensor("sample_mlp/outputs/bias/.ATTRIBUTES/VARIABLE_VALUE")
+    np.testing.assert_array_equal(model.sample_mlp.logits.bias, bias)
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", '{"config": 1}', '{"config": {}, "split": [1]}', '{"config": {}, "history": {}}']
+)
+def test_settings_of_a_wrong_form_are_refused(tmp_path, content):
+    (tmp_path / "model.ckpt-1.json").write_text(content)
+    with pytest.raises(InputError, match="model.ckpt-1.json: "):
+        checkpoints.read_settings(tmp_path / "model.ckpt-1")
 
 
 def test_a_checkpoint_without_any_config_asks_for_one(tmp_path):

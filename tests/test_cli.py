@@ -91,7 +91,9 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (TRAIN, "--optimizer adamw", "invalid choice"),
         (TRAIN, "--max_checkpoints 0", "--max_checkpoints: 0 is not"),
         (TRAIN, "--id a/b", "'a/b' is not the name of one folder"),
-        (GENERATE, "--dur 0", "--dur: 0 is not a number above 0"),
+        (GENERATE, "--dur 0", "--dur: 0 is not a number of seconds above 0"),
+        (GENERATE, "--dur 1e300", "--dur: 1e300 is not"),
+        (TRAIN, "--random_seed 5000000000", "--random_seed: 5000000000 is not"),
         (GENERATE, "--num_seqs -1", "--num_seqs: -1 is not"),
         (GENERATE, "--seed_offset -1", "--seed_offset: -1 is not a whole number from 0 up"),
         (GENERATE, "--sample_rate 0", "--sample_rate: 0 is not"),
@@ -114,6 +116,7 @@ def test_each_wrong_value_is_one_line_and_status_2(monkeypatch, capsys, script, 
         (RunError("disk is full"), 1, "Error: disk is full\n"),
         (OSError(28, "No space left on device", "x.wav"), 1, "Error: x.wav: No space left on device\n"),
         (KeyboardInterrupt(), 130, ""),
+        (cli.Terminated(), 143, ""),
     ],
 )
 def test_each_end_has_its_exit_status(capsys, error, status, line):

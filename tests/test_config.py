@@ -33,6 +33,7 @@ def test_what_is_not_given_or_null_has_its_default():
         ({"frame_sizes": "16,64"}, "two whole numbers"),
         ({"dim": 1.5}, "dim is 1.5"),
         ({"dim": True}, "dim is true"),
+        ({"dim": 10**30}, "from 1 to 1048576"),
         ({"dim": "1024"}, 'dim is "1024"'),
         ({"num_rnn_layers": 0}, "num_rnn_layers is 0"),
         ({"emb_size": -1}, "emb_size is -1"),
@@ -73,8 +74,13 @@ def test_a_file_that_is_no_config_is_named(tmp_path, text, said):
     assert str(path) in str(caught.value)
 
 
+def test_a_byte_order_mark_is_no_fault(tmp_path):
+    (tmp_path / "windows.config.json").write_text('{"dim": 64}', encoding="utf-8-sig")
+    assert ModelConfig.load(tmp_path / "windows.config.json").dim == 64
+
+
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere.config.json: no such file"):
+    with pytest.raises(InputError, match="nowhere.config.json: there is no such file"):
         ModelConfig.load(tmp_path / "nowhere.config.json")
 
 

@@ -182,6 +182,12 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path, monk
         files(tmp_path, [1.0], "file/out.wav")
 
 
+@pytest.mark.parametrize("name", ["", "folder/"])
+def test_an_output_path_without_a_name_is_refused(name):
+    with pytest.raises(InputError, match="--output_path .*: not the name of a file"):
+        generate_files(Generator(tiny()), name, 1, np.full([1, 16], 128), 0.01, 16000, [1.0], 0)
+
+
 def test_the_sample_rate_is_the_flags_the_known_or_the_default(caplog):
     assert choose_sample_rate(None, None, "") == 16000
     assert choose_sample_rate(None, 44100, "") == 44100

@@ -303,7 +303,7 @@ def test_a_folder_that_cannot_be_created_is_named(options, tmp_path, flag):
 
 def test_a_seed_that_cannot_be_used_is_refused_before_anything_is_written(options):
     with pytest.raises(InputError, match="--seed: nowhere.wav is missing"):
-        train(replace(options, seed="nowhere.wav"))
+        train(replace(options, generate=True, seed="nowhere.wav"))
     assert not Path(options.logdir_root).exists()
 
 
