@@ -1,10 +1,8 @@
 # make demo, make test, make test-long: each makes the virtual environment if it is not there yet.
+# Without make, or on Windows: see the README for the plain commands.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-ifeq ($(OS),Windows_NT)
-BIN = $(VENV)/Scripts
-endif
 
 .PHONY: demo test test-long lint clean
 
@@ -26,6 +24,7 @@ clean:
 
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12')"
+	@echo "Installing TensorFlow and what else is needed into $(VENV): this takes some minutes, once."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
