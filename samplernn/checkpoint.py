@@ -24,6 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.config import InputError, ModelConfig, RunError, read_json
+from samplernn.device import reason
 from samplernn.optimizer import slots
 
 RUN_FOLDER_FORMAT = "%d.%m.%Y_%H.%M.%S"
@@ -223,7 +224,7 @@ def save(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optim
             os.replace(part, checkpoint.with_name(part.name))
         _write_state(checkpoint.parent)
     except (OSError, tf.errors.OpError) as error:
-        raise RunError(f"{checkpoint}: cannot be written ({_reason(error)}); earlier checkpoints are whole") from None
+        raise RunError(f"{checkpoint}: cannot be written ({reason(error)}); earlier checkpoints are whole") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -315,8 +316,9 @@ def _readable(checkpoint: Path) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
-        reason = _reason(error)
-        raise InputError(f"{checkpoint}: damaged, or not a checkpoint ({reason}); name another epoch's") from None
+        raise InputError(
+            f"{checkpoint}: damaged, or not a checkpoint ({reason(error)}); name another epoch's"
+        ) from None
 
 
 def _write_state(run_folder: Path) -> None:
@@ -326,8 +328,3 @@ def _write_state(run_folder: Path) -> None:
     aside = run_folder / ".checkpoint.part"
     aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
     os.replace(aside, run_folder / "checkpoint")
-
-
-def _reason(error: Exception) -> str:
-    text = re.sub(r"\{\{function_node.*?\}\}", "", str(error)).strip()
-    return (text.splitlines() or [type(error).__name__])[0][:300]

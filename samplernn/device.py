@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -56,7 +57,13 @@ def refusals_explained() -> Iterator[None]:
         remedy = "lower --batch_size or --num_seqs, or seq_len or dim in the config"
         raise RunError(f"Out of memory: {remedy}") from None
     except tf.errors.OpError as error:
-        raise RunError(f"TensorFlow cannot go on: {error.message.splitlines()[0][:300]}") from None
+        raise RunError(f"TensorFlow cannot go on: {reason(error)}") from None
+
+
+def reason(error: Exception) -> str:
+    """What an error says, in one line, without the names of TensorFlow's inner functions."""
+    text = re.sub(r"\{\{function_node.*?\}\}", "", str(error)).strip()
+    return (text.splitlines() or [type(error).__name__])[0][:300]
 
 
 @contextmanager
