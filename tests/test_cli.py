@@ -167,16 +167,20 @@ def test_a_signal_stops_training_with_a_hint(tmp_path, make_corpus, tiny_config_
     log = tmp_path / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, *flags, "--generate", "False"], cwd=tmp_path, stdout=output, stderr=output
+            [*command, *flags, "--generate", "False"],
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+            # A shell's background jobs, and so the tests when they are one, have SIGINT ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+    try:
         deadline = time.monotonic() + 120
-        while (
-            time.monotonic() < deadline
-            and not list(tmp_path.glob("logdir/default/*/model.ckpt-1.index"))
-            and process.poll() is None
-        ):
+        while not list(tmp_path.glob("logdir/default/*/model.ckpt-1.index")) and time.monotonic() < deadline:
             time.sleep(0.1)
         process.send_signal(sent)
         assert process.wait(timeout=60) == status, log.read_text()
+    finally:
+        process.kill()
     assert "train again with --resume_from" in log.read_text()
     assert "Traceback" not in log.read_text()
