@@ -9,7 +9,7 @@ import soundfile
 from samplernn import dataset
 from samplernn.audio import Recording, scan_corpus
 from samplernn.config import InputError, ModelConfig
-from samplernn.dataset import NO_TARGET, plan_rows, split_corpus, training_epoch, validation_epoch
+from samplernn.dataset import NO_TARGET, describe, plan_rows, split_corpus, training_epoch, validation_epoch
 from samplernn.quantize import MuLaw
 
 CONFIG = ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=8)
@@ -143,6 +143,22 @@ def test_what_is_left_out_is_said(caplog):
     split_corpus(recordings(1000, 1000, 1000, 1000, 1000, 63), 64, 2, 0.1)
     assert "Left out 1 of 6 files: shorter than a window of 64 samples." in caplog.text
     assert "Dataset truncated: 1 files are left out, to make whole batches of 2." in caplog.text
+
+
+def test_what_is_unusual_is_said_and_what_is_usual_is_not(caplog):
+    describe(recordings(1000, 1000))
+    assert not caplog.text
+    describe([*recordings(1000, 900), Recording(Path("stereo.wav"), "stereo.wav", 16000, 1000, 2)])
+    assert "1 of 3 files have more than one channel: mixed down to mono." in caplog.text
+    assert "unequal length, 900 to 1000 samples" in caplog.text
+
+
+def test_files_missing_from_what_was_held_out_are_said(caplog):
+    before = split_corpus(recordings(*[1000] * 8), 64, 2, 0.25).names()
+    corpus = [recording for recording in recordings(*[1000] * 8) if recording.name != before["validation"][0]]
+    after = split_corpus(corpus, 64, 2, 0.25, before)
+    assert names(after.validation) == {before["validation"][1]}
+    assert "Of the files that the resumed run held out, 1 of 2 are here: they alone validate." in caplog.text
 
 
 def test_too_few_files_name_a_batch_size_that_would_do():
