@@ -172,8 +172,11 @@ def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
         config = _with_embedding_of(checkpoint, config)
         own = own and replace(own, emb_size=config.emb_size)
     if differences := config.network_differences(own or config):
-        listed = ", ".join(f"{name} is {given} there, {its} in {where}" for name, given, its in differences)
-        raise InputError(f"--config_file {config_file} is not the config of {checkpoint.name}: {listed}")
+        listed = ", ".join(f"{name} is {given} (there {its})" for name, given, its in differences)
+        raise InputError(
+            f"--config_file {config_file} is not the config of {checkpoint.name}, which is in {where}: {listed};"
+            " leave the flag out to use that"
+        )
     return config
 
 
