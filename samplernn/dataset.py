@@ -115,7 +115,9 @@ def training_epoch(
     order = list(recordings)
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
     rows = plan_rows(order, batch_size, config.seq_len)
-    return _pipeline(rows, config, zip), min(_windows(row, config.seq_len) for row in rows)
+    return _pipeline(rows, config, zip), min(
+        sum(_num_windows(recording, config.seq_len) for recording in row) for row in rows
+    )
 
 
 def validation_epoch(recordings: list[Recording], config: ModelConfig, batch_size: int) -> tf.data.Dataset:
@@ -131,12 +133,12 @@ def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> lis
     for recording in recordings:
         window, row = heapq.heappop(free_at)
         rows[row].append(recording)
-        heapq.heappush(free_at, (window + recording.frames // seq_len, row))
+        heapq.heappush(free_at, (window + _num_windows(recording, seq_len), row))
     return rows
 
 
-def _windows(recordings: list[Recording], seq_len: int) -> int:
-    return sum(recording.frames // seq_len for recording in recordings)
+def _num_windows(recording: Recording, seq_len: int) -> int:
+    return recording.frames // seq_len
 
 
 def _pipeline(rows: list[list[Recording]], config: ModelConfig, align) -> tf.data.Dataset:
@@ -177,7 +179,7 @@ def _row_windows(recordings: list[Recording], config: ModelConfig) -> Iterator[t
 
 def _audio_windows(recording: Recording, seq_len: int) -> Iterator[np.ndarray]:
     """Yield a recording's whole windows of mono audio [S], reading several at a time."""
-    total = recording.frames // seq_len * seq_len
+    total = _num_windows(recording, seq_len) * seq_len
     step = max(1, READ_FRAMES // seq_len) * seq_len
     for start in range(0, total, step):
         yield from read_mono(recording.path, start, min(step, total - start)).reshape(-1, seq_len)

@@ -56,8 +56,7 @@ def train(options: TrainingOptions) -> None:
         model.compile(optimizer=optimizer)  # so that Keras's callbacks find it
         if resume_from:
             checkpoints.restore(resume_from, model, optimizer)
-    if resume_from:
-        print(f"Resuming from {resume_from}, with epoch {initial_epoch + 1} of {options.num_epochs}.")
+            print(f"Resuming from {resume_from}, with epoch {initial_epoch + 1} of {options.num_epochs}.")
     if initial_epoch >= options.num_epochs:
         print(f"Nothing to do: {initial_epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
         return
