@@ -49,7 +49,7 @@ class Generator:
 
     def __init__(self, model: SampleRNN):
         self.model = model
-        self._tables = tf.function(model.generation_tables, autograph=False)
+        self._weights = tf.function(model.step_weights, autograph=False)
         self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=xla_works())
         self._blocks_a_call = max(1, SAMPLES_A_CALL // model.lookback)
 
@@ -73,19 +73,19 @@ class Generator:
         Returns:
             int32 tokens [B, num_samples].
         """
-        tables = self._tables()
+        weights = self._weights()
         context, state = tf.constant(context, tf.int32), self.model.initial_state(len(context))
         temperature = tf.constant(temperature, tf.float32)
         parts, done = [], 0
         while done < num_samples:
             seed = tf.constant([random_seed, done], tf.int64)
-            tokens, context, state = self._blocks(context, state, tables, temperature, seed)
+            tokens, context, state = self._blocks(context, state, weights, temperature, seed)
             parts.append(tokens.numpy())
             done = min(done + tokens.shape[1], num_samples)
             report(done)
         return np.concatenate(parts, axis=1)[:, :num_samples]
 
-    def _generate_blocks(self, context, state, tables, temperature, seed):
+    def _generate_blocks(self, context, state, weights, temperature, seed):
         lookback = self.model.lookback
         batch_size = context.shape[0]
         uniforms = tf.random.stateless_uniform([self._blocks_a_call, lookback, batch_size], seed)
@@ -94,7 +94,7 @@ class Generator:
             def sample(logits, position):
                 return inverse_cdf(logits, temperature, uniforms[i, position])
 
-            context, state = self.model.generate_block(context, state, sample, tables)
+            context, state = self.model.generate_block(context, state, sample, weights)
             return i + 1, context, state, blocks.write(i, context)
 
         blocks = tf.TensorArray(tf.int32, self._blocks_a_call, element_shape=[batch_size, lookback])

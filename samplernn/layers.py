@@ -1,7 +1,10 @@
 """The layers of the three tiers (SampleRNN paper, section 2). B batch, S samples, T frames, D dim, Q levels.
 
 State is an argument and a result: a tuple with one entry a recurrent layer, `(h,)` for GRU and `(h, c)` for LSTM,
-each [B, D]. Nothing here remembers what it saw.
+each [D, B]. Nothing here remembers what it saw.
+
+Every layer runs over a window by `call`, and over one step by `step`, which generation repeats for each sample. A step
+works in columns, [features, B], with the weights of `step_weights`: transposed once, for all the steps to come.
 """
 
 from __future__ import annotations
@@ -9,7 +12,21 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from samplernn import recurrence
+
 RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+
+
+def transposed(dense):
+    """The weights of a Dense layer for `affine`."""
+    bias = tf.zeros([dense.units, 1]) if dense.bias is None else dense.bias[:, None]
+    return tf.transpose(dense.kernel), bias
+
+
+def affine(weights, columns):
+    """What a Dense layer does, without its activation: [in, B] to [out, B]."""
+    kernel, bias = weights  # [out, in], [out, 1]
+    return tf.matmul(kernel, columns) + bias
 
 
 class RNNStack(keras.layers.Layer):
@@ -17,7 +34,7 @@ class RNNStack(keras.layers.Layer):
 
     def __init__(self, rnn_type, dim, num_layers, skip_conn, dropout, dropout_seed, **kwargs):
         super().__init__(**kwargs)
-        self.rnn_type = rnn_type
+        self.cell = recurrence.CELLS[rnn_type]
         self.dim = dim
         self.skip_conn = skip_conn
         self.dropout = dropout
@@ -39,38 +56,78 @@ class RNNStack(keras.layers.Layer):
 
     def initial_state(self, batch_size):
         """Zeros: the state before the first frame."""
-        parts = 1 if self.rnn_type == "gru" else 2
-        zeros = tf.zeros([batch_size, self.dim])
+        zeros = tf.zeros([self.dim, batch_size])
+        parts = 2 if self.cell is recurrence.lstm else 1
         return tuple((zeros,) * parts for _ in self.rnns)
 
     def call(self, frames, state, training=False):
         """Run over a sequence: [B, T, D] and state to [B, T, D] and the next state."""
+        run = self._run_cudnn if tf.config.list_physical_devices("GPU") else self._run_loop
 
-        def run(rnn, x, layer_state):
+        def run_layer(i, x, layer_state):
             if training and self.dropout:
                 # One mask for all the frames of a window, as Keras's recurrent layers draw it.
                 x = keras.random.dropout(
                     x, self.dropout, noise_shape=(tf.shape(x)[0], 1, x.shape[2]), seed=self.dropout_seed
                 )
-            x, *layer_state = rnn(x, initial_state=list(layer_state), training=training)
-            return x, layer_state
+            return run(self.rnns[i], x, layer_state)
 
-        return self._through_layers(frames, state, run)
+        return self._through_layers(frames, state, run_layer, lambda i, x: self.skips[i](x), axis=2)
 
-    def step(self, frame, state):
-        """Run over one frame: [B, D] and state to [B, D] and the next state."""
-        return self._through_layers(frame, state, lambda rnn, x, layer_state: rnn.cell(x, list(layer_state)))
+    def step_weights(self):
+        """For each layer, those of the input's and of the state's projection; for each skip connection, its own."""
 
-    def _through_layers(self, x, state, run):
+        def projections(cell):
+            bias, recurrent_bias = _biases(cell)
+            return (tf.transpose(cell.kernel), bias[:, None]), (
+                tf.transpose(cell.recurrent_kernel),
+                recurrent_bias[:, None],
+            )
+
+        return [projections(rnn.cell) for rnn in self.rnns], [transposed(skip) for skip in self.skips]
+
+    def step(self, frame, state, weights):
+        """Run over one frame: [D, B] and state to [D, B] and the next state."""
+        layers, skips = weights
+
+        def run_layer(i, x, layer_state):
+            projection, recurrent = layers[i]
+            layer_state = self.cell(affine(projection, x), affine(recurrent, layer_state[0]), layer_state)
+            return layer_state[0], layer_state
+
+        return self._through_layers(frame, state, run_layer, lambda i, x: affine(skips[i], x), axis=0)
+
+    def _through_layers(self, x, state, run_layer, skip, axis):
         next_state, total = [], 0.0
         if self.skip_conn:
-            x = tf.concat([x, x], axis=-1)
-        for i, (rnn, layer_state) in enumerate(zip(self.rnns, state)):
-            x, layer_state = run(rnn, x, layer_state)
-            next_state.append(tuple(layer_state))
+            x = tf.concat([x, x], axis=axis)
+        for i, layer_state in enumerate(state):
+            x, layer_state = run_layer(i, x, layer_state)
+            next_state.append(layer_state)
             if self.skip_conn:
-                total += self.skips[i](x)
+                total += skip(i, x)
         return (total if self.skip_conn else x), tuple(next_state)
+
+    def _run_cudnn(self, rnn, x, state):
+        """Run a layer over [B, T, in] as Keras does, on a GPU by a cuDNN kernel."""
+        outputs, *state = rnn(x, initial_state=[tf.transpose(part) for part in state])
+        return outputs, tuple(tf.transpose(part) for part in state)
+
+    def _run_loop(self, rnn, x, state):
+        """Run a layer over [B, T, in] by our own loop, which does the same and is faster on a CPU."""
+        bias, recurrent_bias = _biases(rnn.cell)
+        rows = tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, x.shape[2]])  # [B, T, in] → [T·B, in]
+        projected = tf.matmul(rnn.cell.kernel, rows, transpose_a=True, transpose_b=True) + bias[:, None]  # [G·D, T·B]
+        projected = tf.transpose(tf.reshape(projected, [-1, x.shape[1], x.shape[0]]), [1, 0, 2])  # [T, G·D, B]
+        outputs, state = recurrence.run(self.cell, projected, rnn.cell.recurrent_kernel, recurrent_bias, state)
+        return tf.transpose(outputs, [2, 0, 1]), state  # [T, D, B] → [B, T, D]
+
+
+def _biases(cell):
+    """The biases of the input's and of the state's projection: a GRU has both, an LSTM adds one bias to their sum."""
+    if isinstance(cell, keras.layers.GRUCell):
+        return tf.unstack(tf.convert_to_tensor(cell.bias))
+    return cell.bias, tf.zeros_like(cell.bias)
 
 
 class FrameTier(keras.layers.Layer):
@@ -107,23 +164,34 @@ class FrameTier(keras.layers.Layer):
     def call(self, tokens, state, conditioning=None, training=False):
         """Tokens [B, T·frame_size], conditioning [B, T, D] to conditioning [B, T·ratio, D] and the next state."""
         frames = tf.reshape(tokens, [-1, tokens.shape[1] // self.frame_size, self.frame_size])  # [B, T, frame_size]
-        frames, state = self.rnn(self._project(frames, conditioning), state, training=training)
-        return self._upsample(frames, self.upsample_kernel), state
+        projected = self.input_dense(self._scaled(frames))
+        frames, state = self.rnn(_add(projected, conditioning), state, training=training)
+        return self._upsample(frames), state
 
-    def step(self, frame, state, conditioning, upsample_kernel):
-        """One frame of tokens [B, frame_size], conditioning [B, D] to [B, ratio, D] and the next state."""
-        frame, state = self.rnn.step(self._project(frame, conditioning), state)
-        return self._upsample(frame[:, None], upsample_kernel), state
+    def step_weights(self, upsample_kernel):
+        """The weights of `step`, which may upsample with another kernel [ratio, D, D] than the tier's own."""
+        return transposed(self.input_dense), self.rnn.step_weights(), self._phases(upsample_kernel)
 
-    def _project(self, frames, conditioning):
-        scaled = (tf.cast(frames, tf.float32) / (self.q_levels / 2) - 1) * 2
-        projected = self.input_dense(scaled)
-        return projected if conditioning is None else projected + conditioning
+    def step(self, frame, state, conditioning, weights):
+        """One frame of tokens [frame_size, B], conditioning [D, B] to [ratio, D, B] and the next state."""
+        inputs, rnn, phases = weights
+        frame, state = self.rnn.step(_add(affine(inputs, self._scaled(frame)), conditioning), state, rnn)
+        return tf.reshape(tf.matmul(phases, frame), [self.ratio, self.dim, -1]), state
 
-    def _upsample(self, frames, kernel):
+    def _scaled(self, tokens):
+        return (tf.cast(tokens, tf.float32) / (self.q_levels / 2) - 1) * 2
+
+    def _upsample(self, frames):
         # A transposed convolution whose stride is its width: one product with all the phases' kernels.
-        phases = tf.matmul(frames, tf.reshape(kernel, [self.ratio * self.dim, self.dim]), transpose_b=True)
+        phases = tf.matmul(frames, self._phases(self.upsample_kernel), transpose_b=True)
         return tf.reshape(phases, [-1, frames.shape[1] * self.ratio, self.dim])  # [B, T, ratio·D] → [B, T·ratio, D]
+
+    def _phases(self, upsample_kernel):
+        return tf.reshape(upsample_kernel, [self.ratio * self.dim, self.dim])
+
+
+def _add(projected, conditioning):
+    return projected if conditioning is None else projected + conditioning
 
 
 class SampleMLP(keras.layers.Layer):
@@ -179,18 +247,25 @@ class SampleMLP(keras.layers.Layer):
         squares = [tf.reduce_sum(tf.square(x)) for x in (self.conv.kernel, conditioning_gradient)]
         return self.frame_size * squares[0] * squares[1]
 
-    def folded(self, upsample_kernel):
-        """The tables of generation, where the first dense kernel is folded into all that it is applied to.
+    def step_weights(self, upsample_kernel):
+        """The weights of `step`, where the first dense kernel is folded into all that it is applied to.
 
-        Returns the rows [frame_size·Q, D] that tokens add, and the kernel [frame_size, D, D] with which the tier
-        above is to upsample its conditioning for `step`.
+        Args:
+            upsample_kernel: the one that makes the conditioning, [frame_size, D, D].
+
+        Returns:
+            The weights, and the folded kernel with which the conditioning of `step` is to be made.
         """
-        hidden = self.hidden1.kernel  # [D, D]
-        rows = tf.reshape(tf.matmul(self.table(), hidden), [self.frame_size * self.q_levels, self.dim])
-        return rows, tf.einsum("roi,op->rpi", upsample_kernel, hidden)
+        hidden = tf.convert_to_tensor(self.hidden1.kernel)  # [D, D]
+        table = tf.unstack(tf.einsum("fqd,dp->fqp", self.table(), hidden))
+        weights = table, self.hidden1.bias[:, None], transposed(self.hidden2), transposed(self.logits)
+        return weights, tf.einsum("roi,op->rpi", upsample_kernel, hidden)
 
-    def step(self, window, conditioning, rows):
-        """One sample: the frame_size tokens before it [B, frame_size], folded conditioning [B, D] to logits [B, Q]."""
-        indices = window + tf.range(self.frame_size) * self.q_levels
-        x = conditioning + tf.reduce_sum(tf.gather(rows, indices), axis=1) + self.hidden1.bias
-        return self.logits(self.hidden2(tf.nn.relu(x)))
+    def step(self, window, conditioning, weights):
+        """One sample: the frame_size tokens before it [frame_size, B], folded conditioning [D, B] to logits [Q, B]."""
+        table, bias, hidden2, logits = weights
+        x = tf.transpose(conditioning + bias)  # [B, D]: a table's row is a token's
+        for position, rows in enumerate(table):
+            x += tf.gather(rows, window[position])
+        x = tf.nn.relu(affine(hidden2, tf.transpose(tf.nn.relu(x))))
+        return affine(logits, x)

@@ -112,43 +112,45 @@ class SampleRNN(keras.Model):
         seen = tf.math.unsorted_segment_sum(tf.ones_like(inputs), inputs, self.config.q_levels) > 0
         return self.sample_mlp.embedding.embeddings, seen
 
-    def generation_tables(self):
+    def step_weights(self):
         """What `generate_block` derives from the weights, to be computed once for many blocks."""
-        return self.sample_mlp.folded(self.frame_rnn.upsample_kernel)
+        sample_mlp, upsample_kernel = self.sample_mlp.step_weights(self.frame_rnn.upsample_kernel)
+        big_frame_rnn = self.big_frame_rnn.step_weights(self.big_frame_rnn.upsample_kernel)
+        return big_frame_rnn, self.frame_rnn.step_weights(upsample_kernel), sample_mlp
 
-    def generate_block(self, context, state, sample, tables=None):
+    def generate_block(self, context, state, sample, weights=None):
         """Generate the next `lookback` samples, one after the other.
 
         Args:
             context: int32 [B, lookback], the samples before.
             state: from `initial_state` or from the block before.
             sample: function of logits [B, Q] and the position in the block, int scalar, that returns int32 tokens [B].
-            tables: from `generation_tables`.
+            weights: from `step_weights`.
 
         Returns:
             Tokens int32 [B, lookback], which are the next block's context, and the next state.
         """
-        rows, upsample_kernel = tables or self.generation_tables()
+        big_weights, small_weights, sample_weights = weights or self.step_weights()
         big_state, small_state = state
-        big_conditioning, big_state = self.big_frame_rnn.step(
-            context, big_state, None, self.big_frame_rnn.upsample_kernel
-        )
+        context = tf.transpose(context)  # to columns, as in every step
+        big_conditioning, big_state = self.big_frame_rnn.step(context, big_state, None, big_weights)
 
         def generate_frame(i, frame, small_state, frames):
-            conditioning, small_state = self.frame_rnn.step(frame, small_state, big_conditioning[:, i], upsample_kernel)
+            conditioning, small_state = self.frame_rnn.step(frame, small_state, big_conditioning[i], small_weights)
 
             def generate_sample(j, window):
-                token = sample(self.sample_mlp.step(window, conditioning[:, j], rows), i * self.small + j)
-                return j + 1, tf.concat([window[:, 1:], token[:, None]], axis=1)
+                logits = self.sample_mlp.step(window, conditioning[j], sample_weights)
+                token = sample(tf.transpose(logits), i * self.small + j)
+                return j + 1, tf.concat([window[1:], token[None]], axis=0)
 
             # After `small` samples the sliding window holds just them: the next frame.
             _, frame = tf.while_loop(lambda j, _: j < self.small, generate_sample, (0, frame))
             return i + 1, frame, small_state, frames.write(i, frame)
 
         ratio = self.big // self.small
-        frames = tf.TensorArray(tf.int32, ratio, element_shape=[context.shape[0], self.small])
+        frames = tf.TensorArray(tf.int32, ratio, element_shape=[self.small, context.shape[1]])
         _, _, small_state, frames = tf.while_loop(
-            lambda i, *_: i < ratio, generate_frame, (0, context[:, -self.small :], small_state, frames)
+            lambda i, *_: i < ratio, generate_frame, (0, context[-self.small :], small_state, frames)
         )
-        tokens = tf.reshape(tf.transpose(frames.stack(), [1, 0, 2]), [-1, self.big])  # [ratio, B, small] → [B, big]
-        return tokens, (big_state, small_state)
+        tokens = tf.reshape(frames.stack(), [self.big, context.shape[1]])  # [ratio, small, B] → [big, B]
+        return tf.transpose(tokens), (big_state, small_state)

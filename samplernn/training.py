@@ -21,7 +21,7 @@ from samplernn.audio import make_writable_folder, scan_corpus
 from samplernn.callbacks import EarlyStopping, PrintStatistics, SaveCheckpoints, TensorBoard
 from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
 from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
-from samplernn.device import refusals_explained
+from samplernn.device import refusals_explained, xla_works
 from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
 from samplernn.model import SampleRNN
 from samplernn.optimizer import apply_gradients, make_optimizer
@@ -171,7 +171,7 @@ def train_step(model: SampleRNN):
     It takes x [B, lookback + S], y [B, S], reset [B] and the state, and returns the `score` and the next state.
     """
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, jit_compile=xla_works())
     def step(x, y, reset, state):
         state = _reset_rows(state, reset)
         gradients, scores, state = model.clipped_gradients(x, state, lambda logits: score(logits, y), CLIP_NORM)
@@ -184,7 +184,7 @@ def train_step(model: SampleRNN):
 def validation_step(model: SampleRNN):
     """As `train_step`, but nothing is learnt and dropout is off."""
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, jit_compile=xla_works())
     def step(x, y, reset, state):
         logits, state = model(x, _reset_rows(state, reset), training=False)
         return score(logits, y), state
@@ -193,8 +193,8 @@ def validation_step(model: SampleRNN):
 
 
 def _reset_rows(state, reset):
-    """Zero the state of the rows, bool [B], that start a recording."""
-    keep = 1.0 - tf.cast(reset, tf.float32)[:, None]
+    """Zero the state of the rows, bool [B], that start a recording; state is [D, B]."""
+    keep = 1.0 - tf.cast(reset, tf.float32)
     return tf.nest.map_structure(lambda part: part * keep, state)
 
 

@@ -94,7 +94,7 @@ def test_upsampling_is_a_transposed_convolution():
     tier.build()
     frames = tf.random.normal([2, 7, 5], seed=0)
     expected = tf.nn.conv1d_transpose(frames, tier.upsample_kernel, [2, 21, 5], strides=3)
-    np.testing.assert_allclose(tier._upsample(frames, tier.upsample_kernel), expected, atol=1e-5)
+    np.testing.assert_allclose(tier._upsample(frames), expected, atol=1e-5)
 
 
 def test_a_long_window_is_two_short_ones_with_state_carried():
