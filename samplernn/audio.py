@@ -6,8 +6,10 @@ import itertools
 import os
 import re
 import tempfile
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,15 +130,31 @@ def to_pcm16(audio: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(audio * np.float32(32768)), -32768, 32767).astype(np.int16)
 
 
-def write_wav(path: Path, audio: np.ndarray, sample_rate: int) -> None:
-    """Write float audio [frames] or [frames, channels] as a 16-bit WAV; the file appears whole or not at all.
+@contextmanager
+def wav_writer(path: Path, sample_rate: int, channels: int = 1) -> Iterator[Callable[[np.ndarray], None]]:
+    """Give a function that appends float audio [frames] or [frames, channels] to a new 16-bit WAV.
+
+    The file appears at the end, whole, or not at all. Ctrl-C is an end too: what is there by then is kept.
 
     Raises:
         RunError: the disk refuses.
     """
-    aside = path.with_name(f".{os.getpid()}.part")  # short, where the name is as long as names may be
+    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short, where the name is as long as names may be
+    frames = 0
+
+    def write(audio: np.ndarray) -> None:
+        nonlocal frames
+        file.write(to_pcm16(audio))
+        frames += len(audio)
+
     try:
-        soundfile.write(aside, to_pcm16(audio), sample_rate, format="WAV", subtype="PCM_16")
+        try:
+            with soundfile.SoundFile(aside, "w", sample_rate, channels, "PCM_16", format="WAV") as file:
+                yield write
+        except KeyboardInterrupt:
+            if frames:
+                os.replace(aside, path)
+            raise
         os.replace(aside, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise RunError(f"{path}: cannot be written ({error}); is the disk full?") from None
@@ -184,7 +202,9 @@ def chunk_file(options: ChunkOptions) -> None:
             omitted += 1
             print(f"Chunk {chunk.number} is silent, omitting it.")
         else:
-            write_wav(folder / f"{source.stem}_chunk_{chunk.number}.wav", chunk.audio, recording.sample_rate)
+            path = folder / f"{source.stem}_chunk_{chunk.number}.wav"
+            with wav_writer(path, recording.sample_rate, recording.channels) as write:
+                write(chunk.audio)
             end_ms = chunk.start_ms + options.chunk_length
             print(f"Chunk {chunk.number}: {chunk.start_ms} to {end_ms} ms.")
     print(f"{processed} chunks processed, {omitted} omitted for silence; {processed - omitted} saved to {folder}.")

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from samplernn.config import InputError, ModelConfig, RunError, read_json
 from samplernn.device import reason
-from samplernn.optimizer import slots
+from samplernn.optimizer import scaling, slots
 
 RUN_FOLDER_FORMAT = "%d.%m.%Y_%H.%M.%S"
 KEY_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -280,6 +280,7 @@ def _scalars(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[
         "optimizer/iter": optimizer.iterations,
         "optimizer/learning_rate": optimizer.learning_rate,
         "random/dropout": model.dropout_seed.state,
+        **{f"optimizer/{name}": variable for name, variable in scaling(optimizer).items()},
     }
 
 

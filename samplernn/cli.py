@@ -18,6 +18,7 @@ from samplernn.config import (
     DEFAULT_SAMPLE_RATE,
     MONITORS,
     OPTIMIZERS,
+    PRECISIONS,
     ChunkOptions,
     GenerationOptions,
     InputError,
@@ -90,6 +91,7 @@ def training_options() -> TrainingOptions:
     _add_seed(parser)
     parser.add("val_frac", fraction, "fraction of the files held out for validation, rounded to whole batches")
     parser.add("random_seed", non_negative_int, "seed of the initial weights and of the order of the files")
+    _add_computation(parser)
     parser.add_argument("--num_val_batches", type=non_negative_int, help="deprecated, without effect: see val_frac")
     arguments = vars(parser.parse_args())
     if arguments.pop("num_val_batches") is not None:
@@ -105,11 +107,13 @@ def generation_options() -> GenerationOptions:
     shown = "the one beside the checkpoint"
     parser.add("config_file", optional(str), "JSON file with the parameters of the model", shown=shown)
     parser.add("dur", seconds, "duration, seconds")
-    parser.add("num_seqs", positive_int, "number of sequences, generated in one batch")
+    parser.add("num_seqs", positive_int, "number of sequences")
+    parser.add("max_batch", automatic(positive_int), "number of sequences generated at the same time", shown="auto")
     rate = f"the checkpoint's, else {DEFAULT_SAMPLE_RATE}"
     parser.add("sample_rate", sample_rate, "sample rate, Hz", shown=rate)
     parser.add("temperature", temperature, "sampling temperature, one for all sequences or one for each", nargs="+")
     _add_seed(parser)
+    _add_computation(parser)
     return parser.options(vars(parser.parse_args()))
 
 
@@ -155,6 +159,11 @@ def _add_seed(parser: _Parser) -> None:
     parser.add("seed_offset", non_negative_int, "where in the seed audio to begin, samples")
 
 
+def _add_computation(parser: _Parser) -> None:
+    parser.add("precision", str, "what is computed in; weights are always float32", choices=PRECISIONS)
+    parser.add("jit_compile", automatic(boolean), "compile with XLA; auto: where it is faster", shown="auto")
+
+
 def boolean(text: str) -> bool:
     """True or False in any case, or a beginning of either."""
     for name, value in (("true", True), ("false", False)):
@@ -166,6 +175,11 @@ def boolean(text: str) -> bool:
 def optional(type_: Callable) -> Callable:
     """The type, or None."""
     return lambda text: None if text.lower() == "none" else type_(text)
+
+
+def automatic(type_: Callable) -> Callable:
+    """The type, or auto, which is None."""
+    return lambda text: None if text.lower() == "auto" else type_(text)
 
 
 def positive_int(text: str) -> int:

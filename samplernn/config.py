@@ -12,6 +12,7 @@ RNN_TYPES = ("gru", "lstm")
 Q_TYPES = ("mu-law", "linear")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
@@ -144,6 +145,9 @@ class GenerationOptions:
     temperature: tuple[float, ...] = (DEFAULT_TEMPERATURE,)
     seed: str | None = None
     seed_offset: int = 0  # samples
+    max_batch: int | None = None  # None: as many as are fast and fit
+    precision: str = "float32"
+    jit_compile: bool | None = None  # None: where it is faster
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,8 @@ class TrainingOptions:
     seed_offset: int = 0  # samples
     val_frac: float = 0.1
     random_seed: int = 0
+    precision: str = "float32"
+    jit_compile: bool | None = None  # None: where it is faster
 
 
 def read_json(path: str | Path) -> Any:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from samplernn.config import RunError
+from samplernn.config import InputError, RunError
 
 
 def prepare_device() -> None:
@@ -19,16 +19,41 @@ def prepare_device() -> None:
     with _quiet_stderr():
         import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
+    for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
+    if not has_gpu():
         print("No GPU found: running on the CPU.", flush=True)
 
 
+def has_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def use_xla(jit_compile: bool | None, cudnn: bool = False) -> bool:
+    """Whether to compile with XLA: as told, or, for None, wherever it is faster (docs/performance.md).
+
+    Args:
+        jit_compile: the flag.
+        cudnn: on a GPU the computation calls cuDNN's recurrent kernels, which XLA cannot compile.
+
+    Raises:
+        InputError: the flag asks for what cannot be done.
+    """
+    if jit_compile is False:
+        return False
+    cudnn = cudnn and has_gpu()
+    if jit_compile and cudnn:
+        raise InputError("--jit_compile True: on a GPU, training calls cuDNN, which XLA cannot compile; leave it auto")
+    if jit_compile and not _xla_works():
+        raise InputError("--jit_compile True: this TensorFlow cannot compile with XLA; leave it auto")
+    return not cudnn and _xla_works()
+
+
 @functools.cache
-def xla_works() -> bool:
-    """Whether this TensorFlow can compile a loop with XLA; generation takes twice as long where it cannot."""
+def _xla_works() -> bool:
     import tensorflow as tf
 
     def loop(x):
@@ -54,7 +79,7 @@ def refusals_explained() -> Iterator[None]:
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        remedy = "lower --batch_size or --num_seqs, or seq_len or dim in the config"
+        remedy = "lower --batch_size or --max_batch, or seq_len or dim in the config"
         raise RunError(f"Out of memory: {remedy}") from None
     except tf.errors.OpError as error:
         raise RunError(f"TensorFlow cannot go on: {reason(error)}") from None

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
-from samplernn.audio import examine, read_mono, write_wav
-from samplernn.config import DEFAULT_SAMPLE_RATE, GenerationOptions, InputError
-from samplernn.device import refusals_explained, xla_works
+from samplernn.audio import examine, read_mono, wav_writer
+from samplernn.config import DEFAULT_SAMPLE_RATE, GenerationOptions, InputError, ModelConfig
+from samplernn.device import has_gpu, refusals_explained, use_xla
 from samplernn.model import SampleRNN
 from samplernn.quantize import quantizer
 
 SAMPLES_A_CALL = 1024  # generated between two chances to report and to stop
+MAX_BATCH_CPU = 64  # more are no faster
+MAX_BATCH_GPU = 512  # a file each is open
 REPORT_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -45,54 +48,50 @@ def inverse_cdf(logits, temperature, uniform):
 
 
 class Generator:
-    """Generates from a model, whose weights may change between calls; compiles once for each number of sequences."""
+    """Generates from a model, whose weights may change between calls; compiles once for each number of sequences.
 
-    def __init__(self, model: SampleRNN):
+    Raises:
+        InputError: `jit_compile` asks for what cannot be done.
+    """
+
+    def __init__(self, model: SampleRNN, jit_compile: bool | None = None):
         self.model = model
         self._weights = tf.function(model.step_weights, autograph=False)
-        self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=xla_works())
+        self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=use_xla(jit_compile))
         self._blocks_a_call = max(1, SAMPLES_A_CALL // model.lookback)
 
     def __call__(
-        self,
-        context: np.ndarray,
-        num_samples: int,
-        temperature: Sequence[float],
-        random_seed: int,
-        report: Callable[[int], None] = lambda samples: None,
-    ) -> np.ndarray:
-        """Generate sequences in one batch, from a state of zero.
+        self, context: np.ndarray, num_samples: int, temperature: Sequence[float], seeds: Sequence[Sequence[int]]
+    ) -> Iterator[np.ndarray]:
+        """Generate sequences in one batch, from a state of zero, piece by piece.
 
         Args:
             context: int tokens [B, lookback] that come before; they are not part of the result.
             num_samples: the length of each sequence.
             temperature: one for each sequence.
-            random_seed: the same one gives the same tokens.
-            report: called with the number of samples done so far.
+            seeds: one for each sequence, numbers of which the same ones give the same tokens, whatever else is in
+                the batch.
 
-        Returns:
-            int32 tokens [B, num_samples].
+        Yields:
+            int32 tokens [B, n], one after the other; their n sum to num_samples.
         """
         weights = self._weights()
         context, state = tf.constant(context, tf.int32), self.model.initial_state(len(context))
         temperature = tf.constant(temperature, tf.float32)
-        parts, done = [], 0
-        while done < num_samples:
-            seed = tf.constant([random_seed, done], tf.int64)
-            tokens, context, state = self._blocks(context, state, weights, temperature, seed)
-            parts.append(tokens.numpy())
-            done = min(done + tokens.shape[1], num_samples)
-            report(done)
-        return np.concatenate(parts, axis=1)[:, :num_samples]
+        random = [np.random.default_rng(seed) for seed in seeds]
+        length = self._blocks_a_call * self.model.lookback
+        for left in range(num_samples, 0, -length):
+            uniforms = np.stack([stream.random(length, np.float32) for stream in random], axis=1)  # [length, B]
+            tokens, context, state = self._blocks(context, state, weights, temperature, uniforms)
+            yield tokens[:, :left].numpy()
 
-    def _generate_blocks(self, context, state, weights, temperature, seed):
+    def _generate_blocks(self, context, state, weights, temperature, uniforms):
         lookback = self.model.lookback
         batch_size = context.shape[0]
-        uniforms = tf.random.stateless_uniform([self._blocks_a_call, lookback, batch_size], seed)
 
         def generate_block(i, context, state, blocks):
             def sample(logits, position):
-                return inverse_cdf(logits, temperature, uniforms[i, position])
+                return inverse_cdf(logits, temperature, uniforms[i * lookback + position])
 
             context, state = self.model.generate_block(context, state, sample, weights)
             return i + 1, context, state, blocks.write(i, context)
@@ -141,8 +140,11 @@ def generate_files(
     sample_rate: int,
     temperature: Sequence[float],
     random_seed: int,
+    max_batch: int | None = None,
 ) -> list[Path]:
     """Generate one WAV file for each row of the context, reporting progress on stdout.
+
+    What Ctrl-C cuts short is kept.
 
     Args:
         generator: of the model.
@@ -153,6 +155,7 @@ def generate_files(
         sample_rate: Hz.
         temperature: one for each sequence.
         random_seed: the same one gives the same audio.
+        max_batch: how many are generated at the same time; None: 64 on the CPU, on a GPU as many as fit.
 
     Raises:
         InputError: the path can't be written.
@@ -161,11 +164,50 @@ def generate_files(
     num_samples = max(1, round(dur * sample_rate))
     config = generator.model.config
     with _reserved(_output_names(output_path, epoch, temperature)) as paths:
-        tokens = generator(context, num_samples, temperature, random_seed, _Progress(num_samples, sample_rate))
-        for path, sequence in zip(paths, quantizer(config.q_type, config.q_levels).decode(tokens)):
-            write_wav(path, sequence, sample_rate)
-            print(f"Wrote {path}", flush=True)
+        first, size = 0, _batch_size(len(paths), max_batch)
+        while first < len(paths):
+            rows = slice(first, min(first + size, len(paths)))
+            seeds = [(random_seed, row) for row in range(rows.start, rows.stop)]
+            pieces = generator(context[rows], num_samples, temperature[rows], seeds)
+            which = f"Sequences {rows.start + 1} to {rows.stop} of {len(paths)}: " if size < len(paths) else ""
+            try:
+                _write(pieces, paths[rows], config, sample_rate, _Progress(num_samples, sample_rate, which))
+                first = rows.stop
+            except tf.errors.ResourceExhaustedError:
+                if max_batch or size == 1:
+                    raise
+                size = _batch_size(len(paths), size // 2)
+                log.warning("Out of memory: generating %d sequences at a time.", size)
     return paths
+
+
+def _batch_size(num_seqs: int, max_batch: int | None) -> int:
+    """The largest batch in which to generate: the batches are equal, so that few sizes have to be compiled."""
+    most = max_batch or (MAX_BATCH_GPU if has_gpu() else MAX_BATCH_CPU)
+    return math.ceil(num_seqs / math.ceil(num_seqs / most))
+
+
+def _write(
+    pieces: Iterator[np.ndarray],
+    paths: Sequence[Path],
+    config: ModelConfig,
+    sample_rate: int,
+    report: Callable[[int], None],
+) -> None:
+    """Write pieces of tokens [B, n] as they come, each row to its file, and say what was written."""
+    quantize, done = quantizer(config.q_type, config.q_levels), 0
+    try:
+        with ExitStack() as files:
+            writers = [files.enter_context(wav_writer(path, sample_rate)) for path in paths]
+            for tokens in pieces:
+                for write, audio in zip(writers, quantize.decode(tokens)):
+                    write(audio)
+                done += tokens.shape[1]
+                report(done)
+    finally:
+        for path in paths:
+            if path.stat().st_size:
+                print(f"Wrote {path}", flush=True)
 
 
 def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
@@ -179,11 +221,12 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     config = checkpoints.model_config(checkpoint, options.config_file)
     known = checkpoints.read_settings(checkpoint) or {}
     with refusals_explained():
-        model = SampleRNN(config)
+        model = SampleRNN(config, options.precision)
+        generator = Generator(model, options.jit_compile)
         context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)
         checkpoints.restore(checkpoint, model)
         return generate_files(
-            Generator(model),
+            generator,
             options.output_path,
             checkpoints.epoch_of(checkpoint),
             context,
@@ -191,6 +234,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
             choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
             match_temperatures(options.temperature, options.num_seqs),
             secrets.randbits(31),
+            options.max_batch,
         )
 
 
@@ -241,8 +285,8 @@ def _create_new(name: Path) -> Path:
 class _Progress:
     """Prints how much is generated, at most once in REPORT_SECONDS."""
 
-    def __init__(self, num_samples: int, sample_rate: int):
-        self._num_samples, self._sample_rate = num_samples, sample_rate
+    def __init__(self, num_samples: int, sample_rate: int, which: str = ""):
+        self._num_samples, self._sample_rate, self._which = num_samples, sample_rate, which
         self._start = self._last = time.monotonic()
         self._first: tuple[float, int] | None = None  # when the first call was done, most of it compilation
 
@@ -255,6 +299,7 @@ class _Progress:
         left = (now - start) * (self._num_samples - done) / max(1, done - begun)
         seconds, total = done / self._sample_rate, self._num_samples / self._sample_rate
         print(
-            f"Generated {seconds:.2f} of {total:.2f} seconds ({now - self._start:.1f} s taken, {left:.1f} s to go)",
+            f"{self._which}Generated {seconds:.2f} of {total:.2f} seconds "
+            f"({now - self._start:.1f} s taken, {left:.1f} s to go)",
             flush=True,
         )

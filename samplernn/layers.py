@@ -19,14 +19,18 @@ RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 
 def transposed(dense):
     """The weights of a Dense layer for `affine`."""
-    bias = tf.zeros([dense.units, 1]) if dense.bias is None else dense.bias[:, None]
-    return tf.transpose(dense.kernel), bias
+    bias = tf.zeros([dense.units]) if dense.bias is None else dense.bias
+    return _columns(dense.kernel, bias, dense.compute_dtype)
+
+
+def _columns(kernel, bias, dtype):
+    return tf.cast(tf.transpose(kernel), dtype), tf.cast(bias[:, None], dtype)
 
 
 def affine(weights, columns):
     """What a Dense layer does, without its activation: [in, B] to [out, B]."""
     kernel, bias = weights  # [out, in], [out, 1]
-    return tf.matmul(kernel, columns) + bias
+    return tf.matmul(kernel, tf.cast(columns, kernel.dtype)) + bias
 
 
 class RNNStack(keras.layers.Layer):
@@ -40,11 +44,19 @@ class RNNStack(keras.layers.Layer):
         self.dropout = dropout
         self.dropout_seed = dropout_seed
         self.rnns = [
-            RNN_LAYERS[rnn_type](dim, return_sequences=True, return_state=True, name=f"layer_{i}")
+            RNN_LAYERS[rnn_type](
+                dim, return_sequences=True, return_state=True, dtype=self.dtype_policy, name=f"layer_{i}"
+            )
             for i in range(num_layers)
         ]
         self.skips = [
-            keras.layers.Dense(dim, kernel_initializer="he_uniform", use_bias=i == 0, name=f"layer_{i}_skip_out")
+            keras.layers.Dense(
+                dim,
+                kernel_initializer="he_uniform",
+                use_bias=i == 0,
+                dtype=self.dtype_policy,
+                name=f"layer_{i}_skip_out",
+            )
             for i in range(num_layers if skip_conn else 0)
         ]
 
@@ -56,7 +68,7 @@ class RNNStack(keras.layers.Layer):
 
     def initial_state(self, batch_size):
         """Zeros: the state before the first frame."""
-        zeros = tf.zeros([self.dim, batch_size])
+        zeros = tf.zeros([self.dim, batch_size], self.compute_dtype)
         parts = 2 if self.cell is recurrence.lstm else 1
         return tuple((zeros,) * parts for _ in self.rnns)
 
@@ -78,11 +90,8 @@ class RNNStack(keras.layers.Layer):
         """For each layer, those of the input's and of the state's projection; for each skip connection, its own."""
 
         def projections(cell):
-            bias, recurrent_bias = _biases(cell)
-            return (tf.transpose(cell.kernel), bias[:, None]), (
-                tf.transpose(cell.recurrent_kernel),
-                recurrent_bias[:, None],
-            )
+            kernels = cell.kernel, cell.recurrent_kernel
+            return [_columns(kernel, bias, self.compute_dtype) for kernel, bias in zip(kernels, _biases(cell))]
 
         return [projections(rnn.cell) for rnn in self.rnns], [transposed(skip) for skip in self.skips]
 
@@ -140,7 +149,7 @@ class FrameTier(keras.layers.Layer):
         self.ratio = ratio
         self.dim = config.dim
         self.q_levels = config.q_levels
-        self.input_dense = keras.layers.Dense(config.dim, name="inputs")
+        self.input_dense = keras.layers.Dense(config.dim, dtype=self.dtype_policy, name="inputs")
         self.rnn = RNNStack(
             config.rnn_type,
             config.dim,
@@ -148,6 +157,7 @@ class FrameTier(keras.layers.Layer):
             config.skip_conn,
             config.rnn_dropout,
             dropout_seed,
+            dtype=self.dtype_policy,
             name="rnn",
         )
 
@@ -170,7 +180,8 @@ class FrameTier(keras.layers.Layer):
 
     def step_weights(self, upsample_kernel):
         """The weights of `step`, which may upsample with another kernel [ratio, D, D] than the tier's own."""
-        return transposed(self.input_dense), self.rnn.step_weights(), self._phases(upsample_kernel)
+        phases = tf.cast(self._phases(upsample_kernel), self.compute_dtype)
+        return transposed(self.input_dense), self.rnn.step_weights(), phases
 
     def step(self, frame, state, conditioning, weights):
         """One frame of tokens [frame_size, B], conditioning [D, B] to [ratio, D, B] and the next state."""
@@ -198,20 +209,22 @@ class SampleMLP(keras.layers.Layer):
     """The tier that predicts one sample from the `frame_size` before it (paper, section 2.2).
 
     Its embedding and convolution are linear in the one-hot token, so that together they are a table of
-    `frame_size` × Q rows, and the convolution is a sum of one row a position.
+    `frame_size` × Q rows, and the convolution is a sum of one row a position. That sum and its gradient, a sum over
+    all samples, are always float32.
     """
 
-    def __init__(self, frame_size, config, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, frame_size, config, precision, **kwargs):
+        """`precision` is what the dense layers compute in."""
+        super().__init__(dtype="float32", **kwargs)
         self.frame_size = frame_size
         self.dim = config.dim
         self.q_levels = config.q_levels
         self.emb_size = config.emb_size
         self.embedding = keras.layers.Embedding(config.q_levels, config.emb_size, name="embedding")
         self.conv = keras.layers.Conv1D(config.dim, frame_size, use_bias=False, name="inputs")
-        self.hidden1 = keras.layers.Dense(config.dim, activation="relu", name="hidden1")
-        self.hidden2 = keras.layers.Dense(config.dim, activation="relu", name="hidden2")
-        self.logits = keras.layers.Dense(config.q_levels, name="outputs")
+        self.hidden1 = keras.layers.Dense(config.dim, activation="relu", dtype=precision, name="hidden1")
+        self.hidden2 = keras.layers.Dense(config.dim, activation="relu", dtype=precision, name="hidden2")
+        self.logits = keras.layers.Dense(config.q_levels, dtype=precision, name="outputs")
 
     def build(self, input_shape=None):
         self.embedding.build((None, None))
@@ -229,7 +242,7 @@ class SampleMLP(keras.layers.Layer):
         x = conditioning
         for position, rows in enumerate(tf.unstack(self.table())):
             x += tf.gather(rows, tokens[:, position : position + length])
-        return self.logits(self.hidden2(self.hidden1(x)))
+        return tf.cast(self.logits(self.hidden2(self.hidden1(x))), tf.float32)
 
     def lookup_norm_squared(self, conditioning_gradient):
         """The sum of ‖dLoss / d(embedding of one token at one place)‖² over all places, from dLoss / dconditioning.
@@ -264,8 +277,8 @@ class SampleMLP(keras.layers.Layer):
     def step(self, window, conditioning, weights):
         """One sample: the frame_size tokens before it [frame_size, B], folded conditioning [D, B] to logits [Q, B]."""
         table, bias, hidden2, logits = weights
-        x = tf.transpose(conditioning + bias)  # [B, D]: a table's row is a token's
+        x = tf.transpose(tf.cast(conditioning, tf.float32) + bias)  # [B, D], as the rows of the table
         for position, rows in enumerate(table):
             x += tf.gather(rows, window[position])
         x = tf.nn.relu(affine(hidden2, tf.transpose(tf.nn.relu(x))))
-        return affine(logits, x)
+        return tf.cast(affine(logits, x), tf.float32)

@@ -14,19 +14,22 @@ class SampleRNN(keras.Model):
 
     It keeps no state: `initial_state` makes one, `call` and `generate_block` take one and return the next.
 
+    Its weights are float32 and so are its logits, in every precision.
+
     Its initial weights and its dropout follow Keras's global seed (`keras.utils.set_random_seed`).
     """
 
-    def __init__(self, config: ModelConfig):
-        super().__init__(name="sample_rnn")
+    def __init__(self, config: ModelConfig, precision: str = "float32"):
+        """`precision` is a Keras dtype policy: float32, mixed_bfloat16 or mixed_float16."""
+        super().__init__(name="sample_rnn", dtype=precision)
         self.config = config
         self.small, self.big = config.frame_sizes
         self.dropout_seed = keras.random.SeedGenerator()
         self.big_frame_rnn = FrameTier(
-            self.big, self.big // self.small, config, self.dropout_seed, name="big_frame_rnn"
+            self.big, self.big // self.small, config, self.dropout_seed, dtype=precision, name="big_frame_rnn"
         )
-        self.frame_rnn = FrameTier(self.small, self.small, config, self.dropout_seed, name="frame_rnn")
-        self.sample_mlp = SampleMLP(self.small, config, name="sample_mlp")
+        self.frame_rnn = FrameTier(self.small, self.small, config, self.dropout_seed, dtype=precision, name="frame_rnn")
+        self.sample_mlp = SampleMLP(self.small, config, precision, name="sample_mlp")
         self.build()
 
     def build(self, input_shape=None):
@@ -63,7 +66,7 @@ class SampleRNN(keras.Model):
         conditioning, small_state = self.frame_rnn(
             tokens[:, big - small : -small], small_state, conditioning, training=training
         )
-        return conditioning, (big_state, small_state)
+        return tf.cast(conditioning, tf.float32), (big_state, small_state)
 
     def _predict(self, tokens, conditioning):
         return self.sample_mlp(self._inputs(tokens), conditioning)
@@ -72,8 +75,8 @@ class SampleRNN(keras.Model):
         """What the sample tier sees of a window."""
         return tokens[:, self.big - self.small : -1]
 
-    def clipped_gradients(self, tokens, state, score, clip_norm):
-        """Gradients of the loss of a training window, clipped to a global norm.
+    def clipped_gradients(self, tokens, state, score, clip_norm, loss_scale=1.0):
+        """Gradients of the scaled loss of a training window, clipped to a global norm.
 
         The norm counts an embedding's gradient once for each time that it is looked up, as TensorFlow's sparse
         gradients do and the original did. That sum is computed only where it decides whether gradients are clipped.
@@ -81,7 +84,8 @@ class SampleRNN(keras.Model):
         Args:
             tokens, state: as for `call`.
             score: function of logits that returns the loss, a scalar, and anything else.
-            clip_norm: the largest global norm.
+            clip_norm: the largest global norm, before scaling.
+            loss_scale: factor of the loss, and of its gradients.
 
         Returns:
             The gradient of each of `trainable_variables`, what `score` returned, and the next state.
@@ -90,7 +94,9 @@ class SampleRNN(keras.Model):
             conditioning, state = self._condition(tokens, state, training=True)
             tape.watch(conditioning)
             scores = score(self._predict(tokens, conditioning))
-        gradients, at_conditioning = tape.gradient(scores[0], [self.trainable_variables, conditioning])
+            loss = scores[0] * loss_scale
+        gradients, at_conditioning = tape.gradient(loss, [self.trainable_variables, conditioning])
+        clip_norm *= loss_scale
         embeddings = self.sample_mlp.embedding.embeddings
         dense = [
             tf.reduce_sum(tf.square(gradient))

@@ -14,19 +14,42 @@ SLOT_NAMES = {
 
 
 def make_optimizer(name: str, learning_rate: float, momentum: float, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Build an optimizer with the original's settings and its slots for a model; momentum is not adam's."""
+    """Build an optimizer with the original's settings and its slots for a model; momentum is not adam's.
+
+    For a model that computes in float16 it scales the loss, lest small gradients vanish.
+    """
     build, settings = {
         "adam": (keras.optimizers.Adam, {"epsilon": 1e-4}),
         "sgd": (keras.optimizers.SGD, {"momentum": momentum}),
         "rmsprop": (keras.optimizers.RMSprop, {"momentum": momentum, "epsilon": 1e-5}),
     }[name]
     optimizer = build(learning_rate, name=name, **settings)
+    if model.compute_dtype == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name=name)
     optimizer.build(model.trainable_variables)
     return optimizer
 
 
+def loss_scale(optimizer: keras.optimizers.Optimizer):
+    """The factor of the loss, and of the gradients that `apply_gradients` expects."""
+    return optimizer.dynamic_scale.value if _scales(optimizer) else 1.0
+
+
+def scaling(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+    """The variables of loss scaling, by the names that checkpoints give them; none if there is none."""
+    if not _scales(optimizer):
+        return {}
+    return {"loss_scale": optimizer.dynamic_scale, "steps_since_rescaled": optimizer.step_counter}
+
+
+def _scales(optimizer: keras.optimizers.Optimizer) -> bool:
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+
+
 def slots(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> dict[str, keras.Variable]:
     """The optimizer's variables that belong to one of the model's, by the names of TensorFlow 2.3."""
+    if _scales(optimizer):
+        optimizer = optimizer.inner_optimizer
     stem = f"{optimizer.name}/{variable.path.replace('/', '_')}_"
     by_path = {slot.path: slot for slot in optimizer.variables}
     names = SLOT_NAMES[optimizer.name]
@@ -42,7 +65,7 @@ def apply_gradients(optimizer, gradients, variables, embedding, seen) -> None:
 
     Args:
         optimizer: from `make_optimizer`.
-        gradients: dense, one for each variable.
+        gradients: dense, one for each variable, of the loss times `loss_scale`.
         variables: the model's trainable variables.
         embedding: the one of them whose rows are looked up, [Q, emb].
         seen: bool [Q], which rows were.

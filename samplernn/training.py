@@ -21,10 +21,10 @@ from samplernn.audio import make_writable_folder, scan_corpus
 from samplernn.callbacks import EarlyStopping, PrintStatistics, SaveCheckpoints, TensorBoard
 from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
 from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
-from samplernn.device import refusals_explained, xla_works
+from samplernn.device import refusals_explained, use_xla
 from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
 from samplernn.model import SampleRNN
-from samplernn.optimizer import apply_gradients, make_optimizer
+from samplernn.optimizer import apply_gradients, loss_scale, make_optimizer
 
 CLIP_NORM = 5.0
 TENSORBOARD_STEPS = 50  # between two points of the training curves
@@ -51,9 +51,10 @@ def train(options: TrainingOptions) -> None:
 
     keras.utils.set_random_seed(options.random_seed)
     with refusals_explained():
-        model = SampleRNN(config)
+        model = SampleRNN(config, options.precision)
         optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
-        model.compile(optimizer=optimizer)  # so that Keras's callbacks find it
+        # Keras's callbacks find the optimizer in the model; so does our loop, which asks for XLA there too.
+        model.compile(optimizer=optimizer, jit_compile=use_xla(options.jit_compile, cudnn=True))
         if resume_from:
             checkpoints.restore(resume_from, model, optimizer)
             print(f"Resuming from {resume_from}, with epoch {initial_epoch + 1} of {options.num_epochs}.")
@@ -108,7 +109,7 @@ def fit(
     """The training loop. State runs on from window to window inside a recording, row by row.
 
     Args:
-        model: compiled with an optimizer of `make_optimizer`.
+        model: compiled with an optimizer of `make_optimizer`; its `jit_compile` says whether XLA compiles the steps.
         split: the recordings.
         batch_size: rows.
         random_seed: of the order of recordings, together with the epoch.
@@ -171,10 +172,12 @@ def train_step(model: SampleRNN):
     It takes x [B, lookback + S], y [B, S], reset [B] and the state, and returns the `score` and the next state.
     """
 
-    @tf.function(autograph=False, jit_compile=xla_works())
+    @tf.function(autograph=False, jit_compile=model.jit_compile)
     def step(x, y, reset, state):
         state = _reset_rows(state, reset)
-        gradients, scores, state = model.clipped_gradients(x, state, lambda logits: score(logits, y), CLIP_NORM)
+        gradients, scores, state = model.clipped_gradients(
+            x, state, lambda logits: score(logits, y), CLIP_NORM, loss_scale(model.optimizer)
+        )
         apply_gradients(model.optimizer, gradients, model.trainable_variables, *model.looked_up(x))
         return scores, state
 
@@ -184,7 +187,7 @@ def train_step(model: SampleRNN):
 def validation_step(model: SampleRNN):
     """As `train_step`, but nothing is learnt and dropout is off."""
 
-    @tf.function(autograph=False, jit_compile=xla_works())
+    @tf.function(autograph=False, jit_compile=model.jit_compile)
     def step(x, y, reset, state):
         logits, state = model(x, _reset_rows(state, reset), training=False)
         return score(logits, y), state
@@ -194,8 +197,7 @@ def validation_step(model: SampleRNN):
 
 def _reset_rows(state, reset):
     """Zero the state of the rows, bool [B], that start a recording; state is [D, B]."""
-    keep = 1.0 - tf.cast(reset, tf.float32)
-    return tf.nest.map_structure(lambda part: part * keep, state)
+    return tf.nest.map_structure(lambda part: part * tf.cast(~reset, part.dtype), state)
 
 
 class _Mean:
@@ -229,7 +231,7 @@ class _Run:
         self._output_path = Path(options.output_dir, options.id, options.id)
         if options.generate:
             self._context = seed_context(model, options.max_generate_per_epoch, options.seed, options.seed_offset)
-            self._generator = Generator(model)
+            self._generator = Generator(model, options.jit_compile)
             make_writable_folder("--output_dir", self._output_path.parent)
         parent = Path(options.logdir_root, options.id)
         make_writable_folder("--logdir_root", parent)

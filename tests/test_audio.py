@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from samplernn.audio import Recording, chunk_file, chunks, examine, is_silent, read_mono, scan_corpus, write_wav
+from samplernn.audio import Recording, chunk_file, chunks, examine, is_silent, read_mono, scan_corpus, wav_writer
 from samplernn.config import ChunkOptions, InputError, RunError
 
 
@@ -122,7 +122,9 @@ def test_channels_are_mixed_down(tmp_path):
 
 def test_16_bit_audio_is_written_back_exactly(tmp_path):
     samples = np.arange(-32768, 32768).astype(np.int16)
-    write_wav(tmp_path / "all.wav", samples.astype(np.float32) / 32768, 16000)
+    with wav_writer(tmp_path / "all.wav", 16000) as write:
+        for piece in np.split(samples.astype(np.float32) / 32768, 4):
+            write(piece)
     written, rate = soundfile.read(tmp_path / "all.wav", dtype="int16")
     np.testing.assert_array_equal(written, samples)
     assert rate == 16000

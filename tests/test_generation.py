@@ -59,7 +59,13 @@ def test_greedy_generation_is_the_originals(name):
 
     golden, model = load_golden(name), load_network(name)
     context = golden["tokens"][:, : model.lookback]
-    np.testing.assert_array_equal(Generator(model)(context, 128, [1e-6, 1e-6], 0), golden["greedy"])
+    np.testing.assert_array_equal(generated(Generator(model), context, 128, [1e-6, 1e-6]), golden["greedy"])
+
+
+def generated(generator, context, num_samples, temperature, seed=0):
+    """The pieces put together; the seed of each sequence is the batch's and its row."""
+    seeds = [(seed, row) for row in range(len(context))]
+    return np.concatenate(list(generator(context, num_samples, temperature, seeds)), axis=1)
 
 
 def test_sampling_draws_from_the_softmax_at_each_temperature():
@@ -80,7 +86,7 @@ def test_sampling_never_draws_what_is_impossible():
 
 def test_the_same_seed_draws_the_same_and_another_does_not():
     generator, context = Generator(tiny()), np.full([2, 16], 128)
-    one, same, other = (generator(context, 40, [1.0, 1.0], seed) for seed in (1, 1, 2))
+    one, same, other = (generated(generator, context, 40, [1.0, 1.0], seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
     assert not np.array_equal(one[0], one[1])
@@ -89,21 +95,22 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
 
 def test_generation_goes_on_across_calls_as_one(monkeypatch):
     model, context = tiny(), np.full([2, 16], 128)
-    whole = Generator(model)(context, 100, [1e-6, 1e-6], 0)
+    whole = generated(Generator(model), context, 100, [1.0, 1.0])
     monkeypatch.setattr(generation, "SAMPLES_A_CALL", 16)
-    done = []
-    np.testing.assert_array_equal(Generator(model)(context, 100, [1e-6, 1e-6], 0, done.append), whole)
-    assert done == [16, 32, 48, 64, 80, 96, 100]
+    pieces = list(Generator(model)(context, 100, [1.0, 1.0], [(0, 0), (0, 1)]))
+    assert [piece.shape for piece in pieces] == [(2, 16)] * 6 + [(2, 4)]
+    np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
 
 
 def test_a_generator_follows_its_models_weights():
     model, context = tiny(), np.full([1, 16], 128)
     generator = Generator(model)
-    before = generator(context, 64, [1e-6], 0)
+    before = generated(generator, context, 64, [1e-6])
     for variable in model.trainable_variables:
         variable.assign(-variable + 0.1)
-    np.testing.assert_array_equal(generator(context, 64, [1e-6], 0), Generator(model)(context, 64, [1e-6], 0))
-    assert not np.array_equal(generator(context, 64, [1e-6], 0), before)
+    after = generated(generator, context, 64, [1e-6])
+    np.testing.assert_array_equal(after, generated(Generator(model), context, 64, [1e-6]))
+    assert not np.array_equal(after, before)
 
 
 def test_temperatures_are_cut_or_filled_up():

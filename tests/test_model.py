@@ -32,7 +32,7 @@ def windows(model, tokens, first=0):
 
 def train_losses(model, optimizer, tokens, steps, first=0):
     """The loss before each step of training, state carried from window to window."""
-    model.compile(optimizer=optimizer)
+    model.compile(optimizer=optimizer, jit_compile=True)
     step, losses, state = train_step(model), [], model.initial_state(len(tokens))
     for x, _ in zip(windows(model, tokens, first), range(steps)):
         scores, state = step(x, x[:, model.lookback :], tf.constant([False, False]), state)
@@ -76,7 +76,7 @@ def test_adams_slots_are_reloaded():
 
 def test_the_table_is_the_embedding_and_the_convolution():
     config = ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=12, emb_size=6)
-    mlp = SampleMLP(4, config)
+    mlp = SampleMLP(4, config, "float32")
     mlp.build()
     tokens = tf.constant(np.random.default_rng(0).integers(0, 256, [3, 35]))
     conditioning = tf.random.normal([3, 32, 12], seed=0)
