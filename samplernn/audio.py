@@ -20,7 +20,7 @@ from samplernn.config import ChunkOptions, InputError, RunError
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
-READ_FRAMES = 2**20  # read at a time where a file may be long
+READ_FRAMES = 2**18  # read at a time where a file may be long
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
 
 

@@ -1,4 +1,4 @@
-"""From a corpus of recordings to batches of windows: the split, the plan of an epoch, the tf.data pipeline."""
+"""From a corpus of recordings to batches of windows: the split, the plan of an epoch, the loader."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import heapq
 import logging
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
-import tensorflow as tf
 
 from samplernn.audio import READ_FRAMES, Recording, read_mono
 from samplernn.config import InputError, ModelConfig
 from samplernn.quantize import quantizer
 
 SPLIT_SEED = 42  # the split must be the same on every run and every machine
-PREFETCH = 2
 NO_TARGET = -1  # the target where a row has run out of files
+
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, reset
 
 log = logging.getLogger(__name__)
 
@@ -106,24 +107,24 @@ def describe(corpus: list[Recording]) -> None:
 
 def training_epoch(
     recordings: list[Recording], config: ModelConfig, batch_size: int, random_seed: int, epoch: int
-) -> tuple[tf.data.Dataset, int]:
+) -> tuple[Iterator[Batch], int]:
     """The windows of a training epoch, in an order that depends on nothing but the seed and the epoch.
 
     Returns:
-        A dataset of (x, y, reset) as `_batches` yields them, every row with a target, and its number of steps.
+        Batches as `_batches` yields them, every row with a target, and their number.
     """
     order = list(recordings)
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
     rows = plan_rows(order, batch_size, config.seq_len)
-    return _pipeline(rows, config, zip), min(
+    return _prefetched(_batches(rows, config, zip)), min(
         sum(_num_windows(recording, config.seq_len) for recording in row) for row in rows
     )
 
 
-def validation_epoch(recordings: list[Recording], config: ModelConfig, batch_size: int) -> tf.data.Dataset:
+def validation_epoch(recordings: list[Recording], config: ModelConfig, batch_size: int) -> Iterator[Batch]:
     """All windows of the held-out recordings; rows that have run out have NO_TARGET as their targets."""
     longest_first = sorted(recordings, key=lambda recording: -recording.frames)
-    return _pipeline(plan_rows(longest_first, batch_size, config.seq_len), config, zip_longest)
+    return _prefetched(_batches(plan_rows(longest_first, batch_size, config.seq_len), config, zip_longest))
 
 
 def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> list[list[Recording]]:
@@ -141,17 +142,16 @@ def _num_windows(recording: Recording, seq_len: int) -> int:
     return recording.frames // seq_len
 
 
-def _pipeline(rows: list[list[Recording]], config: ModelConfig, align) -> tf.data.Dataset:
-    signature = (
-        tf.TensorSpec([len(rows), config.lookback + config.seq_len], tf.int32),
-        tf.TensorSpec([len(rows), config.seq_len], tf.int32),
-        tf.TensorSpec([len(rows)], tf.bool),
-    )
-    dataset = tf.data.Dataset.from_generator(lambda: _batches(rows, config, align), output_signature=signature)
-    return dataset.prefetch(PREFETCH)
+def _prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches, each read in another thread while the one before is used."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as reader:
+        upcoming = reader.submit(next, batches, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = reader.submit(next, batches, None)
+            yield batch
 
 
-def _batches(rows: list[list[Recording]], config: ModelConfig, align) -> Iterator[tuple[np.ndarray, ...]]:
+def _batches(rows: list[list[Recording]], config: ModelConfig, align) -> Iterator[Batch]:
     """Yield x [B, lookback + S], y [B, S], its last S samples, and reset [B], whether a row starts a recording.
 
     `align` is zip, which ends with the first row that runs out, or zip_longest, which goes on to the last.

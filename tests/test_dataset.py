@@ -31,7 +31,7 @@ def test_equal_files_come_in_the_originals_order(make_corpus, monkeypatch, read_
     monkeypatch.setattr(dataset, "READ_FRAMES", read_frames)
     corpus = scan_corpus(str(make_corpus([1000] * 6)))
     windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
-    batches = list(windows.as_numpy_iterator())
+    batches = list(windows)
     assert len(batches) == steps == 3 * (1000 // 64)
     pieces = {recording.name: plain_windows(recording) for recording in corpus}
     seen = []
@@ -56,9 +56,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(make_corpus):
     corpus = scan_corpus(str(make_corpus([256] * 8)))
 
     def order(seed, epoch):
-        return b"".join(
-            x.tobytes() for x, _, _ in training_epoch(corpus, CONFIG, 2, seed, epoch)[0].as_numpy_iterator()
-        )
+        return b"".join(x.tobytes() for x, _, _ in training_epoch(corpus, CONFIG, 2, seed, epoch)[0])
 
     assert order(0, 3) == order(0, 3)
     assert len({order(0, 0), order(0, 1), order(1, 0), order(1, 1)}) == 4
@@ -68,7 +66,7 @@ def test_a_row_that_finishes_its_file_takes_the_next(make_corpus):
     corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 2, 64 * 3 + 40])))
     pieces = {recording.name: plain_windows(recording) for recording in corpus}
     windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
-    batches = list(windows.as_numpy_iterator())
+    batches = list(windows)
     assert len(batches) == steps
     used = 0
     for row in range(2):
@@ -92,7 +90,7 @@ def test_validation_sees_every_window_once(make_corpus):
     corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 3, 64])))
     expected = sorted(window.tobytes() for recording in corpus for window in plain_windows(recording))
     seen = []
-    for x, y, _ in validation_epoch(corpus, CONFIG, 3).as_numpy_iterator():
+    for x, y, _ in validation_epoch(corpus, CONFIG, 3):
         live = y[:, 0] != NO_TARGET
         assert ((y == NO_TARGET).all(axis=1) == ~live).all()
         np.testing.assert_array_equal(y[live], x[live, 16:])
