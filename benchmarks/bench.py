@@ -1,0 +1,231 @@
+"""How fast the toolkit is, each figure beside the least that this machine could take: `make bench`.
+
+A floor is the work that cannot be avoided, at rates measured in between the repeats of the row itself: floating-point
+operations at the rate of a large matrix product, bytes of weights at the rate at which memory or cache is read.
+Seconds are medians; what comes before the first repeat, tracing and compilation, is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+import soundfile
+
+from samplernn.device import prepare_device
+
+prepare_device()
+
+from machine import REST, Machine, Rates, median, seconds  # noqa: E402
+
+from samplernn.audio import chunk_file, scan_corpus  # noqa: E402
+from samplernn.config import ChunkOptions, ModelConfig  # noqa: E402
+from samplernn.dataset import training_epoch  # noqa: E402
+from samplernn.device import use_xla  # noqa: E402
+from samplernn.generation import SAMPLES_A_CALL, Generator  # noqa: E402
+from samplernn.model import SampleRNN  # noqa: E402
+from samplernn.optimizer import make_optimizer  # noqa: E402
+from samplernn.training import train_step  # noqa: E402
+
+MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
+SAMPLE_RATE = 16000
+SMALL = ModelConfig(dim=256, num_rnn_layers=2, seq_len=512)
+CHUNKED_SECONDS = 36 * 60
+
+# The work of the default config. Training: products of a step with batch 8, and 28 bytes a parameter for Adam.
+# A second of generation: the operations for one sequence, and the bytes of the weights read for every sample, those of
+# the frame tiers from memory, those of the sample tier, which are read again at once, from cache.
+TRAIN_DEFAULT = {"operations": 248e9, "dram": 2.2e9}
+TRAIN_SMALL = {"operations": 16.1e9}
+GENERATE_OPERATIONS = 282e6 / 32 * SAMPLE_RATE
+GENERATE_BYTES = {"dram": 12.3e6 * SAMPLE_RATE, "cache": 5.2e6 * SAMPLE_RATE}
+GENERATE_SMALL = {"cache": 1.05e6 * SAMPLE_RATE}
+SECOND = SAMPLE_RATE / SAMPLES_A_CALL  # calls of a generator
+
+HEADER = f"{'':44} {'seconds':>8} {'by operations':>14} {'by bytes':>9} {'ratio':>6}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7, help="repeats of each row")
+    parser.add_argument("--only", default="", help="rows whose names contain this")
+    parser.add_argument("--jit_compile", type=lambda text: text == "True", help="True or False; else what auto chooses")
+    parser.add_argument("--precision", default="float32", help="float32, mixed_bfloat16 or mixed_float16")
+    arguments = parser.parse_args()
+    machine = Machine()
+    show_rates("machine", machine.rates())
+    print(HEADER)
+    for name, measure in rows(arguments.precision, arguments.jit_compile):
+        if arguments.only in name:
+            measure(name, machine, arguments.repeats)
+
+
+def rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
+    """The rows of the table: a name, and a function that measures and prints it."""
+    default = ModelConfig()
+    for name, config, batch_size, work in (
+        ("train step, dim 256, 2 layers, batch 16", SMALL, 16, TRAIN_SMALL),
+        ("train step, default config, batch 8", default, 8, TRAIN_DEFAULT),
+    ):
+        yield name, timed(lambda c=config, b=batch_size: training_steps(c, b, precision, jit), **work)
+    yield (
+        "generate 1 s, dim 256, 2 layers, 1 sequence",
+        timed(lambda: generation(SMALL, 1, precision, jit), SECOND, **GENERATE_SMALL),
+    )
+    for sequences in (1, 8, 32):
+        plural = "s" * (sequences > 1)
+        yield (
+            f"generate 1 s, default config, {sequences} sequence{plural}",
+            timed(
+                lambda n=sequences: generation(default, n, precision, jit),
+                SECOND,
+                operations=GENERATE_OPERATIONS * sequences,
+                **GENERATE_BYTES,
+            ),
+        )
+    yield "load 1 million samples, one core", load
+    yield "wait for data in training, dim 256", wait
+    yield "chunk_audio, 36 minutes", chunk
+
+
+def timed(
+    start: Callable[[], Callable[[], object]],
+    calls: float = 1,
+    operations: float = 0,
+    dram: float = 0,
+    cache: float = 0,
+) -> Callable[[str, Machine, int], None]:
+    """Measure a row that has a floor.
+
+    Args:
+        start: warms up and returns the work, which is then done again and again.
+        calls: how many calls of the work the row is about.
+        operations, dram, cache: the floating-point operations of the row, and its bytes.
+    """
+
+    def measure(name: str, machine: Machine, repeats: int) -> None:
+        work, took, rates = start(), [], []
+        for _ in range(repeats):
+            rates.append(machine.rates())
+            time.sleep(REST)
+            took.append(mean_seconds(work) * calls)
+        rate = median(rates)
+        show(name, took, operations / rate.gemm, dram / rate.dram + cache / rate.cache)
+        show_rates(name, rate)
+
+    return measure
+
+
+def mean_seconds(work: Callable[[], object]) -> float:
+    """Seconds of a call, one of as many as take a second."""
+    calls, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < 1:
+        work()
+        calls += 1
+    return passed / calls
+
+
+def show(name: str, took: list[float], by_operations: float | None = None, by_bytes: float | None = None) -> None:
+    floors = [f"{floor:.3f}" if floor else "-" for floor in (by_operations, by_bytes)]
+    ratio = f"{np.median(took) / max(by_operations, by_bytes):.2f}" if by_operations or by_bytes else "-"
+    print(f"{name:44} {np.median(took):8.3f} {floors[0]:>14} {floors[1]:>9} {ratio:>6}", flush=True)
+
+
+def show_rates(name: str, rates: Rates) -> None:
+    figures = f"{rates.gemm / 1e9:.0f} GFLOP/s, cache {rates.cache / 1e9:.0f} GB/s, DRAM {rates.dram / 1e9:.1f} GB/s"
+    print(f"  ({name}: {figures})", flush=True)
+
+
+def training_steps(config: ModelConfig, batch_size: int, precision: str, jit: bool | None) -> Callable[[], object]:
+    model = SampleRNN(config, precision)
+    model.compile(make_optimizer("adam", 1e-3, 0.9, model), jit_compile=use_xla(jit, cudnn=True))
+    step, state = train_step(model), model.initial_state(batch_size)
+    audio = np.random.default_rng(0).integers(64, 192, (batch_size, config.lookback + config.seq_len), np.int32)
+    inputs = audio, audio[:, config.lookback :], np.zeros(batch_size, bool)
+
+    def work():
+        nonlocal state
+        scores, state = step(*inputs, state)
+        float(scores[0])
+
+    work()
+    return work
+
+
+def generation(config: ModelConfig, sequences: int, precision: str, jit: bool | None) -> Callable[[], object]:
+    generator = Generator(SampleRNN(config, precision), jit)
+    context = np.full([sequences, config.lookback], 128)
+    pieces = generator(context, 10**9, [0.95] * sequences, [(0, row) for row in range(sequences)])
+    next(pieces)
+    return lambda: next(pieces)
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextlib.contextmanager
+def corpus(pieces: int, length: int):
+    """A folder of WAV files cut from the demo's music, and its recordings."""
+    audio, rate = soundfile.read(MUSIC, dtype="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        for piece in range(pieces):
+            start = piece * 4000 % (len(audio) - length)
+            soundfile.write(Path(folder, f"{piece}.wav"), audio[start : start + length], rate)
+        yield scan_corpus(folder)
+
+
+def load(name: str, machine: Machine, repeats: int) -> None:
+    with corpus(80, 128000) as recordings, one_core():
+        took = []
+        for epoch in range(repeats):
+            windows, steps = training_epoch(recordings, SMALL, 16, 0, epoch)
+            passed = seconds(lambda windows=windows: sum(1 for _ in windows))
+            took.append(passed * 1e6 / (steps * 16 * SMALL.seq_len))
+    show(name, took)
+
+
+def wait(name: str, machine: Machine, repeats: int) -> None:
+    """The seconds that an epoch of training waits for its loader, and what part of it they are."""
+    with corpus(32, 128000) as recordings:
+        work = training_steps(SMALL, 16, "float32", None)  # as long as a step takes
+        windows, steps = training_epoch(recordings, SMALL, 16, 0, 0)
+        waiting, start = 0.0, time.perf_counter()
+        for _ in range(steps):
+            waiting += seconds(lambda: next(windows))
+            work()
+        part = waiting / (time.perf_counter() - start)
+    show(f"{name} ({part:.2%})", [waiting])
+
+
+def chunk(name: str, machine: Machine, repeats: int) -> None:
+    audio, rate = soundfile.read(MUSIC, dtype="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        recording = Path(folder, "music.wav")
+        soundfile.write(recording, np.resize(audio, CHUNKED_SECONDS * rate), rate)
+        options = ChunkOptions(input_file=str(recording), output_dir=str(Path(folder, "chunks")))
+        took = []
+        for _ in range(repeats):
+            with contextlib.redirect_stdout(io.StringIO()):
+                took.append(seconds(lambda: chunk_file(options)))
+    show(name, took)
+
+
+if __name__ == "__main__":
+    main()
