@@ -64,52 +64,74 @@ def run(cell, projected, kernel, bias, state):
     Returns:
         The outputs h [T, D, B], and the state after the last step.
     """
-    steps = projected.shape[0]
-
-    def recorder(shape):
-        return tf.TensorArray(projected.dtype, steps, element_shape=shape)
+    gates, parts = projected.shape[1:], [part.shape for part in state]
 
     @tf.custom_gradient
     def forward(projected, kernel, bias, *state):
         transposed = tf.transpose(kernel)
 
-        def step(t, state, states, recurrents):
+        def step(state, slices):
             recurrent = tf.matmul(transposed, state[0]) + bias[:, None]
-            states = tuple(record.write(t, part) for record, part in zip(states, state))
-            return t + 1, cell(projected[t], recurrent, state), states, recurrents.write(t, recurrent)
+            return cell(*slices, recurrent, state), (recurrent, *state)
 
-        loop = (0, state, tuple(recorder(part.shape) for part in state), recorder(projected.shape[1:]))
-        _, last, states, recurrents = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
-        states, recurrents = [record.stack() for record in states], recurrents.stack()  # before each step; [T, ·, B]
-        outputs = tf.concat([states[0][1:], last[0][None]], axis=0)
+        last, (recurrents, *states) = scan(step, state, [projected], [gates, *parts])  # states before each step
 
-        def backward(output_gradient, *state_gradient):
-            def step(t, after, projected_gradient, recurrent_gradient):
-                t -= 1
-                inputs = projected[t], recurrents[t], tuple(part[t] for part in states)
-                after = after[0] + output_gradient[t], *after[1:]
+        def backward(output_gradient, *last_gradient):
+            def step(after, slices):
+                at_output, *inputs, state = *slices[:3], tuple(slices[3:])
+                inputs = *inputs, state
                 with tf.GradientTape() as tape:
                     tape.watch(inputs)
                     outputs = cell(*inputs)
+                after = after[0] + at_output, *after[1:]
                 at_projected, at_recurrent, before = tape.gradient(outputs, inputs, after, unconnected_gradients="zero")
                 before = before[0] + tf.matmul(kernel, at_recurrent), *before[1:]
-                return (
-                    t, before, projected_gradient.write(t, at_projected), recurrent_gradient.write(t, at_recurrent)
-                )  # fmt: skip
+                return before, (at_projected, at_recurrent)
 
-            loop = (steps, state_gradient, recorder(projected.shape[1:]), recorder(projected.shape[1:]))
-            _, state_gradient, projected_gradient, recurrent_gradient = tf.while_loop(
-                lambda t, *_: t > 0, step, loop, maximum_iterations=steps
+            sequences = [output_gradient, projected, recurrents, *states]
+            first_gradient, (at_projected, at_recurrent) = scan(
+                step, last_gradient, sequences, [gates, gates], reverse=True
             )
-            recurrent_gradient = recurrent_gradient.stack()
-            return (
-                projected_gradient.stack(),
-                tf.einsum("tdb,tgb->dg", states[0], recurrent_gradient),
-                tf.reduce_sum(recurrent_gradient, axis=[0, 2]),
-                *state_gradient,
-            )
+            at_kernel = tf.einsum("tdb,tgb->dg", states[0], at_recurrent)
+            return at_projected, at_kernel, tf.reduce_sum(at_recurrent, axis=[0, 2]), *first_gradient
 
+        outputs = tf.concat([states[0][1:], last[0][None]], axis=0)
         return (outputs, *last), backward
 
     outputs, *state = forward(projected, tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias), *state)
     return outputs, tuple(state)
+
+
+def scan(body, carry, sequences, shapes, reverse=False):
+    """Loop over the first axis of sequences.
+
+    Args:
+        body: function of what is carried and of a slice of each sequence, that returns what is carried on and outputs.
+        carry: what is carried to the first step, a tuple of tensors.
+        sequences: tensors [T, ...]; T is static.
+        shapes: of the outputs of a step.
+        reverse: go from the last slice to the first.
+
+    Returns:
+        What was carried out of the last step, and the outputs, each stacked in the order of the slices [T, ...].
+    """
+    steps = sequences[0].shape[0]
+
+    def position(i):
+        return steps - 1 - i if reverse else i
+
+    def slices(i):
+        return [sequence[position(i)] for sequence in sequences]
+
+    def step(i, carry, current, records):
+        carry, outputs = body(carry, current)
+        records = [record.write(position(i), output) for record, output in zip(records, outputs)]
+        # The loop hands the slices on, so that XLA does not fuse taking them with the cell's exponentials, which it
+        # would then compute one by one.
+        return i + 1, carry, slices(tf.minimum(i + 1, steps - 1)), records
+
+    records = [tf.TensorArray(sequences[0].dtype, steps, element_shape=shape) for shape in shapes]
+    _, carry, _, records = tf.while_loop(
+        lambda i, *_: i < steps, step, (0, carry, slices(0), records), maximum_iterations=steps
+    )
+    return carry, [record.stack() for record in records]

@@ -68,6 +68,37 @@ def generated(generator, context, num_samples, temperature, seed=0):
     return np.concatenate(list(generator(context, num_samples, temperature, seeds)), axis=1)
 
 
+@pytest.mark.parametrize("config", [{}, {"rnn_type": "lstm", "skip_conn": True, "q_type": "linear", "q_levels": 64}])
+def test_a_seed_draws_the_same_tokens_from_the_fast_forms_and_from_the_plain_ones(config):
+    """Plain: the network as it is trained, and a search in the cumulative softmax for the numbers of the seed."""
+    model, temperature = tiny(**config), [0.9, 1.2]
+    context = np.random.default_rng(1).integers(0, model.config.q_levels, [2, 16])
+    tokens = generated(Generator(model, jit_compile=True), context, 80, temperature, seed=7)
+    np.testing.assert_array_equal(generated(Generator(model, jit_compile=False), context, 80, temperature, 7), tokens)
+    logits, _ = model(tf.constant(np.concatenate([context, tokens], axis=1)), model.initial_state(2))
+    for row in range(2):
+        probabilities = tf.nn.softmax(tf.cast(logits[row], tf.float64) / temperature[row]).numpy()
+        uniforms = np.random.default_rng((7, row)).random(80, np.float32)
+        plain = [np.searchsorted(np.cumsum(p), u, side="right") for p, u in zip(probabilities, uniforms)]
+        np.testing.assert_array_equal(tokens[row], plain)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_generation_in_mixed_precision_is_teacher_forcing_too(precision):
+    model = SampleRNN(ModelConfig(seq_len=48, frame_sizes=(4, 16), dim=16), precision)
+    tokens = np.random.default_rng(0).integers(0, 256, [2, 32]).astype(np.int32)
+    expected, _ = model(tf.constant(tokens), model.initial_state(2))
+    recorded = []
+
+    def sample(logits, position):
+        recorded.append(logits)
+        return tf.constant(tokens[:, 16 + int(position)])
+
+    model.generate_block(tf.constant(tokens[:, :16]), model.initial_state(2), sample)
+    assert recorded[0].dtype == expected.dtype == tf.float32
+    np.testing.assert_allclose(tf.stack(recorded, axis=1), expected, atol=0.01)
+
+
 def test_sampling_draws_from_the_softmax_at_each_temperature():
     logits = tf.constant([[0.0, 1.0, -1.0, 2.0], [0.0, 1.0, -1.0, 2.0]])
     temperature = tf.constant([0.5, 2.0])
@@ -111,6 +142,7 @@ def test_a_generator_follows_its_models_weights():
     after = generated(generator, context, 64, [1e-6])
     np.testing.assert_array_equal(after, generated(Generator(model), context, 64, [1e-6]))
     assert not np.array_equal(after, before)
+    assert generator._blocks.experimental_get_tracing_count() == 1
 
 
 def test_temperatures_are_cut_or_filled_up():
@@ -180,6 +212,65 @@ def test_an_interrupted_generation_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         files(tmp_path, [1.0, 1.0])
     assert list(tmp_path.iterdir()) == []
+
+
+def interrupted_after(pieces, error):
+    """A generator's call that ends in an error after some pieces of 16 samples."""
+
+    def generate(self, context, num_samples, temperature, seeds):
+        for _ in range(pieces):
+            yield np.full([len(context), 16], 200)
+        raise error
+
+    return generate
+
+
+def test_what_ctrl_c_cuts_short_is_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Generator, "__call__", interrupted_after(3, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        files(tmp_path, [1.0, 1.0], dur=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out_e=100(0)_t=1.0.wav", "out_e=100(1)_t=1.0.wav"]
+    assert {soundfile.info(path).frames for path in tmp_path.iterdir()} == {48}
+    assert capsys.readouterr().out.count("Wrote") == 2
+
+
+def test_a_failure_leaves_no_half_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(Generator, "__call__", interrupted_after(3, RuntimeError()))
+    with pytest.raises(RuntimeError):
+        files(tmp_path, [1.0, 1.0], dur=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_batches_of_sequences_are_as_one(tmp_path, capsys):
+    temperature = [0.5, 0.7, 0.9, 1.1, 1.3]
+    context, generator = np.full([5, 16], 128), Generator(tiny())
+    whole = generate_files(generator, tmp_path / "whole", 1, context, 0.01, 16000, temperature, 3)
+    parts = generate_files(generator, tmp_path / "parts", 1, context, 0.01, 16000, temperature, 3, max_batch=2)
+    for one, other in zip(whole, parts):
+        np.testing.assert_array_equal(soundfile.read(one)[0], soundfile.read(other)[0])
+    assert "Sequences 3 to 4 of 5: Generated 0.01 of 0.01 seconds" in capsys.readouterr().out
+
+
+def test_batches_are_equal_and_no_larger_than_the_limit():
+    assert generation._batch_size(100, None) == 50  # at most 64 on the CPU
+    assert generation._batch_size(100, 40) == 34
+    assert generation._batch_size(3, 8) == 3
+
+
+def test_a_batch_that_does_not_fit_is_halved(tmp_path, monkeypatch):
+    sizes = []
+
+    def generate(self, context, num_samples, temperature, seeds):
+        sizes.append(len(context))
+        if len(context) > 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+        yield np.full([len(context), num_samples], 200)
+
+    monkeypatch.setattr(Generator, "__call__", generate)
+    assert {soundfile.info(path).frames for path in files(tmp_path, [1.0] * 6)} == {160}
+    assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        generate_files(Generator(tiny()), tmp_path / "b", 1, np.zeros([6, 16]), 0.01, 16000, [1.0] * 6, 0, max_batch=4)
 
 
 def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The network against the original's numbers, and its fast forms against plain ones."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -30,13 +32,14 @@ def windows(model, tokens, first=0):
         yield tf.constant(tokens[:, start : start + lookback + length])
 
 
-def train_losses(model, optimizer, tokens, steps, first=0):
+def train_losses(model, optimizer, tokens, steps, first=0, jit_compile=True):
     """The loss before each step of training, state carried from window to window."""
-    model.compile(optimizer=optimizer, jit_compile=True)
+    model.compile(optimizer=optimizer, jit_compile=jit_compile)
     step, losses, state = train_step(model), [], model.initial_state(len(tokens))
     for x, _ in zip(windows(model, tokens, first), range(steps)):
         scores, state = step(x, x[:, model.lookback :], tf.constant([False, False]), state)
         losses.append(float(scores[0]))
+    assert step.experimental_get_tracing_count() == 1
     return losses
 
 
@@ -49,11 +52,12 @@ def test_logits_are_the_originals(name):
         np.testing.assert_allclose(ours, logits, atol=1e-4)
 
 
+@pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_training_losses_are_the_originals(name):
+def test_training_losses_are_the_originals(name, jit_compile):
     golden, model = load_golden(name), load_network(name)
     optimizer = make_optimizer("adam", 1e-3, 0.9, model)
-    losses = train_losses(model, optimizer, golden["tokens"], 4)
+    losses = train_losses(model, optimizer, golden["tokens"], 4, jit_compile=jit_compile)
     np.testing.assert_allclose(losses, golden["train_losses"], rtol=0, atol=1e-4)
 
 
@@ -93,8 +97,15 @@ def test_upsampling_is_a_transposed_convolution():
     tier = FrameTier(4, 3, ModelConfig(dim=5), None)
     tier.build()
     frames = tf.random.normal([2, 7, 5], seed=0)
-    expected = tf.nn.conv1d_transpose(frames, tier.upsample_kernel, [2, 21, 5], strides=3)
-    np.testing.assert_allclose(tier._upsample(frames), expected, atol=1e-5)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(frames)
+        plain = tf.nn.conv1d_transpose(frames, tier.upsample_kernel, [2, 21, 5], strides=3)
+        fast = tier._upsample(frames)
+        losses = [tf.reduce_sum(tf.square(upsampled)) for upsampled in (plain, fast)]
+    np.testing.assert_allclose(fast, plain, atol=1e-5)
+    expected, found = (tape.gradient(loss, [frames, tier.upsample_kernel.value]) for loss in losses)
+    for theirs, ours in zip(expected, found):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 def test_a_long_window_is_two_short_ones_with_state_carried():
@@ -127,6 +138,45 @@ def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(clip_norm):
     assert float(scores[0]) == pytest.approx(float(loss), abs=1e-6)
     for ours, theirs in zip(gradients, expected):
         np.testing.assert_allclose(ours, tf.convert_to_tensor(theirs), rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_learns_nearly_the_same(precision, jit_compile):
+    losses = []
+    for chosen in ("float32", precision):
+        keras.utils.set_random_seed(0)
+        model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=16, rnn_type="lstm", skip_conn=True), chosen)
+        assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+        tokens = np.tile(np.random.default_rng(0).integers(100, 140, [2, 64]), 11)[:, : 16 + 640]
+        optimizer = make_optimizer("rmsprop", 1e-3, 0.9, model)
+        losses.append(train_losses(model, optimizer, tokens, 10, jit_compile=jit_compile))
+    assert losses[0][-1] < losses[0][0] - 1
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
+
+
+def test_an_overflow_in_float16_skips_the_step_and_lowers_the_scale():
+    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8), "mixed_float16")
+    optimizer = make_optimizer("adam", 1e-3, 0.9, model)
+    tokens = np.random.default_rng(0).integers(0, 256, [2, 16 + 32])
+    optimizer.dynamic_scale.assign(2.0**120)
+    before = [variable.numpy() for variable in model.trainable_variables]
+    assert math.isfinite(train_losses(model, optimizer, tokens, 1)[0])
+    assert float(optimizer.dynamic_scale) == 2.0**119
+    for variable, value in zip(model.trainable_variables, before):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_scaling_the_loss_scales_the_clipped_gradients():
+    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8))
+    x = tf.constant(np.random.default_rng(0).integers(0, 256, [2, 16 + 32]))
+    plain, scaled = (
+        model.clipped_gradients(x, model.initial_state(2), lambda logits: score(logits, x[:, 16:]), 1e-3, scale)
+        for scale in (1.0, 1024.0)
+    )
+    assert float(plain[1][0]) == float(scaled[1][0])
+    for ours, theirs in zip(scaled[0], plain[0]):
+        np.testing.assert_allclose(ours / 1024, theirs, rtol=1e-5, atol=1e-9)
 
 
 def test_dropout_masks_layer_inputs_in_training_only():

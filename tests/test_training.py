@@ -51,18 +51,19 @@ def read(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "config"),
+    ("optimizer", "config", "computation"),
     [
-        ("adam", {}),
-        ("adam", {"rnn_type": "lstm", "skip_conn": True, "rnn_dropout": 0.3, "num_rnn_layers": 2}),
-        ("rmsprop", {"q_type": "linear", "q_levels": 64}),
-        ("sgd", {"rnn_dropout": 0.1}),
+        ("adam", {}, {}),
+        ("adam", {"rnn_type": "lstm", "skip_conn": True, "rnn_dropout": 0.3, "num_rnn_layers": 2}, {}),
+        ("rmsprop", {"q_type": "linear", "q_levels": 64}, {"jit_compile": False}),
+        ("sgd", {"rnn_dropout": 0.1}, {"precision": "mixed_bfloat16"}),
+        ("adam", {}, {"precision": "mixed_float16"}),
     ],
 )
-def test_resuming_ends_as_never_stopping_did(options, tmp_path, optimizer, config):
+def test_resuming_ends_as_never_stopping_did(options, tmp_path, optimizer, config, computation):
     path = tmp_path / "other.config.json"
     path.write_text(str({**TINY, **config}).replace("'", '"').replace("True", "true"))
-    options = replace(options, optimizer=optimizer, config_file=str(path), reduce_learning_rate_after=1)
+    options = replace(options, optimizer=optimizer, config_file=str(path), reduce_learning_rate_after=1, **computation)
     train(replace(options, id="whole"))
     train(replace(options, id="parts", num_epochs=1))
     train(replace(options, id="parts"))
