@@ -26,7 +26,7 @@ from samplernn.device import prepare_device
 
 prepare_device()
 
-from machine import REST, Machine, Rates, median, seconds  # noqa: E402
+from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
 from samplernn.audio import chunk_file, scan_corpus  # noqa: E402
 from samplernn.config import ChunkOptions, ModelConfig  # noqa: E402
@@ -118,21 +118,12 @@ def timed(
         for _ in range(repeats):
             rates.append(machine.rates())
             time.sleep(REST)
-            took.append(mean_seconds(work) * calls)
+            took.append(mean_seconds(work, span=1) * calls)
         rate = median(rates)
         show(name, took, operations / rate.gemm, dram / rate.dram + cache / rate.cache)
         show_rates(name, rate)
 
     return measure
-
-
-def mean_seconds(work: Callable[[], object]) -> float:
-    """Seconds of a call, one of as many as take a second."""
-    calls, start = 0, time.perf_counter()
-    while (passed := time.perf_counter() - start) < 1:
-        work()
-        calls += 1
-    return passed / calls
 
 
 def show(name: str, took: list[float], by_operations: float | None = None, by_bytes: float | None = None) -> None:

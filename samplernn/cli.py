@@ -179,7 +179,16 @@ def optional(type_: Callable) -> Callable:
 
 def automatic(type_: Callable) -> Callable:
     """The type, or auto, which is None."""
-    return lambda text: None if text.lower() == "auto" else type_(text)
+
+    def parse(text: str):
+        if text.lower() == "auto":
+            return None
+        try:
+            return type_(text)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(f"{error}, nor auto") from None
+
+    return parse
 
 
 def positive_int(text: str) -> int:

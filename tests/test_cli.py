@@ -58,6 +58,9 @@ def test_defaults_are_the_documented_ones(monkeypatch):
         ("--output_file_dur 1.5", "output_file_dur", 1.5),
         ("--val_frac 0", "val_frac", 0.0),
         ("--resume_from None", "resume_from", None),
+        ("--jit_compile auto", "jit_compile", None),
+        ("--jit_compile false", "jit_compile", False),
+        ("--precision mixed_float16", "precision", "mixed_float16"),
     ],
 )
 def test_flags_take_what_people_write(monkeypatch, arguments, name, value):
@@ -96,6 +99,9 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (TRAIN, "--random_seed 5000000000", "--random_seed: 5000000000 is not"),
         (GENERATE, "--num_seqs -1", "--num_seqs: -1 is not"),
         (GENERATE, "--seed_offset -1", "--seed_offset: -1 is not a whole number from 0 up"),
+        (GENERATE, "--max_batch 0", "--max_batch: 0 is not a whole number from 1 up, nor auto"),
+        (GENERATE, "--jit_compile maybe", "'maybe' is neither True nor False, nor auto"),
+        (GENERATE, "--precision float64", "--precision: invalid choice: 'float64'"),
         (GENERATE, "--sample_rate 0", "--sample_rate: 0 is not"),
         (CHUNK, "--chunk_length 0", "--chunk_length: 0 is not"),
         (CHUNK, "--overlap -1", "--overlap: -1 is not"),

@@ -1,0 +1,36 @@
+"""Where XLA compiles: as told, or where it is faster, and never what it cannot."""
+
+import pytest
+
+from samplernn import device
+from samplernn.config import InputError
+
+
+@pytest.mark.parametrize(
+    ("gpu", "works", "jit_compile", "training", "generating"),
+    [
+        (False, True, None, True, True),
+        (False, True, True, True, True),
+        (False, True, False, False, False),
+        (False, False, None, False, False),
+        (True, True, None, False, True),  # training calls cuDNN
+        (True, True, False, False, False),
+    ],
+)
+def test_xla_is_used_where_it_is_faster(monkeypatch, gpu, works, jit_compile, training, generating):
+    monkeypatch.setattr(device, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(device, "_xla_works", lambda: works)
+    assert device.use_xla(jit_compile, cudnn=True) == training
+    assert device.use_xla(jit_compile) == generating
+
+
+@pytest.mark.parametrize(("gpu", "works", "said"), [(True, True, "cuDNN"), (False, False, "cannot compile with XLA")])
+def test_what_xla_cannot_do_is_refused(monkeypatch, gpu, works, said):
+    monkeypatch.setattr(device, "has_gpu", lambda: gpu)
+    monkeypatch.setattr(device, "_xla_works", lambda: works)
+    with pytest.raises(InputError, match=f"--jit_compile True: .*{said}.*auto"):
+        device.use_xla(True, cudnn=True)
+
+
+def test_this_tensorflow_compiles_with_xla():
+    assert device.use_xla(True)
