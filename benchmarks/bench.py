@@ -29,7 +29,8 @@ prepare_device()
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
 from samplernn.audio import chunk_file, scan_corpus  # noqa: E402
-from samplernn.config import ChunkOptions, ModelConfig  # noqa: E402
+from samplernn.cli import automatic, boolean  # noqa: E402
+from samplernn.config import PRECISIONS, ChunkOptions, ModelConfig  # noqa: E402
 from samplernn.dataset import training_epoch  # noqa: E402
 from samplernn.device import use_xla  # noqa: E402
 from samplernn.generation import SAMPLES_A_CALL, Generator  # noqa: E402
@@ -59,8 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7, help="repeats of each row")
     parser.add_argument("--only", default="", help="rows whose names contain this")
-    parser.add_argument("--jit_compile", type=lambda text: text == "True", help="True or False; else what auto chooses")
-    parser.add_argument("--precision", default="float32", help="float32, mixed_bfloat16 or mixed_float16")
+    parser.add_argument("--jit_compile", type=automatic(boolean), help="True, False or auto (default)")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="float32 by default")
     arguments = parser.parse_args()
     machine = Machine()
     show_rates("machine", machine.rates())
@@ -94,7 +95,7 @@ def rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
             ),
         )
     yield "load 1 million samples, one core", load
-    yield "wait for data in training, dim 256", wait
+    yield "wait for data in training, dim 256", lambda *row: wait(*row, precision, jit)
     yield "chunk_audio, 36 minutes", chunk
 
 
@@ -192,10 +193,10 @@ def load(name: str, machine: Machine, repeats: int) -> None:
     show(name, took)
 
 
-def wait(name: str, machine: Machine, repeats: int) -> None:
+def wait(name: str, machine: Machine, repeats: int, precision: str, jit: bool | None) -> None:
     """The seconds that an epoch of training waits for its loader, and what part of it they are."""
     with corpus(32, 128000) as recordings:
-        work = training_steps(SMALL, 16, "float32", None)  # as long as a step takes
+        work = training_steps(SMALL, 16, precision, jit)  # as long as a step takes
         windows, steps = training_epoch(recordings, SMALL, 16, 0, 0)
         waiting, start = 0.0, time.perf_counter()
         for _ in range(steps):

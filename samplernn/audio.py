@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -120,8 +121,17 @@ def _natural_order(path: Path) -> tuple:
 
 
 def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
-    """Read a stretch of a file, its channels mixed down: float32 [frames]."""
-    audio, _ = soundfile.read(path, frames=frames, start=start, dtype="float32", always_2d=True)
+    """Read a stretch of a file that was examined before, its channels mixed down: float32 [frames].
+
+    Raises:
+        RunError: the file has changed since.
+    """
+    try:
+        audio, _ = soundfile.read(path, frames=frames, start=start, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError):
+        audio = np.empty((0, 1))
+    if len(audio) < frames:
+        raise RunError(f"{path} was removed, cut short or damaged while it was in use; put it back")
     return audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
 
 
@@ -148,6 +158,7 @@ def wav_writer(path: Path, sample_rate: int, channels: int = 1) -> Iterator[Call
         frames += len(audio)
 
     try:
+        aside.touch(exist_ok=False)  # says what the system's error is, where libsndfile does not
         try:
             with soundfile.SoundFile(aside, "w", sample_rate, channels, "PCM_16", format="WAV") as file:
                 yield write
@@ -157,7 +168,9 @@ def wav_writer(path: Path, sample_rate: int, channels: int = 1) -> Iterator[Call
             raise
         os.replace(aside, path)
     except (OSError, soundfile.LibsndfileError) as error:
-        raise RunError(f"{path}: cannot be written ({error}); is the disk full?") from None
+        too_many = isinstance(error, OSError) and error.errno == errno.EMFILE
+        remedy = "lower --max_batch" if too_many else "is the disk full?"
+        raise RunError(f"{path}: cannot be written ({getattr(error, 'strerror', error)}); {remedy}") from None
     finally:
         aside.unlink(missing_ok=True)
 

@@ -24,7 +24,7 @@ from samplernn.quantize import quantizer
 
 SAMPLES_A_CALL = 1024  # generated between two chances to report and to stop
 MAX_BATCH_CPU = 64  # more are no faster
-MAX_BATCH_GPU = 512  # a file each is open
+MAX_BATCH_GPU = 128  # a file each is open, and systems allow 256 or more
 REPORT_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ def generate_files(
 
 
 def _batch_size(num_seqs: int, max_batch: int | None) -> int:
-    """The largest batch in which to generate: the batches are equal, so that few sizes have to be compiled."""
+    """The size of a batch: as few batches as may be, as equal as may be, so that few sizes have to be compiled."""
     most = max_batch or (MAX_BATCH_GPU if has_gpu() else MAX_BATCH_CPU)
     return math.ceil(num_seqs / math.ceil(num_seqs / most))
 
@@ -206,7 +206,7 @@ def _write(
                 report(done)
     finally:
         for path in paths:
-            if path.stat().st_size:
+            if path.exists() and path.stat().st_size:
                 print(f"Wrote {path}", flush=True)
 
 

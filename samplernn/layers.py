@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from samplernn import recurrence
+from samplernn.device import has_gpu
 
 RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 
@@ -74,7 +75,7 @@ class RNNStack(keras.layers.Layer):
 
     def call(self, frames, state, training=False):
         """Run over a sequence: [B, T, D] and state to [B, T, D] and the next state."""
-        run = self._run_cudnn if tf.config.list_physical_devices("GPU") else self._run_loop
+        run = self._run_keras if has_gpu() else self._run_loop
 
         def run_layer(i, x, layer_state):
             if training and self.dropout:
@@ -117,7 +118,7 @@ class RNNStack(keras.layers.Layer):
                 total += skip(i, x)
         return (total if self.skip_conn else x), tuple(next_state)
 
-    def _run_cudnn(self, rnn, x, state):
+    def _run_keras(self, rnn, x, state):
         """Run a layer over [B, T, in] as Keras does, on a GPU by a cuDNN kernel."""
         outputs, *state = rnn(x, initial_state=[tf.transpose(part) for part in state])
         return outputs, tuple(tf.transpose(part) for part in state)

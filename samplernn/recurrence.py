@@ -71,15 +71,16 @@ def run(cell, projected, kernel, bias, state):
         transposed = tf.transpose(kernel)
 
         def step(state, slices):
+            (projected,) = slices
             recurrent = tf.matmul(transposed, state[0]) + bias[:, None]
-            return cell(*slices, recurrent, state), (recurrent, *state)
+            return cell(projected, recurrent, state), (recurrent, *state)
 
         last, (recurrents, *states) = scan(step, state, [projected], [gates, *parts])  # states before each step
 
         def backward(output_gradient, *last_gradient):
-            def step(after, slices):
-                at_output, *inputs, state = *slices[:3], tuple(slices[3:])
-                inputs = *inputs, state
+            def step_back(after, slices):
+                at_output, projected, recurrent, *state = slices
+                inputs = projected, recurrent, tuple(state)
                 with tf.GradientTape() as tape:
                     tape.watch(inputs)
                     outputs = cell(*inputs)
@@ -90,7 +91,7 @@ def run(cell, projected, kernel, bias, state):
 
             sequences = [output_gradient, projected, recurrents, *states]
             first_gradient, (at_projected, at_recurrent) = scan(
-                step, last_gradient, sequences, [gates, gates], reverse=True
+                step_back, last_gradient, sequences, [gates, gates], reverse=True
             )
             at_kernel = tf.einsum("tdb,tgb->dg", states[0], at_recurrent)
             return at_projected, at_kernel, tf.reduce_sum(at_recurrent, axis=[0, 2]), *first_gradient
@@ -109,7 +110,7 @@ def scan(body, carry, sequences, shapes, reverse=False):
         body: function of what is carried and of a slice of each sequence, that returns what is carried on and outputs.
         carry: what is carried to the first step, a tuple of tensors.
         sequences: tensors [T, ...]; T is static.
-        shapes: of the outputs of a step.
+        shapes: of the outputs of a step, which have the dtype of the sequences.
         reverse: go from the last slice to the first.
 
     Returns:

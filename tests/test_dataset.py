@@ -8,7 +8,7 @@ import soundfile
 
 from samplernn import dataset
 from samplernn.audio import Recording, scan_corpus
-from samplernn.config import InputError, ModelConfig
+from samplernn.config import InputError, ModelConfig, RunError
 from samplernn.dataset import NO_TARGET, describe, plan_rows, split_corpus, training_epoch, validation_epoch
 from samplernn.quantize import MuLaw
 
@@ -164,3 +164,16 @@ def test_too_few_files_name_a_batch_size_that_would_do():
         split_corpus(recordings(*[1000] * 7), 64, 4, 0.1)
     with pytest.raises(InputError, match="0 of 2 files hold a window of seq_len 64"):
         split_corpus(recordings(63, 10), 64, 1, 0.1)
+
+
+@pytest.mark.parametrize("damage", ["unlink", "truncate", "empty"])
+def test_a_file_that_changes_under_way_is_named(make_corpus, damage):
+    corpus = scan_corpus(str(make_corpus([64 * 4] * 2)))
+    windows, _ = training_epoch(corpus, CONFIG, 2, 0, 0)
+    path = corpus[1].path
+    if damage == "unlink":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: 44 + 2 * 64] if damage == "truncate" else b"")
+    with pytest.raises(RunError, match=f"{path.name} was removed, cut short or damaged"):
+        list(windows)

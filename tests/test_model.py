@@ -140,18 +140,17 @@ def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(clip_norm):
         np.testing.assert_allclose(ours, tf.convert_to_tensor(theirs), rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_learns_nearly_the_same(precision, jit_compile):
+def test_mixed_precision_learns_nearly_the_same(precision):
     losses = []
     for chosen in ("float32", precision):
         keras.utils.set_random_seed(0)
         model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=16, rnn_type="lstm", skip_conn=True), chosen)
         assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
         tokens = np.tile(np.random.default_rng(0).integers(100, 140, [2, 64]), 11)[:, : 16 + 640]
-        optimizer = make_optimizer("rmsprop", 1e-3, 0.9, model)
-        losses.append(train_losses(model, optimizer, tokens, 10, jit_compile=jit_compile))
-    assert losses[0][-1] < losses[0][0] - 1
+        optimizer = make_optimizer("adam", 1e-2, 0.9, model)
+        losses.append(train_losses(model, optimizer, tokens, 10))
+    assert losses[0][-1] < losses[0][0] - 0.2
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
 
 
