@@ -155,7 +155,8 @@ def generate_files(
         sample_rate: Hz.
         temperature: one for each sequence.
         random_seed: the same one gives the same audio.
-        max_batch: how many are generated at the same time; None: 64 on the CPU, on a GPU as many as fit.
+        max_batch: how many are generated at the same time; None: at most MAX_BATCH_CPU or MAX_BATCH_GPU, and
+            no more than fit.
 
     Raises:
         InputError: the path can't be written.
@@ -206,7 +207,7 @@ def _write(
                 report(done)
     finally:
         for path in paths:
-            if path.exists() and path.stat().st_size:
+            if _is_written(path):
                 print(f"Wrote {path}", flush=True)
 
 
@@ -266,8 +267,13 @@ def _reserved(names: Sequence[Path]) -> Iterator[list[Path]]:
         yield paths
     finally:
         for path in paths:
-            if path.exists() and path.stat().st_size == 0:
-                path.unlink()
+            if not _is_written(path):
+                path.unlink(missing_ok=True)
+
+
+def _is_written(path: Path) -> bool:
+    """Whether a reserved file holds something by now."""
+    return path.exists() and path.stat().st_size > 0
 
 
 def _create_new(name: Path) -> Path:

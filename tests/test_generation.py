@@ -32,6 +32,21 @@ def tiny(precision="float32", **config):
     return model
 
 
+def logits_of_generating(model, tokens):
+    """The logits [B, S, Q] of generation that starts from the first block of tokens and draws the others."""
+    lookback = model.lookback
+    recorded, context, state = [], tf.constant(tokens[:, :lookback]), model.initial_state(len(tokens))
+    for start in range(lookback, tokens.shape[1], lookback):
+
+        def sample(logits, position, start=start):
+            recorded.append(logits)
+            return tf.constant(tokens[:, start + int(position)])
+
+        context, state = model.generate_block(context, state, sample)
+        np.testing.assert_array_equal(context, tokens[:, start : start + lookback])
+    return tf.stack(recorded, axis=1)
+
+
 @pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
 @pytest.mark.parametrize("skip_conn", [False, True])
 @pytest.mark.parametrize("batch_size", [1, 3])
@@ -41,17 +56,7 @@ def test_generation_is_teacher_forcing_over_the_same_tokens(rnn_type, skip_conn,
     model = tiny(rnn_type=rnn_type, skip_conn=skip_conn, frame_sizes=frame_sizes, emb_size=12)
     tokens = np.random.default_rng(0).integers(0, 256, [batch_size, 4 * big]).astype(np.int32)
     expected, _ = model(tf.constant(tokens), model.initial_state(batch_size))
-
-    recorded, context, state = [], tf.constant(tokens[:, :big]), model.initial_state(batch_size)
-    for block in range(1, 4):
-
-        def sample(logits, position, block=block):
-            recorded.append(logits)
-            return tf.constant(tokens[:, block * big + int(position)])
-
-        context, state = model.generate_block(context, state, sample)
-        np.testing.assert_array_equal(context, tokens[:, block * big : (block + 1) * big])
-    np.testing.assert_allclose(tf.stack(recorded, axis=1), expected, atol=1e-4)
+    np.testing.assert_allclose(logits_of_generating(model, tokens), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["gru", "lstm-skip", "gru-linear"])
@@ -91,16 +96,10 @@ def test_generation_in_mixed_precision_is_teacher_forcing_too(precision, toleran
     model = tiny(precision)
     tokens = np.random.default_rng(0).integers(0, 256, [2, 32]).astype(np.int32)
     expected, _ = model(tf.constant(tokens), model.initial_state(2))
-    recorded = []
-
-    def sample(logits, position):
-        recorded.append(logits)
-        return tf.constant(tokens[:, 16 + int(position)])
-
-    model.generate_block(tf.constant(tokens[:, :16]), model.initial_state(2), sample)
-    assert recorded[0].dtype == expected.dtype == tf.float32
+    logits = logits_of_generating(model, tokens)
+    assert logits.dtype == expected.dtype == tf.float32
     assert np.std(expected) > 0.5
-    np.testing.assert_allclose(tf.stack(recorded, axis=1), expected, atol=tolerance)
+    np.testing.assert_allclose(logits, expected, atol=tolerance)
 
 
 def test_sampling_draws_from_the_softmax_at_each_temperature():
@@ -208,16 +207,6 @@ def test_the_length_is_exact_and_the_format_16_bit(tmp_path):
     assert (info.frames, info.samplerate, info.subtype, info.channels) == (round(0.01234 * 16000), 16000, "PCM_16", 1)
 
 
-def test_an_interrupted_generation_leaves_no_file(tmp_path, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Generator, "__call__", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        files(tmp_path, [1.0, 1.0])
-    assert list(tmp_path.iterdir()) == []
-
-
 def interrupted_after(pieces, error):
     """A generator's call that ends in an error after some pieces of 16 samples."""
 
@@ -227,6 +216,13 @@ def interrupted_after(pieces, error):
         raise error
 
     return generate
+
+
+def test_an_interrupted_generation_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(Generator, "__call__", interrupted_after(0, KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        files(tmp_path, [1.0, 1.0])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_ctrl_c_cuts_short_is_kept(tmp_path, monkeypatch, capsys):
