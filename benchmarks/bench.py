@@ -43,7 +43,8 @@ SAMPLE_RATE = 16000
 SMALL = ModelConfig(dim=256, num_rnn_layers=2, seq_len=512)
 CHUNKED_SECONDS = 36 * 60
 
-# The work of the default config. Training: products of a step with batch 8, and 28 bytes a parameter for Adam.
+# The work of the default config and of the small one. Training: products of a step with batch 8 and 16, and for the
+# default config 28 bytes a parameter, for Adam.
 # A second of generation: the operations for one sequence, and the bytes of the weights read for every sample, those of
 # the frame tiers from memory, those of the sample tier, which are read again at once, from cache.
 TRAIN_DEFAULT = {"operations": 248e9, "dram": 2.2e9}

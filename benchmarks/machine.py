@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -47,7 +47,7 @@ class Machine:
 
 
 def median(rates: list[Rates]) -> Rates:
-    return Rates(*(float(np.median([getattr(each, name) for each in rates])) for name in ("gemm", "cache", "dram")))
+    return Rates(*np.median([astuple(each) for each in rates], axis=0))
 
 
 def seconds(work: Callable[[], object]) -> float:
