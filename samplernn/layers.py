@@ -9,6 +9,8 @@ works in columns, [features, B], with the weights of `step_weights`: transposed 
 
 from __future__ import annotations
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -32,6 +34,17 @@ def affine(weights, columns):
     """What a Dense layer does, without its activation: [in, B] to [out, B]."""
     kernel, bias = weights  # [out, in], [out, 1]
     return tf.matmul(kernel, tf.cast(columns, kernel.dtype)) + bias
+
+
+def sum_of_squares(x):
+    """The sum of the squares of a tensor of static shape.
+
+    Written as a sum of 16 slices first: XLA runs that as one vectorised loop, where a reduction by itself takes four
+    times as long (docs/performance.md).
+    """
+    x = tf.convert_to_tensor(x)
+    slices = tf.unstack(tf.reshape(x, [math.gcd(x.shape.num_elements(), 16), -1]))
+    return tf.reduce_sum(tf.add_n([tf.square(part) for part in slices]))
 
 
 class RNNStack(keras.layers.Layer):
@@ -195,8 +208,9 @@ class FrameTier(keras.layers.Layer):
 
     def _upsample(self, frames):
         # A transposed convolution whose stride is its width: one product with all the phases' kernels.
-        phases = tf.matmul(frames, self._phases(self.upsample_kernel), transpose_b=True)
-        return tf.reshape(phases, [-1, frames.shape[1] * self.ratio, self.dim])  # [B, T, ratio·D] → [B, T·ratio, D]
+        rows = tf.reshape(frames, [-1, self.dim])  # lest the gradient be a product a sequence, of the kernel's size
+        phases = tf.matmul(rows, self._phases(self.upsample_kernel), transpose_b=True)  # [B·T, ratio·D]
+        return tf.reshape(phases, [-1, frames.shape[1] * self.ratio, self.dim])
 
     def _phases(self, upsample_kernel):
         return tf.reshape(upsample_kernel, [self.ratio * self.dim, self.dim])
@@ -235,7 +249,7 @@ class SampleMLP(keras.layers.Layer):
 
     def table(self):
         """What each token adds at each position: [frame_size, Q, D]."""
-        return tf.einsum("qe,fed->fqd", self.embedding.embeddings, self.conv.kernel)
+        return tf.matmul(self.embedding.embeddings, self.conv.kernel)
 
     def call(self, tokens, conditioning):
         """Tokens [B, frame_size - 1 + S] and conditioning [B, S, D] to logits [B, S, Q]."""
@@ -254,12 +268,11 @@ class SampleMLP(keras.layers.Layer):
         batch_size, length = conditioning_gradient.shape[:2]
         shape = [batch_size, length + self.frame_size - 1, self.emb_size]
         gradient = tf.nn.conv1d_transpose(conditioning_gradient, self.conv.kernel, shape, strides=1, padding="VALID")
-        return tf.reduce_sum(tf.square(gradient))
+        return sum_of_squares(gradient)
 
     def lookup_norm_squared_bound(self, conditioning_gradient):
         """An upper bound of `lookup_norm_squared` that costs next to nothing (Cauchy-Schwarz, twice)."""
-        squares = [tf.reduce_sum(tf.square(x)) for x in (self.conv.kernel, conditioning_gradient)]
-        return self.frame_size * squares[0] * squares[1]
+        return self.frame_size * sum_of_squares(self.conv.kernel) * sum_of_squares(conditioning_gradient)
 
     def step_weights(self, upsample_kernel):
         """The weights of `step`, where the first dense kernel is folded into all that it is applied to.

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from samplernn.config import ModelConfig
-from samplernn.layers import FrameTier, SampleMLP
+from samplernn.layers import FrameTier, SampleMLP, sum_of_squares
 
 
 class SampleRNN(keras.Model):
@@ -99,7 +99,7 @@ class SampleRNN(keras.Model):
         clip_norm *= loss_scale
         embeddings = self.sample_mlp.embedding.embeddings
         dense = [
-            tf.reduce_sum(tf.square(gradient))
+            sum_of_squares(gradient)
             for gradient, variable in zip(gradients, self.trainable_variables)
             if variable is not embeddings
         ]
