@@ -17,6 +17,7 @@ import tensorflow as tf
 from samplernn import recurrence
 from samplernn.device import has_gpu
 
+REDUCED_SLICES = 16  # more are no faster
 RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 
 
@@ -37,13 +38,12 @@ def affine(weights, columns):
 
 
 def sum_of_squares(x):
-    """The sum of the squares of a tensor of static shape.
-
-    Written as a sum of 16 slices first: XLA runs that as one vectorised loop, where a reduction by itself takes four
-    times as long (docs/performance.md).
-    """
+    """The sum of the squares of a tensor's elements; on a CPU its shape is static."""
     x = tf.convert_to_tensor(x)
-    slices = tf.unstack(tf.reshape(x, [math.gcd(x.shape.num_elements(), 16), -1]))
+    if has_gpu():
+        return tf.reduce_sum(tf.square(x))
+    # XLA vectorises adding slices up, and not a reduction that long, which takes several times as long.
+    slices = tf.unstack(tf.reshape(x, [math.gcd(x.shape.num_elements(), REDUCED_SLICES), -1]))
     return tf.reduce_sum(tf.add_n([tf.square(part) for part in slices]))
 
 
@@ -208,9 +208,10 @@ class FrameTier(keras.layers.Layer):
 
     def _upsample(self, frames):
         # A transposed convolution whose stride is its width: one product with all the phases' kernels.
-        rows = tf.reshape(frames, [-1, self.dim])  # lest the gradient be a product a sequence, of the kernel's size
+        # Of all sequences' frames, as rows: a batched product's gradient would be one kernel for each sequence.
+        rows = tf.reshape(frames, [-1, self.dim])  # [B·T, D]
         phases = tf.matmul(rows, self._phases(self.upsample_kernel), transpose_b=True)  # [B·T, ratio·D]
-        return tf.reshape(phases, [-1, frames.shape[1] * self.ratio, self.dim])
+        return tf.reshape(phases, [-1, frames.shape[1] * self.ratio, self.dim])  # [B, T·ratio, D]
 
     def _phases(self, upsample_kernel):
         return tf.reshape(upsample_kernel, [self.ratio * self.dim, self.dim])

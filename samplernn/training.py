@@ -156,9 +156,8 @@ def score(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
         targets: int [B, S]; those that are NO_TARGET do not count.
     """
     counts = targets != NO_TARGET
-    tokens = tf.maximum(targets, 0)
-    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits)
-    correct = tf.gather(logits, tokens, batch_dims=2) == tf.reduce_max(logits, axis=-1)  # argmax is slow under XLA
+    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
+    correct = tf.argmax(logits, axis=-1, output_type=targets.dtype) == targets
     number = tf.reduce_sum(tf.cast(counts, tf.float32))
     return (
         tf.reduce_sum(tf.where(counts, nll, 0.0)) / number,

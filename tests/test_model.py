@@ -10,7 +10,7 @@ from conftest import GOLDEN, load_golden
 
 from samplernn import checkpoint as checkpoints
 from samplernn.config import ModelConfig
-from samplernn.layers import FrameTier, SampleMLP
+from samplernn.layers import FrameTier, SampleMLP, sum_of_squares
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.training import score, train_step
@@ -116,6 +116,12 @@ def test_a_long_window_is_two_short_ones_with_state_carried():
     second, state = model(x[:, 32:], state)
     np.testing.assert_allclose(tf.concat([first, second], axis=1), whole, atol=1e-5)
     tf.nest.map_structure(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), state, end)
+
+
+@pytest.mark.parametrize("shape", [[1], [7], [16], [3, 5], [4, 6, 10]])
+def test_squares_are_summed_whatever_the_shape(shape):
+    x = np.random.default_rng(0).standard_normal(shape, np.float32)
+    np.testing.assert_allclose(sum_of_squares(tf.constant(x)), np.sum(x.astype(np.float64) ** 2), rtol=1e-6)
 
 
 @pytest.mark.parametrize("clip_norm", [1e-3, 5.0])
