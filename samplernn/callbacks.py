@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from samplernn.config import better
+
 
 class PrintStatistics(keras.callbacks.Callback):
     """Prints a line for each step and each epoch, as the original's README shows them.
@@ -79,7 +81,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     """
 
     def __init__(self, monitor: str, patience: int, history: Sequence[dict]):
-        super().__init__(monitor, patience=patience, mode=_better(monitor).__name__)
+        super().__init__(monitor, patience=patience, mode=better(monitor).__name__)
         self._history = list(history)
 
     def on_train_begin(self, logs=None):
@@ -106,7 +108,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
         self._every = every
         self._monitor = monitor
         self._history = list(history)
-        self._best = monitor and _better(monitor)((logs[monitor] for logs in history), default=None)
+        self._best = monitor and better(monitor)((logs[monitor] for logs in history), default=None)
 
     def on_epoch_end(self, epoch, logs=None):
         self._history.append(dict(logs))
@@ -115,9 +117,4 @@ class SaveCheckpoints(keras.callbacks.Callback):
             self._save(epoch + 1, self._history)
 
     def _improves(self, value):
-        return self._best is None or (value != self._best and _better(self._monitor)(value, self._best) == value)
-
-
-def _better(monitor: str) -> Callable:
-    """The function that picks the better of two monitored values: max for accuracy, min for loss."""
-    return max if monitor.endswith("accuracy") else min
+        return self._best is None or (value != self._best and better(self._monitor)(value, self._best) == value)

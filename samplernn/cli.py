@@ -16,15 +16,25 @@ from dataclasses import MISSING, fields
 from samplernn.config import (
     DEFAULT_CONFIG_FILE,
     DEFAULT_SAMPLE_RATE,
+    KERAS_TUNER_TYPES,
     MONITORS,
     OPTIMIZERS,
     PRECISIONS,
+    Q_TYPES,
+    RAY_TUNE_TYPES,
+    RNN_TYPES,
     ChunkOptions,
     GenerationOptions,
     InputError,
+    KerasTunerOptions,
+    RayTuneOptions,
     RunError,
     TrainingOptions,
+    as_text,
 )
+
+
+INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
 
 
 class Terminated(KeyboardInterrupt):
@@ -43,6 +53,10 @@ def run(main: Callable[[], None]) -> None:
         main()
     except (InputError, RunError) as error:
         sys.exit(_fail(str(error), error.exit_status))
+    except ModuleNotFoundError as error:
+        if error.name.startswith("samplernn"):
+            raise
+        sys.exit(_fail(f"{error.name} is not installed: {INSTALL}", InputError.exit_status))
     except OSError as error:
         sys.exit(_fail(f"{error.filename or 'the system'}: {error.strerror or error}", RunError.exit_status))
     except KeyboardInterrupt as interrupt:
@@ -94,7 +108,8 @@ def training_options() -> TrainingOptions:
     _add_computation(parser)
     parser.add_argument("--num_val_batches", type=non_negative_int, help="deprecated, without effect: see val_frac")
     arguments = vars(parser.parse_args())
-    if arguments.pop("num_val_batches") is not None:
+    if "num_val_batches" in arguments:
+        del arguments["num_val_batches"]
         print("--num_val_batches is deprecated and has no effect; use --val_frac.")
     return parser.options(arguments)
 
@@ -127,36 +142,95 @@ def chunk_options() -> ChunkOptions:
     return parser.options(vars(parser.parse_args()))
 
 
+def keras_tuner_options() -> KerasTunerOptions:
+    """Parse the flags of keras_tuner.py."""
+    parser = _Parser("Search for good hyperparameters with Keras Tuner.", KerasTunerOptions)
+    _add_search(parser, KERAS_TUNER_TYPES)
+    parser.add("max_trials", positive_int, "number of trials, at most")
+    return parser.options(vars(parser.parse_args()))
+
+
+def ray_tune_options() -> RayTuneOptions:
+    """Parse the flags of ray_tune.py."""
+    parser = _Parser("Search for good hyperparameters with Ray Tune, side by side.", RayTuneOptions)
+    _add_search(parser, RAY_TUNE_TYPES)
+    parser.add("num_trials", positive_int, "number of trials, or of the population of pbt")
+    parser.add("num_cpus", automatic(positive_int), "CPU cores for all trials together", shown="all there are")
+    parser.add("num_gpus", automatic(non_negative_int), "GPUs for all trials together", shown="all there are")
+    parser.add("cpus_per_trial", positive_int, "CPU cores of a trial")
+    parser.add(
+        "gpus_per_trial", automatic(gpus), "GPUs of a trial, or the part of one", shown="1 where there are GPUs, else 0"
+    )
+    parser.add("address", optional(str), "head of the Ray cluster to run on, such as 10.0.0.1:6379, or auto")
+    parser.add("resume", boolean, "go on with the search of this id that was interrupted", nargs="?", const=True)
+    return parser.options(vars(parser.parse_args()))
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose flags are the fields of an options class, whose defaults they have."""
 
     def __init__(self, description: str, options_class: type):
-        super().__init__(description=description)
+        super().__init__(description=description, argument_default=argparse.SUPPRESS)
         self._options_class = options_class
-        self._defaults = {field.name: field.default for field in fields(options_class)}
+        self._option_defaults = {field.name: field.default for field in fields(options_class)}
 
-    def add(self, name: str, type_: Callable, help_: str, shown: str | None = None, **kwargs) -> None:
-        default = self._defaults[name]
-        if default is MISSING:
-            kwargs["required"] = True
-        else:
+    def add(self, name: str, type_: Callable, help_: str, shown: str | None = None, group=None, **kwargs) -> None:
+        default = self._option_defaults[name]
+        required = default is MISSING
+        if not required:
             values = default if isinstance(default, tuple) else (default,)
-            help_ += f" (default: {shown or ' '.join(map(str, values))})"
-            kwargs["default"] = default
-        self.add_argument(f"--{name}", type=type_, help=help_, **kwargs)
+            help_ += f" (default: {shown or ' '.join(map(as_text, values))})"
+        (group or self).add_argument(f"--{name}", type=type_, help=help_, required=required, **kwargs)
 
     def options(self, arguments: dict):
-        return self._options_class(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
-        )
+        return self._options_class(**{name: _frozen(value) for name, value in arguments.items()})
 
     def error(self, message: str) -> None:
         sys.exit(_fail(f"{message}; {self.prog} --help lists the flags", InputError.exit_status))
 
 
+def _frozen(value):
+    """Lists as tuples, those in lists too."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
 def _add_seed(parser: _Parser) -> None:
     parser.add("seed", optional(str), "audio to begin from")
     parser.add("seed_offset", non_negative_int, "where in the seed audio to begin, samples")
+
+
+def _add_search(parser: _Parser, types: tuple[str, ...]) -> None:
+    parser.add("data_dir", str, "folder with the training corpus, WAV files")
+    parser.add("id", _folder_name, "id of the search, a folder below logdir")
+    parser.add("logdir", str, "folder for searches")
+    parser.add("num_epochs", positive_int, "number of epochs of a trial, at most")
+    parser.add("type", str, "how the values to try are chosen", choices=types)
+    parser.add("objective", str, "what makes a trial better than another, its best over the epochs", choices=MONITORS)
+    parser.add(
+        "early_stopping_patience", optional(positive_int), "epochs without improvement to end a trial; None: go on"
+    )
+    parser.add("val_frac", fraction, "fraction of the files held out for validation, rounded to whole batches")
+    parser.add("random_seed", non_negative_int, "seed of the search, and of each trial as in train.py")
+    _add_computation(parser)
+    hyperparameters = parser.add_argument_group("hyperparameters", "each takes one or more values to search among")
+    help_ = "frame sizes of the lower and the upper tier, samples; repeat the flag for more"
+    parser.add("frame_sizes", positive_int, help_, nargs=2, action="append", group=hyperparameters)
+    for name, type_, help_, choices in [
+        ("seq_len", positive_int, "samples in a training window", None),
+        ("dim", positive_int, "width of the recurrent and dense layers", None),
+        ("rnn_type", str, "recurrent layers", RNN_TYPES),
+        ("num_rnn_layers", positive_int, "depth of the recurrent layers in each upper tier", None),
+        ("q_type", str, "quantization", Q_TYPES),
+        ("q_levels", positive_int, "number of quantization levels; mu-law has 256", None),
+        ("emb_size", positive_int, "width of the sample tier's embedding", None),
+        ("skip_conn", boolean, "skip connections around the recurrent layers", None),
+        ("rnn_dropout", fraction, "fraction of each recurrent layer's input that is dropped", None),
+        ("batch_size", positive_int, "size of a mini-batch", None),
+        ("optimizer", str, "optimizer", OPTIMIZERS),
+        ("learning_rate", positive_float, "learning rate", None),
+        ("momentum", fraction, "momentum of sgd and rmsprop", None),
+    ]:
+        parser.add(name, type_, help_, nargs="+", choices=choices, group=hyperparameters)
 
 
 def _add_computation(parser: _Parser) -> None:
@@ -217,6 +291,11 @@ def temperature(text: str) -> float:
 
 def fraction(text: str) -> float:
     return _number(float, text, lambda value: 0 <= value < 1, "a number from 0 to below 1")
+
+
+def gpus(text: str) -> float:
+    expected = "0, a fraction of one GPU such as 0.5, or a whole number of them"
+    return _number(float, text, lambda value: 0 <= value < 1 or value == int(value) > 0, expected)
 
 
 def _number(kind: type, text: str, holds: Callable[[float], bool], expected: str):

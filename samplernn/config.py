@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ RNN_TYPES = ("gru", "lstm")
 Q_TYPES = ("mu-law", "linear")
 OPTIMIZERS = ("adam", "sgd", "rmsprop")
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
+KERAS_TUNER_TYPES = ("bayesian", "random_search")
+RAY_TUNE_TYPES = ("bayesian", "random_search", "pbt")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
 DEFAULT_CONFIG_FILE = "./default.config.json"
@@ -132,8 +135,16 @@ class ChunkOptions:
             raise InputError(f"--overlap {self.overlap} is not below --chunk_length {self.chunk_length}; choose less")
 
 
-@dataclass(frozen=True)
-class GenerationOptions:
+@dataclass(frozen=True, kw_only=True)
+class ComputationOptions:
+    """How a network is computed, which every command that runs one lets the user choose."""
+
+    precision: str = "float32"
+    jit_compile: bool | None = None  # None: where it is faster
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOptions(ComputationOptions):
     """The options of generate.py, by the names and with the defaults of its flags."""
 
     output_path: str
@@ -146,12 +157,10 @@ class GenerationOptions:
     seed: str | None = None
     seed_offset: int = 0  # samples
     max_batch: int | None = None  # None: as many as are fast and fit
-    precision: str = "float32"
-    jit_compile: bool | None = None  # None: where it is faster
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions(ComputationOptions):
     """The options of a training run, by the names and with the defaults of train.py's flags."""
 
     data_dir: str
@@ -182,8 +191,89 @@ class TrainingOptions:
     seed_offset: int = 0  # samples
     val_frac: float = 0.1
     random_seed: int = 0
-    precision: str = "float32"
-    jit_compile: bool | None = None  # None: where it is faster
+
+
+MODEL_HYPERPARAMETERS = tuple(field.name for field in fields(ModelConfig))
+TRAINING_HYPERPARAMETERS = ("batch_size", "optimizer", "learning_rate", "momentum")
+HYPERPARAMETERS = MODEL_HYPERPARAMETERS + TRAINING_HYPERPARAMETERS
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(ComputationOptions):
+    """The options that keras_tuner.py and ray_tune.py share. A hyperparameter has the values to search among."""
+
+    data_dir: str
+    logdir: str
+    id: str = "default"
+    num_epochs: int = 20  # of a trial, at most
+    type: str = "bayesian"
+    objective: str = "val_loss"
+    early_stopping_patience: int | None = 3
+    val_frac: float = TrainingOptions.val_frac
+    random_seed: int = TrainingOptions.random_seed
+    frame_sizes: tuple[tuple[int, int], ...] = (ModelConfig.frame_sizes,)
+    seq_len: tuple[int, ...] = (ModelConfig.seq_len,)
+    dim: tuple[int, ...] = (ModelConfig.dim,)
+    rnn_type: tuple[str, ...] = (ModelConfig.rnn_type,)
+    num_rnn_layers: tuple[int, ...] = (ModelConfig.num_rnn_layers,)
+    q_type: tuple[str, ...] = (ModelConfig.q_type,)
+    q_levels: tuple[int, ...] = (ModelConfig.q_levels,)
+    emb_size: tuple[int, ...] = (ModelConfig.emb_size,)
+    skip_conn: tuple[bool, ...] = (ModelConfig.skip_conn,)
+    rnn_dropout: tuple[float, ...] = (ModelConfig.rnn_dropout,)
+    batch_size: tuple[int, ...] = (TrainingOptions.batch_size,)
+    optimizer: tuple[str, ...] = (TrainingOptions.optimizer,)
+    learning_rate: tuple[float, ...] = (TrainingOptions.learning_rate,)
+    momentum: tuple[float, ...] = (TrainingOptions.momentum,)
+
+    def __post_init__(self):
+        for name in HYPERPARAMETERS:
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))  # each value once
+        self._check_models()
+
+    def _check_models(self) -> None:
+        """Refuse a space in which some model is impossible, before any time is spent on the others."""
+        first = {name: getattr(self, name)[0] for name in MODEL_HYPERPARAMETERS}
+        alternatives = [{name: value} for name in MODEL_HYPERPARAMETERS for value in getattr(self, name)]
+        pairs = [{"frame_sizes": sizes, "seq_len": seq_len} for sizes in self.frame_sizes for seq_len in self.seq_len]
+        for values in pairs + [values for values in alternatives if not values.keys() & pairs[0].keys()]:
+            try:
+                ModelConfig(**{**first, **values})
+            except InputError as error:
+                given = " ".join(f"--{name} {as_text(value)}" for name, value in values.items())
+                raise InputError(f"{given}: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KerasTunerOptions(SearchOptions):
+    """The options of keras_tuner.py, by the names and with the defaults of its flags."""
+
+    logdir: str = "./logdir/keras_tuner"
+    max_trials: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayTuneOptions(SearchOptions):
+    """The options of ray_tune.py, by the names and with the defaults of its flags."""
+
+    logdir: str = "./logdir/ray_tune"
+    num_trials: int = 10
+    num_cpus: int | None = None  # None: all there are
+    num_gpus: int | None = None  # None: all there are
+    cpus_per_trial: int = 1
+    gpus_per_trial: float | None = None  # None: 1 where there are GPUs
+    address: str | None = None  # of a Ray cluster to join; None: this machine alone
+    resume: bool = False
+
+
+def better(monitor: str) -> Callable:
+    """The function that picks the better of two monitored values: max for accuracy, min for loss."""
+    return max if monitor.endswith("accuracy") else min
+
+
+def as_text(value: Any) -> str:
+    """A hyperparameter's value as a flag takes it."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def read_json(path: str | Path) -> Any:

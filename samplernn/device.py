@@ -14,10 +14,16 @@ from contextlib import contextmanager
 from samplernn.config import InputError, RunError
 
 
+def import_tensorflow() -> None:
+    """Import TensorFlow, without what it says to everyone."""
+    with _quiet_stderr():
+        import tensorflow  # noqa: F401
+
+
 def prepare_device() -> None:
     """Let TensorFlow take a GPU's memory as it needs it; where there is no GPU, say so."""
-    with _quiet_stderr():
-        import tensorflow as tf
+    import_tensorflow()
+    import tensorflow as tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -29,11 +29,17 @@ from samplernn.optimizer import apply_gradients, loss_scale, make_optimizer
 CLIP_NORM = 5.0
 TENSORBOARD_STEPS = 50  # between two points of the training curves
 
+AfterCheckpoint = Callable[[Path, list[dict[str, float]]], None]
+
 log = logging.getLogger(__name__)
 
 
-def train(options: TrainingOptions) -> None:
+def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = None) -> None:
     """What train.py does: train a model on a corpus, from scratch or from where a run stopped.
+
+    Args:
+        options: the flags.
+        after_checkpoint: called with the path of each new checkpoint and the logs of all epochs until then.
 
     Raises:
         InputError: an option or a file can't be used; the message names it and the remedy.
@@ -65,11 +71,17 @@ def train(options: TrainingOptions) -> None:
     run = _Run(options, model, corpus[0].sample_rate, split)
     print(f"Corpus: {len(split.training)} files to train on, {len(split.validation)} to validate. Run: {run.folder}")
     history = earlier.get("history", [])
+
+    def save(epoch: int, history: list[dict[str, float]]) -> None:
+        checkpoint = run.save_and_generate(epoch, history)
+        if after_checkpoint:
+            after_checkpoint(checkpoint, history)
+
     callbacks = [
         keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options)),
         PrintStatistics(options.num_epochs, options.verbose),
         SaveCheckpoints(
-            run.save_and_generate,
+            save,
             options.checkpoint_every,
             options.monitor if options.checkpoint_policy == "Best" else None,
             history,
@@ -92,7 +104,7 @@ def _how_to_resume_said(run_folder: Path, resumed_from: Path | None) -> Iterator
         yield
     except (RunError, InputError, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise RunError(f"{reason}. {_how_to_resume(run_folder, resumed_from)}") from None
+        raise RunError(f"{reason}. {_how_to_resume(run_folder, resumed_from)}") from error
     except KeyboardInterrupt:
         print(f"\n{_how_to_resume(run_folder, resumed_from)}", flush=True)
         raise
@@ -237,7 +249,8 @@ class _Run:
         make_writable_folder("--logdir_root", parent)
         self.folder = checkpoints.create_run_folder(parent)
 
-    def save_and_generate(self, epoch: int, history: list[dict[str, float]]) -> None:
+    def save_and_generate(self, epoch: int, history: list[dict[str, float]]) -> Path:
+        """Returns the checkpoint's path."""
         options = self._options
         checkpoint = checkpoints.prefix(self.folder, epoch)
         checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(epoch, history))
@@ -255,6 +268,7 @@ class _Run:
                 match_temperatures(options.temperature, options.max_generate_per_epoch),
                 options.random_seed + epoch,
             )
+        return checkpoint
 
     def _settings(self, epoch: int, history: list[dict[str, float]]) -> dict[str, Any]:
         return {

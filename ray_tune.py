@@ -1,0 +1,14 @@
+"""Search for good hyperparameters with Ray Tune: python ray_tune.py --data_dir ./chunks --dim 256 512 --num_cpus 4"""
+
+from samplernn import cli
+
+
+def main() -> None:
+    options = cli.ray_tune_options()
+    from samplernn.ray_tuning import search  # imports Ray, which takes seconds: flags come first
+
+    search(options)
+
+
+if __name__ == "__main__":
+    cli.run(main)

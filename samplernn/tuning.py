@@ -1,0 +1,305 @@
+"""Hyperparameter search: the space, a trial, and what is kept and told of all trials.
+
+Which values to try next, and where, is asked of a library: by keras_tuning.py and ray_tuning.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from samplernn.audio import make_writable_folder, scan_corpus
+from samplernn.config import (
+    HYPERPARAMETERS,
+    MODEL_HYPERPARAMETERS,
+    TRAINING_HYPERPARAMETERS,
+    InputError,
+    ModelConfig,
+    RunError,
+    SearchOptions,
+    TrainingOptions,
+    as_text,
+    better,
+    read_json,
+)
+from samplernn.dataset import split_corpus
+from samplernn.device import prepare_device
+
+Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
+
+FAILED = "failed: "
+
+
+@dataclass
+class Trial:
+    """What is kept of a trial, as JSON in its folder."""
+
+    name: str
+    hyperparameters: dict[str, Any]
+    begun: float  # seconds since 1970
+    seconds: float = 0.0
+    history: list[Logs] = field(default_factory=list)
+    checkpoint: str | None = None  # the last one
+    ended: str | None = None  # why; None while it runs
+
+    def best(self, objective: str) -> tuple[float, int] | None:
+        """The best value of the objective over the epochs, and its epoch from 1; None before the first has ended."""
+        values = [(logs[objective], epoch) for epoch, logs in enumerate(self.history, 1)]
+        return better(objective)(values, key=lambda pair: pair[0], default=None)
+
+    @property
+    def failed(self) -> bool:
+        return not self.history or (self.ended or "").startswith(FAILED)
+
+
+def search_space(options: SearchOptions) -> dict[str, list]:
+    """The values to search among, of each hyperparameter, as the libraries know them."""
+    return {name: [_scalar(value) for value in getattr(options, name)] for name in HYPERPARAMETERS}
+
+
+def from_space(options: SearchOptions, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The hyperparameters meant by values that a library chose, which may have become 0 for False or 1.0 for 1."""
+    return {
+        name: next(value for value in getattr(options, name) if _scalar(value) == chosen[name])
+        for name in HYPERPARAMETERS
+    }
+
+
+def _scalar(value: Any) -> Any:
+    return as_text(value) if isinstance(value, tuple) else value
+
+
+class Search:
+    """A search and its folder, `logdir/id`, which holds
+
+    - `search.json`: the options that make it this search
+    - `trial_<name>/`: a trial's record, config, and run folder, as train.py makes one
+    - `trials.csv`: a row for each trial
+    - `best.config.json`: the winner's config
+    - TensorBoard's events, for its HParams view
+    """
+
+    def __init__(self, options: SearchOptions):
+        self.options = options
+        self.folder = Path(options.logdir, options.id).resolve()
+
+    def exists(self) -> bool:
+        """Whether a search of this id was begun."""
+        return (self.folder / "search.json").exists()
+
+    def begin(self) -> None:
+        """Check that every trial can be run, and make the folder; or find that it is of this very search.
+
+        Raises:
+            InputError: the corpus does not do for a trial, or the folder is of another search.
+        """
+        from samplernn import hparams  # imports TensorFlow
+
+        options, identity = self.options, self._identity()
+        # The longest windows in the largest batches ask most of a corpus.
+        split_corpus(scan_corpus(options.data_dir), max(options.seq_len), max(options.batch_size), options.val_frac)
+        if not self.exists():
+            make_writable_folder("--logdir", self.folder)
+            _write(self.folder / "search.json", identity)
+            hparams.write_space(self.folder, search_space(options))
+        elif differences := _differences(identity, read_json(self.folder / "search.json")):
+            raise InputError(
+                f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another --id,"
+                " or give the same flags to go on with it"
+            )
+
+    def _identity(self) -> dict[str, Any]:
+        """What a search must have in common with an earlier one to go on with it."""
+        values = asdict(self.options)
+        names = [item.name for item in fields(SearchOptions) if item.name not in ("id", "logdir")]
+        identity = {"tuner": type(self.options).__name__} | {name: values[name] for name in names}
+        return json.loads(json.dumps(identity | {"data_dir": str(Path(self.options.data_dir).resolve())}))
+
+    # --- Trials ---
+
+    def run_trial(
+        self,
+        name: str,
+        hyperparameters: dict[str, Any],
+        report: Callable[[Logs, Path], None] = lambda logs, checkpoint: None,
+        resume_from: str | None = None,
+    ) -> Trial:
+        """Train with given hyperparameters just as train.py would; a trial that was interrupted goes on.
+
+        Args:
+            name: of the trial.
+            hyperparameters: a value for each of HYPERPARAMETERS.
+            report: called after each epoch with its logs and the path of its checkpoint.
+            resume_from: checkpoint to go on from; by default the last one of this trial.
+
+        Returns:
+            The trial, whose `ended` says whether it failed.
+        """
+        prepare_device()
+        from samplernn import checkpoint as checkpoints  # imports TensorFlow, as the two others do
+        from samplernn import hparams
+        from samplernn.training import train
+
+        num_epochs = self.options.num_epochs
+        folder = self._trial_folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = ModelConfig(**{key: hyperparameters[key] for key in MODEL_HYPERPARAMETERS})
+        _write(folder / "trial.config.json", config.to_dict())
+
+        earlier = self.trial(name)
+        begun, seconds = (earlier.begun, earlier.seconds) if earlier else (time.time(), 0.0)
+        trial = Trial(name, hyperparameters, begun, seconds)
+        if found := resume_from or checkpoints.latest(folder):
+            trial.checkpoint = str(found)
+            trial.history = (checkpoints.read_settings(Path(found)) or {}).get("history", [])
+        started = time.monotonic() - seconds
+
+        def after_checkpoint(checkpoint: Path, history: list[Logs]) -> None:
+            if str(checkpoint.parent) != str(Path(trial.checkpoint or "").parent):
+                values = {key: _scalar(value) for key, value in hyperparameters.items()}
+                hparams.write_trial(checkpoint.parent, name, values)
+            trial.history, trial.checkpoint = history, str(checkpoint)
+            trial.seconds = time.monotonic() - started
+            self._save(trial)
+            report(history[-1], checkpoint)
+
+        self._save(trial)
+        options = replace(
+            self._training_options(hyperparameters),
+            id=folder.name,
+            logdir_root=str(folder.parent),
+            config_file=str(folder / "trial.config.json"),
+            num_epochs=num_epochs,
+            resume_from=trial.checkpoint,
+            verbose=False,
+            max_checkpoints=1,
+            generate=False,
+        )
+        try:
+            train(options, after_checkpoint)
+            patience = f"no improvement for {options.early_stopping_patience} epochs"
+            trial.ended = f"{num_epochs} epochs" if len(trial.history) >= num_epochs else patience
+        except RunError as error:
+            trial.ended = f"{FAILED}{error.__cause__ or error}"
+        trial.seconds = time.monotonic() - started
+        self._save(trial)
+        return trial
+
+    def end_trial(self, name: str, ended: str) -> Trial | None:
+        """Record why a trial ended, where it could not do so itself, and bring the table up to date."""
+        trial = self.trial(name)
+        if trial and trial.ended is None:
+            trial.ended = ended
+            self._save(trial)
+        self.write_table()
+        return trial
+
+    def trial(self, name: str) -> Trial | None:
+        """The record of a trial; None before it has begun."""
+        path = self._trial_folder(name) / "trial.json"
+        if not path.exists():
+            return None
+        content = read_json(path)
+        content["hyperparameters"]["frame_sizes"] = tuple(content["hyperparameters"]["frame_sizes"])
+        return Trial(**content)
+
+    def trials(self) -> list[Trial]:
+        """The trials begun so far, in that order."""
+        names = [path.parent.name.removeprefix("trial_") for path in self.folder.glob("trial_*/trial.json")]
+        return sorted(filter(None, map(self.trial, names)), key=lambda trial: trial.begun)
+
+    def _trial_folder(self, name: str) -> Path:
+        return self.folder / f"trial_{name}"
+
+    def _save(self, trial: Trial) -> None:
+        _write(self._trial_folder(trial.name) / "trial.json", asdict(trial))
+
+    def _training_options(self, hyperparameters: dict[str, Any]) -> TrainingOptions:
+        """What a trial and the training of the winner in full have in common."""
+        return TrainingOptions(
+            data_dir=self.options.data_dir,
+            val_frac=self.options.val_frac,
+            monitor=self.options.objective,
+            early_stopping_patience=self.options.early_stopping_patience,
+            random_seed=self.options.random_seed,
+            precision=self.options.precision,
+            jit_compile=self.options.jit_compile,
+            **{name: hyperparameters[name] for name in TRAINING_HYPERPARAMETERS},
+        )
+
+    # --- Results ---
+
+    def write_table(self) -> None:
+        """Write `trials.csv`."""
+        objective = self.options.objective
+        aside = self.folder / ".trials.csv.part"
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(["trial", *HYPERPARAMETERS, "epochs", f"best {objective}", "best epoch", "seconds", "ended"])
+            for trial in self.trials():
+                values = [as_text(trial.hyperparameters[name]) for name in HYPERPARAMETERS]
+                best = trial.best(objective) or ("", "")
+                ended = trial.ended or "not yet"
+                table.writerow([trial.name, *values, len(trial.history), *best, f"{trial.seconds:.1f}", ended])
+        os.replace(aside, self.folder / "trials.csv")
+
+    def winner(self) -> Trial:
+        """The best trial.
+
+        Raises:
+            RunError: all have failed.
+        """
+        self.write_table()
+        trials = [trial for trial in self.trials() if not trial.failed]
+        if not trials:
+            raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
+        return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
+
+    def announce(self, winner: Trial) -> None:
+        """Write `best.config.json`; print where things are and the command that trains the winner in full."""
+        path = self.folder / "best.config.json"
+        config = ModelConfig(**{name: winner.hyperparameters[name] for name in MODEL_HYPERPARAMETERS})
+        _write(path, config.to_dict())
+        options = replace(
+            self._training_options(winner.hyperparameters), id=f"{self.options.id}_best", config_file=_short(path)
+        )
+        print(f"All trials: {_short(self.folder / 'trials.csv')}, and tensorboard --logdir {_short(self.folder)}")
+        print(f"The best one's config: {_short(path)}. To train it in full:")
+        print(shlex.join(train_command(options)), flush=True)
+
+
+def train_command(options: TrainingOptions) -> list[str]:
+    """The command of a training, with the flags that are not at their defaults."""
+    command = ["python", "train.py"]
+    for item in fields(options):
+        value = getattr(options, item.name)
+        if item.default is MISSING or value != item.default:
+            command += (
+                [f"--{item.name}", *as_text(value).split()]
+                if isinstance(value, tuple)
+                else [f"--{item.name}", str(value)]
+            )
+    return command
+
+
+def _write(path: Path, content: Any) -> None:
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def _differences(ours: dict[str, Any], theirs: Any) -> list[str]:
+    theirs = theirs if isinstance(theirs, dict) else {}
+    return [f"{name} {theirs.get(name)}, now {value}" for name, value in ours.items() if value != theirs.get(name)]
+
+
+def _short(path: Path) -> str:
+    """A path as it is seen from here, where it is below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
