@@ -33,7 +33,6 @@ from samplernn.config import (
     as_text,
 )
 
-
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
 
 

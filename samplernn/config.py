@@ -195,6 +195,7 @@ class TrainingOptions(ComputationOptions):
 
 MODEL_HYPERPARAMETERS = tuple(field.name for field in fields(ModelConfig))
 TRAINING_HYPERPARAMETERS = ("batch_size", "optimizer", "learning_rate", "momentum")
+MUTABLE = ("learning_rate", "rnn_dropout")  # the hyperparameters that may change between two epochs
 HYPERPARAMETERS = MODEL_HYPERPARAMETERS + TRAINING_HYPERPARAMETERS
 
 
@@ -258,12 +259,19 @@ class RayTuneOptions(SearchOptions):
 
     logdir: str = "./logdir/ray_tune"
     num_trials: int = 10
-    num_cpus: int | None = None  # None: all there are
-    num_gpus: int | None = None  # None: all there are
+    num_cpus: int | None = None  # None: all of this machine or of the cluster
+    num_gpus: int | None = None  # likewise
     cpus_per_trial: int = 1
     gpus_per_trial: float | None = None  # None: 1 where there are GPUs
     address: str | None = None  # of a Ray cluster to join; None: this machine alone
     resume: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.address and (self.num_cpus, self.num_gpus) != (None, None):
+            raise InputError("--address: a cluster's CPUs and GPUs are all used; leave out --num_cpus and --num_gpus")
+        if self.type == "pbt" and not any(len(getattr(self, name)) > 1 for name in MUTABLE):
+            raise InputError(f"--type pbt changes {' and '.join(MUTABLE)} in flight: give several values of one")
 
 
 def better(monitor: str) -> Callable:

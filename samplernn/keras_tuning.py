@@ -6,7 +6,7 @@ import json
 
 import keras_tuner
 from keras_tuner.engine.base_tuner import BaseTuner
-from keras_tuner.errors import FailedTrialError, FatalError
+from keras_tuner.errors import FailedTrialError
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 
 from samplernn.config import InputError, KerasTunerOptions, as_text, better
@@ -63,8 +63,6 @@ class _Tuner(BaseTuner):
         hyperparameters = from_space(self._search.options, trial.hyperparameters.values)
         try:
             ended = in_own_process(self._search.run_trial, name, hyperparameters).ended
-        except InputError as error:
-            raise _FatalInputError(str(error)) from None
         except Exception as error:
             ended = f"{FAILED}{error}"
         record = self._search.end_trial(name, ended)
@@ -83,10 +81,6 @@ class _BayesianOracle(BayesianOptimizationOracle):
         if response["values"] is not None and self._duplicate(response["values"]):
             return self._random_populate_space()
         return response
-
-
-class _FatalInputError(FatalError, InputError):
-    """What Keras Tuner does not take for the failure of one trial."""
 
 
 def print_summary(trial: Trial, objective: str) -> None:

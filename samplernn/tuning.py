@@ -89,6 +89,7 @@ class Search:
     def __init__(self, options: SearchOptions):
         self.options = options
         self.folder = Path(options.logdir, options.id).resolve()
+        self._data_dir = str(Path(options.data_dir).resolve())  # trials may run elsewhere
 
     def exists(self) -> bool:
         """Whether a search of this id was begun."""
@@ -111,8 +112,8 @@ class Search:
             hparams.write_space(self.folder, search_space(options))
         elif differences := _differences(identity, read_json(self.folder / "search.json")):
             raise InputError(
-                f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another --id,"
-                " or give the same flags to go on with it"
+                f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another"
+                " --id, or give the same flags to go on with it"
             )
 
     def _identity(self) -> dict[str, Any]:
@@ -120,7 +121,7 @@ class Search:
         values = asdict(self.options)
         names = [item.name for item in fields(SearchOptions) if item.name not in ("id", "logdir")]
         identity = {"tuner": type(self.options).__name__} | {name: values[name] for name in names}
-        return json.loads(json.dumps(identity | {"data_dir": str(Path(self.options.data_dir).resolve())}))
+        return json.loads(json.dumps(identity | {"data_dir": self._data_dir}))
 
     # --- Trials ---
 
@@ -128,7 +129,7 @@ class Search:
         self,
         name: str,
         hyperparameters: dict[str, Any],
-        report: Callable[[Logs, Path], None] = lambda logs, checkpoint: None,
+        report: Callable[[list[Logs], Path], None] = lambda history, checkpoint: None,
         resume_from: str | None = None,
     ) -> Trial:
         """Train with given hyperparameters just as train.py would; a trial that was interrupted goes on.
@@ -136,8 +137,8 @@ class Search:
         Args:
             name: of the trial.
             hyperparameters: a value for each of HYPERPARAMETERS.
-            report: called after each epoch with its logs and the path of its checkpoint.
-            resume_from: checkpoint to go on from; by default the last one of this trial.
+            report: called after each epoch with the logs of all until then and the path of its checkpoint.
+            resume_from: checkpoint, or its folder, to go on from; by default the last one of this trial.
 
         Returns:
             The trial, whose `ended` says whether it failed.
@@ -156,9 +157,8 @@ class Search:
         earlier = self.trial(name)
         begun, seconds = (earlier.begun, earlier.seconds) if earlier else (time.time(), 0.0)
         trial = Trial(name, hyperparameters, begun, seconds)
-        if found := resume_from or checkpoints.latest(folder):
-            trial.checkpoint = str(found)
-            trial.history = (checkpoints.read_settings(Path(found)) or {}).get("history", [])
+        if found := checkpoints.resolve(resume_from) if resume_from else checkpoints.latest(folder):
+            trial.checkpoint, trial.history = str(found), checkpoints.read_settings(found)["history"]
         started = time.monotonic() - seconds
 
         def after_checkpoint(checkpoint: Path, history: list[Logs]) -> None:
@@ -167,12 +167,15 @@ class Search:
                 hparams.write_trial(checkpoint.parent, name, values)
             trial.history, trial.checkpoint = history, str(checkpoint)
             trial.seconds = time.monotonic() - started
+            if len(history) >= num_epochs:
+                trial.ended = f"{num_epochs} epochs"
             self._save(trial)
-            report(history[-1], checkpoint)
+            report(history, checkpoint)
 
         self._save(trial)
         options = replace(
             self._training_options(hyperparameters),
+            data_dir=self._data_dir,
             id=folder.name,
             logdir_root=str(folder.parent),
             config_file=str(folder / "trial.config.json"),
@@ -184,9 +187,8 @@ class Search:
         )
         try:
             train(options, after_checkpoint)
-            patience = f"no improvement for {options.early_stopping_patience} epochs"
-            trial.ended = f"{num_epochs} epochs" if len(trial.history) >= num_epochs else patience
-        except RunError as error:
+            trial.ended = trial.ended or f"no improvement for {options.early_stopping_patience} epochs"
+        except (RunError, InputError, OSError) as error:
             trial.ended = f"{FAILED}{error.__cause__ or error}"
         trial.seconds = time.monotonic() - started
         self._save(trial)
@@ -262,13 +264,21 @@ class Search:
             raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
         return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
 
-    def announce(self, winner: Trial) -> None:
-        """Write `best.config.json`; print where things are and the command that trains the winner in full."""
+    def announce(self, winner: Trial, resume_from: str | None = None) -> None:
+        """Write `best.config.json`; print where things are and the command that trains the winner in full.
+
+        Args:
+            winner: the best trial.
+            resume_from: the checkpoint from which that command begins; by default from scratch.
+        """
         path = self.folder / "best.config.json"
         config = ModelConfig(**{name: winner.hyperparameters[name] for name in MODEL_HYPERPARAMETERS})
         _write(path, config.to_dict())
         options = replace(
-            self._training_options(winner.hyperparameters), id=f"{self.options.id}_best", config_file=_short(path)
+            self._training_options(winner.hyperparameters),
+            id=f"{self.options.id}_best",
+            config_file=_short(path),
+            resume_from=resume_from,
         )
         print(f"All trials: {_short(self.folder / 'trials.csv')}, and tensorboard --logdir {_short(self.folder)}")
         print(f"The best one's config: {_short(path)}. To train it in full:")

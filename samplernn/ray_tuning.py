@@ -1,0 +1,270 @@
+"""What ray_tune.py does: trials side by side, on the CPUs and GPUs of a machine or of a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import random
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Ray reads these where it is imported.
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # what is printed is ours
+os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # a trial's curves are in its run folder
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # _interrupted_in_order does that
+os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
+
+import optuna
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining
+from ray.tune.search import BasicVariantGenerator
+from ray.tune.search.optuna import OptunaSearch
+
+import samplernn
+from samplernn.callbacks import format_duration
+from samplernn.config import MUTABLE, InputError, RayTuneOptions, better
+from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
+
+BEST = "best"  # the objective's best value so far, as a trial reports it
+CHECKPOINTS_KEPT = 2  # of each trial, for others of the population to go on from
+MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
+
+
+def search(options: RayTuneOptions) -> None:
+    """Search, or go on with an interrupted search; then tell of the best trial.
+
+    Raises:
+        InputError: an option or the corpus can't be used, or the folder is of another search.
+        RunError: no trial has succeeded.
+        KeyboardInterrupt: after saying how to go on.
+    """
+    search = Search(options)
+    if search.exists() and not options.resume:
+        raise InputError(
+            f"--id {options.id}: {search.folder} holds a search; --resume goes on with it, or choose another --id"
+        )
+    if options.resume and not search.exists():
+        raise InputError(f"--resume: there is no search in {search.folder}; leave the flag out to begin one")
+    search.begin()
+    _start_ray(options)
+    try:
+        tuner = _tuner(search)
+        with _interrupted_in_order():
+            tuner.fit()
+    finally:
+        ray.shutdown()
+    winner = search.winner()
+    print_summary(winner, options.objective)
+    # A winner of pbt is what its checkpoint has become under several settings: only from there can it go on.
+    search.announce(winner, winner.checkpoint if options.type == "pbt" else None)
+
+
+def _start_ray(options: RayTuneOptions) -> None:
+    """Start Ray on this machine, or join a cluster."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
+    code = {"py_modules": [samplernn]}  # the nodes of a cluster need not have it
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        if options.address:
+            ray.init(options.address, runtime_env=code, **quiet)
+        else:
+            ray.init(
+                num_cpus=options.num_cpus, num_gpus=options.num_gpus, include_dashboard=False, runtime_env=code, **quiet
+            )
+    except ConnectionError as error:
+        raise InputError(f"--address {options.address}: no Ray cluster answers there ({error})") from None
+    signal.signal(signal.SIGTERM, terminated)  # which Ray took over
+
+
+def _resources(options: RayTuneOptions) -> dict[str, float]:
+    """What each trial is given."""
+    gpus = options.gpus_per_trial
+    if gpus is None:
+        gpus = 1 if ray.cluster_resources().get("GPU") else 0
+    resources = {"CPU": options.cpus_per_trial, "GPU": gpus}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(name, 0) >= amount for name, amount in resources.items()) for node in nodes):
+        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        wanted = f"--cpus_per_trial {options.cpus_per_trial}, --gpus_per_trial {gpus:g}"
+        raise InputError(f"{wanted}: no machine has so many; there are {there}")
+    return resources
+
+
+@contextlib.contextmanager
+def _interrupted_in_order() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end Ray's search in its own way, which keeps its state, and this script after it."""
+    ray_ends_by = getattr(signal, "SIGUSR1", None)  # Windows has none
+    handlers, received = {}, []
+
+    def end_search(number, frame):
+        received.append(number)
+        signal.signal(number, handlers[number])  # a second one ends all at once
+        signal.raise_signal(ray_ends_by)
+
+    if ray_ends_by:
+        signal.signal(ray_ends_by, signal.SIG_IGN)  # until Ray takes it over
+        handlers.update({number: signal.signal(number, end_search) for number in (signal.SIGINT, signal.SIGTERM)})
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if received:
+        print("\nThe same command with --resume goes on with this search.", flush=True)
+        signal.raise_signal(received[0])
+
+
+def _tuner(search: Search) -> tune.Tuner:
+    options = search.options
+    direction = better(options.objective).__name__
+    trainable = tune.with_resources(tune.with_parameters(_run_trial, search=search), _resources(options))
+    storage, name = search.folder, "ray"
+    if options.resume and tune.Tuner.can_restore(storage / name):
+        return tune.Tuner.restore(str(storage / name), trainable, resume_unfinished=True)
+    space, population = search_space(options), options.type == "pbt"
+    size = math.prod(map(len, space.values()))
+    num_trials = options.num_trials if population else min(options.num_trials, size)  # else none twice
+    return tune.Tuner(
+        trainable,
+        param_space={key: tune.choice(values) for key, values in space.items()},
+        tune_config=tune.TuneConfig(
+            metric=options.objective if population else BEST,
+            mode=direction,
+            num_samples=num_trials,
+            search_alg=_search_algorithm(options, space),
+            scheduler=_scheduler(options, space),
+            trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=name,
+            storage_path=str(storage),
+            callbacks=[_Progress(search)],
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=MACHINE_FAILURES),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
+        ),
+    )
+
+
+def _search_algorithm(options: RayTuneOptions, space: dict[str, list]):
+    points = distinct_points(space, options.num_trials, options.random_seed)
+    if options.type == "bayesian":
+        return _Bayesian(points, options.random_seed)
+    return BasicVariantGenerator(points, random_state=options.random_seed)  # after the points, any of the space
+
+
+def _scheduler(options: RayTuneOptions, space: dict[str, list]):
+    if options.type == "pbt":
+        mutations = {name: space[name] for name in MUTABLE if len(space[name]) > 1}
+        return PopulationBasedTraining("epoch", perturbation_interval=1, hyperparam_mutations=mutations)
+    return ASHAScheduler("epoch", max_t=options.num_epochs + 1)  # a trial's last epoch ends it anyway
+
+
+class _Bayesian(OptunaSearch):
+    """Optuna's search, but where it proposes what has been tried, of which a repeated training tells nothing new."""
+
+    def __init__(self, points: list[dict[str, Any]], seed: int):
+        """`points` are as many as the trials, or all there are."""
+        super().__init__(seed=seed)
+        self._points = points
+        self._tried = []
+
+    def suggest(self, trial_id: str):
+        chosen = super().suggest(trial_id)
+        if chosen in self._tried:
+            untried = next((point for point in self._points if point not in self._tried), None)
+            if untried is None:
+                return self.FINISHED
+            self._ot_study.tell(self._ot_trials.pop(trial_id), state=optuna.trial.TrialState.FAIL)
+            self._ot_study.enqueue_trial(untried)
+            chosen = super().suggest(trial_id)
+        self._tried.append(chosen)
+        return chosen
+
+
+def distinct_points(space: dict[str, list], number: int, seed: int) -> list[dict[str, Any]]:
+    """So many points of a space, or all there are, in an order drawn by a seed."""
+    size = math.prod(map(len, space.values()))
+    points = []
+    for index in random.Random(seed).sample(range(size), min(number, size)):
+        point = {}
+        for name, values in space.items():
+            index, position = divmod(index, len(values))
+            point[name] = values[position]
+        points.append(point)
+    return points
+
+
+def _run_trial(chosen: dict[str, Any], search: Search) -> None:
+    """A trial, in a process of Ray's."""
+    resources, name = tune.get_context().get_trial_resources().required_resources, tune.get_context().get_trial_id()
+    _use_only(resources.get("CPU", 0), resources.get("GPU", 0))
+    objective = search.options.objective
+    best = better(objective)
+
+    def report(history: list[dict[str, float]], checkpoint: Path) -> None:
+        values = [logs[objective] for logs in history]
+        with tempfile.TemporaryDirectory() as folder:
+            for file in checkpoint.parent.glob(f"{checkpoint.name}.*"):
+                shutil.copy(file, folder)
+            metrics = {objective: values[-1], BEST: best(values), "epoch": len(values)}
+            tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
+
+    earlier = tune.get_checkpoint()
+    search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path)
+
+
+def _use_only(cpus: float, gpus: float) -> None:
+    """Keep TensorFlow, before it is imported, to what a trial was given: Ray itself hides no GPU from one without."""
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, int(cpus)))
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+class _Progress(tune.Callback):
+    """Prints how the trials go on, and keeps the table of them up to date."""
+
+    def __init__(self, search: Search):
+        self._search = search
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        options = self._search.options
+        print(
+            f"Trial {trial.trial_id}: epoch {result['epoch']}/{options.num_epochs},"
+            f" {options.objective} {result[options.objective]:.3f}, best {result[BEST]:.3f}",
+            flush=True,
+        )
+
+    def on_trial_complete(self, iteration, trials, trial, **info):
+        self._end(trial, "stopped by ASHA, behind other trials")
+
+    def on_trial_error(self, iteration, trials, trial, **info):
+        error = trial.get_error()
+        reason = str(getattr(error, "cause", error)).strip().splitlines()
+        self._end(trial, FAILED + (reason[-1] if reason else "its process ended"))
+
+    def _end(self, trial, ended: str) -> None:
+        record = self._search.end_trial(trial.trial_id, ended)
+        print(f"Trial {trial.trial_id} has ended: {record.ended if record else ended}.", flush=True)
+
+
+def print_summary(trial: Trial, objective: str) -> None:
+    """Print the best hyperparameters as JSON, and what else is known of their trial."""
+    value, epoch = trial.best(objective)
+    print(json.dumps(trial.hyperparameters, indent=2, sort_keys=True))
+    print(f"Best trial: {trial.name}")
+    print(f"Best {objective}: {value}, after epoch {epoch}")
+    print(f"Training iterations: {len(trial.history)} epochs")
+    print(f"Total duration: {format_duration(trial.seconds)}")
+    print(f"Ended: {trial.ended}")
+    print(f"Checkpoint: {trial.checkpoint}")
