@@ -16,7 +16,7 @@ from samplernn.config import InputError, RunError
 
 def import_tensorflow() -> None:
     """Import TensorFlow, without what it says to everyone."""
-    with _quiet_stderr():
+    with quiet_stderr():
         import tensorflow  # noqa: F401
 
 
@@ -66,7 +66,7 @@ def _xla_works() -> bool:
         return tf.while_loop(lambda i, _: i < 2, lambda i, x: (i + 1, tf.exp(tf.tanh(x))), (0, x))
 
     try:
-        with _quiet_stderr():
+        with quiet_stderr():
             tf.function(loop, autograph=False, jit_compile=True)(tf.constant(1.0))
         return True
     except (tf.errors.OpError, ValueError, NotImplementedError):
@@ -98,7 +98,7 @@ def reason(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Drop what is written to the process's stderr; some lines of TensorFlow's, each printed once, heed no setting."""
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

@@ -23,6 +23,7 @@ def search(options: KerasTunerOptions) -> None:
         KeyboardInterrupt: the same command goes on with the search.
     """
     search = Search(options)
+    search.check()
     search.begin()
     try:
         tuner = _Tuner(search)

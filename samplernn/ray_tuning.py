@@ -7,11 +7,14 @@ import json
 import logging
 import math
 import os
+import platform
 import random
 import shutil
 import signal
 import tempfile
+import warnings
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +33,12 @@ from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 import samplernn
-from samplernn.callbacks import format_duration
 from samplernn.config import MUTABLE, InputError, RayTuneOptions, better
+from samplernn.device import quiet_stderr
 from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
 
 BEST = "best"  # the objective's best value so far, as a trial reports it
-CHECKPOINTS_KEPT = 2  # of each trial, for others of the population to go on from
+CHECKPOINTS_KEPT = {"pbt": 4}  # of each trial, for others of the population to go on from; else 1
 MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
 
 
@@ -54,35 +57,44 @@ def search(options: RayTuneOptions) -> None:
         )
     if options.resume and not search.exists():
         raise InputError(f"--resume: there is no search in {search.folder}; leave the flag out to begin one")
-    search.begin()
+    search.check()
     _start_ray(options)
     try:
-        tuner = _tuner(search)
+        resources = _resources(options)
+        search.begin()
+        tuner = _tuner(search, resources)
         with _interrupted_in_order():
             tuner.fit()
     finally:
         ray.shutdown()
     winner = search.winner()
     print_summary(winner, options.objective)
-    # A winner of pbt is what its checkpoint has become under several settings: only from there can it go on.
-    search.announce(winner, winner.checkpoint if options.type == "pbt" else None)
+    search.announce(
+        winner,
+        # A winner of pbt has become what it is under several settings: only from its checkpoint can it go on.
+        resume_from=winner.checkpoint if options.type == "pbt" else None,
+        threads=None if resources["GPU"] else options.cpus_per_trial,
+    )
 
 
 def _start_ray(options: RayTuneOptions) -> None:
     """Start Ray on this machine, or join a cluster."""
+    warnings.filterwarnings("ignore", category=UserWarning, module="ray.tune")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    quiet = {"logging_level": logging.CRITICAL, "log_to_driver": False}
-    code = {"py_modules": [samplernn]}  # the nodes of a cluster need not have it
+    settings = {
+        "runtime_env": {"py_modules": [samplernn]},  # the machines of a cluster need not have it
+        "logging_level": logging.CRITICAL,
+        "log_to_driver": False,
+    }
+    if not options.address:
+        settings |= {"num_cpus": options.num_cpus, "num_gpus": options.num_gpus, "include_dashboard": False}
     terminated = signal.getsignal(signal.SIGTERM)
     try:
-        if options.address:
-            ray.init(options.address, runtime_env=code, **quiet)
-        else:
-            ray.init(
-                num_cpus=options.num_cpus, num_gpus=options.num_gpus, include_dashboard=False, runtime_env=code, **quiet
-            )
+        with quiet_stderr():
+            ray.init(options.address, **settings)
     except ConnectionError as error:
-        raise InputError(f"--address {options.address}: no Ray cluster answers there ({error})") from None
+        remedy = "start one as the README says under 'Beyond one machine', and let this machine have its token"
+        raise InputError(f"--address {options.address}: no Ray cluster lets us in ({error}); {remedy}") from None
     signal.signal(signal.SIGTERM, terminated)  # which Ray took over
 
 
@@ -124,10 +136,10 @@ def _interrupted_in_order() -> Iterator[None]:
         signal.raise_signal(received[0])
 
 
-def _tuner(search: Search) -> tune.Tuner:
+def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
     options = search.options
     direction = better(options.objective).__name__
-    trainable = tune.with_resources(tune.with_parameters(_run_trial, search=search), _resources(options))
+    trainable = tune.with_resources(tune.with_parameters(_run_trial, search=search), resources)
     storage, name = search.folder, "ray"
     if options.resume and tune.Tuner.can_restore(storage / name):
         return tune.Tuner.restore(str(storage / name), trainable, resume_unfinished=True)
@@ -151,7 +163,7 @@ def _tuner(search: Search) -> tune.Tuner:
             callbacks=[_Progress(search)],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MACHINE_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT.get(options.type, 1)),
         ),
     )
 
@@ -221,12 +233,13 @@ def _run_trial(chosen: dict[str, Any], search: Search) -> None:
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
 
     earlier = tune.get_checkpoint()
-    search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path)
+    machine = f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
+    search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path, machine)
 
 
 def _use_only(cpus: float, gpus: float) -> None:
     """Keep TensorFlow, before it is imported, to what a trial was given: Ray itself hides no GPU from one without."""
-    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, int(cpus)))
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(int(cpus))
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
@@ -265,6 +278,6 @@ def print_summary(trial: Trial, objective: str) -> None:
     print(f"Best trial: {trial.name}")
     print(f"Best {objective}: {value}, after epoch {epoch}")
     print(f"Training iterations: {len(trial.history)} epochs")
-    print(f"Total duration: {format_duration(trial.seconds)}")
+    print(f"Total duration: {timedelta(seconds=round(trial.seconds))}")
     print(f"Ended: {trial.ended}")
     print(f"Checkpoint: {trial.checkpoint}")

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import samplernn
 from samplernn import checkpoint as checkpoints
-from samplernn.audio import make_writable_folder, scan_corpus
+from samplernn.audio import Recording, make_writable_folder, scan_corpus
 from samplernn.callbacks import EarlyStopping, PrintStatistics, SaveCheckpoints, TensorBoard
 from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
 from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
@@ -150,14 +150,33 @@ def fit(
                 callbacks.on_train_batch_end(step, mean.add(scores, f"epoch {epoch + 1}, step {step + 1}"))
             logs = mean.logs()
 
-            state, mean = model.initial_state(batch_size), _Mean()
-            for x, y, reset in validation_epoch(split.validation, model.config, batch_size):
-                scores, state = step_of_validation(x, y, reset, state)
-                mean.add(scores, f"epoch {epoch + 1}, validation")
-            logs |= {f"val_{name}": value for name, value in mean.logs().items()}
+            scores = evaluate(model, step_of_validation, split.validation, batch_size, f"epoch {epoch + 1}, validation")
+            logs |= {f"val_{name}": value for name, value in scores.items()}
             callbacks.on_epoch_end(epoch, logs)
     finally:
         callbacks.on_train_end()
+
+
+def evaluate(
+    model: SampleRNN, step: Callable, recordings: list[Recording], batch_size: int, where: str
+) -> dict[str, float]:
+    """The mean loss and accuracy over recordings, each from a state of zero.
+
+    Args:
+        model: the model.
+        step: its `validation_step`.
+        recordings: a batch of them or more.
+        batch_size: rows.
+        where: what to call this in an error.
+
+    Raises:
+        RunError: a loss is NaN or infinite.
+    """
+    state, mean = model.initial_state(batch_size), _Mean()
+    for x, y, reset in validation_epoch(recordings, model.config, batch_size):
+        scores, state = step(x, y, reset, state)
+        mean.add(scores, where)
+    return mean.logs()
 
 
 def score(logits: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

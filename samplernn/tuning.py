@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import shlex
 import time
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class Trial:
     name: str
     hyperparameters: dict[str, Any]
     begun: float  # seconds since 1970
+    machine: str  # where it runs
     seconds: float = 0.0
     history: list[Logs] = field(default_factory=list)
     checkpoint: str | None = None  # the last one
@@ -89,32 +91,37 @@ class Search:
     def __init__(self, options: SearchOptions):
         self.options = options
         self.folder = Path(options.logdir, options.id).resolve()
+        self._file = self.folder / "search.json"
         self._data_dir = str(Path(options.data_dir).resolve())  # trials may run elsewhere
 
     def exists(self) -> bool:
         """Whether a search of this id was begun."""
-        return (self.folder / "search.json").exists()
+        return self._file.exists()
 
-    def begin(self) -> None:
-        """Check that every trial can be run, and make the folder; or find that it is of this very search.
+    def check(self) -> None:
+        """Find that every trial can be run, and that the folder is not of another search.
 
         Raises:
             InputError: the corpus does not do for a trial, or the folder is of another search.
         """
-        from samplernn import hparams  # imports TensorFlow
-
-        options, identity = self.options, self._identity()
+        options = self.options
         # The longest windows in the largest batches ask most of a corpus.
         split_corpus(scan_corpus(options.data_dir), max(options.seq_len), max(options.batch_size), options.val_frac)
-        if not self.exists():
-            make_writable_folder("--logdir", self.folder)
-            _write(self.folder / "search.json", identity)
-            hparams.write_space(self.folder, search_space(options))
-        elif differences := _differences(identity, read_json(self.folder / "search.json")):
+        differences = self.exists() and _differences(self._identity(), read_json(self._file))
+        if differences:
             raise InputError(
                 f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another"
                 " --id, or give the same flags to go on with it"
             )
+
+    def begin(self) -> None:
+        """Make the folder, unless it is there."""
+        from samplernn import hparams  # imports TensorFlow
+
+        if not self.exists():
+            make_writable_folder("--logdir", self.folder)
+            hparams.write_space(self.folder, search_space(self.options))
+            _write(self._file, self._identity())
 
     def _identity(self) -> dict[str, Any]:
         """What a search must have in common with an earlier one to go on with it."""
@@ -131,6 +138,7 @@ class Search:
         hyperparameters: dict[str, Any],
         report: Callable[[list[Logs], Path], None] = lambda history, checkpoint: None,
         resume_from: str | None = None,
+        machine: str = platform.node(),
     ) -> Trial:
         """Train with given hyperparameters just as train.py would; a trial that was interrupted goes on.
 
@@ -139,6 +147,7 @@ class Search:
             hyperparameters: a value for each of HYPERPARAMETERS.
             report: called after each epoch with the logs of all until then and the path of its checkpoint.
             resume_from: checkpoint, or its folder, to go on from; by default the last one of this trial.
+            machine: what to call the machine that it runs on.
 
         Returns:
             The trial, whose `ended` says whether it failed.
@@ -149,6 +158,7 @@ class Search:
         from samplernn.training import train
 
         num_epochs = self.options.num_epochs
+        all_epochs = f"{num_epochs} epochs"
         folder = self._trial_folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         config = ModelConfig(**{key: hyperparameters[key] for key in MODEL_HYPERPARAMETERS})
@@ -156,7 +166,7 @@ class Search:
 
         earlier = self.trial(name)
         begun, seconds = (earlier.begun, earlier.seconds) if earlier else (time.time(), 0.0)
-        trial = Trial(name, hyperparameters, begun, seconds)
+        trial = Trial(name, hyperparameters, begun, machine, seconds)
         if found := checkpoints.resolve(resume_from) if resume_from else checkpoints.latest(folder):
             trial.checkpoint, trial.history = str(found), checkpoints.read_settings(found)["history"]
         started = time.monotonic() - seconds
@@ -167,8 +177,7 @@ class Search:
                 hparams.write_trial(checkpoint.parent, name, values)
             trial.history, trial.checkpoint = history, str(checkpoint)
             trial.seconds = time.monotonic() - started
-            if len(history) >= num_epochs:
-                trial.ended = f"{num_epochs} epochs"
+            trial.ended = all_epochs if len(history) >= num_epochs else None
             self._save(trial)
             report(history, checkpoint)
 
@@ -187,7 +196,8 @@ class Search:
         )
         try:
             train(options, after_checkpoint)
-            trial.ended = trial.ended or f"no improvement for {options.early_stopping_patience} epochs"
+            patience = f"no improvement for {options.early_stopping_patience} epochs"
+            trial.ended = all_epochs if len(trial.history) >= num_epochs else patience
         except (RunError, InputError, OSError) as error:
             trial.ended = f"{FAILED}{error.__cause__ or error}"
         trial.seconds = time.monotonic() - started
@@ -244,12 +254,13 @@ class Search:
         aside = self.folder / ".trials.csv.part"
         with aside.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(["trial", *HYPERPARAMETERS, "epochs", f"best {objective}", "best epoch", "seconds", "ended"])
+            results = ["epochs", f"best {objective}", "best epoch", "seconds", "machine", "ended"]
+            table.writerow(["trial", *HYPERPARAMETERS, *results])
             for trial in self.trials():
                 values = [as_text(trial.hyperparameters[name]) for name in HYPERPARAMETERS]
-                best = trial.best(objective) or ("", "")
-                ended = trial.ended or "not yet"
-                table.writerow([trial.name, *values, len(trial.history), *best, f"{trial.seconds:.1f}", ended])
+                best, seconds = trial.best(objective) or ("", ""), f"{trial.seconds:.1f}"
+                results = [len(trial.history), *best, seconds, trial.machine, trial.ended or "not yet"]
+                table.writerow([trial.name, *values, *results])
         os.replace(aside, self.folder / "trials.csv")
 
     def winner(self) -> Trial:
@@ -264,12 +275,13 @@ class Search:
             raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
         return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
 
-    def announce(self, winner: Trial, resume_from: str | None = None) -> None:
+    def announce(self, winner: Trial, resume_from: str | None = None, threads: int | None = None) -> None:
         """Write `best.config.json`; print where things are and the command that trains the winner in full.
 
         Args:
             winner: the best trial.
             resume_from: the checkpoint from which that command begins; by default from scratch.
+            threads: to how many a trial was kept, if at all.
         """
         path = self.folder / "best.config.json"
         config = ModelConfig(**{name: winner.hyperparameters[name] for name in MODEL_HYPERPARAMETERS})
@@ -282,7 +294,12 @@ class Search:
         )
         print(f"All trials: {_short(self.folder / 'trials.csv')}, and tensorboard --logdir {_short(self.folder)}")
         print(f"The best one's config: {_short(path)}. To train it in full:")
-        print(shlex.join(train_command(options)), flush=True)
+        command = shlex.join(train_command(options))
+        if threads:
+            print(f"TF_NUM_INTRAOP_THREADS={threads} {command}")
+            print("(On as many threads as the trial its epochs repeat to the digit; without, but for rounding.)")
+        else:
+            print(command)
 
 
 def train_command(options: TrainingOptions) -> list[str]:
