@@ -234,12 +234,12 @@ class SearchOptions(ComputationOptions):
 
     def _check_models(self) -> None:
         """Refuse a space in which some model is impossible, before any time is spent on the others."""
-        first = {name: getattr(self, name)[0] for name in MODEL_HYPERPARAMETERS}
-        alternatives = [{name: value} for name in MODEL_HYPERPARAMETERS for value in getattr(self, name)]
-        pairs = [{"frame_sizes": sizes, "seq_len": seq_len} for sizes in self.frame_sizes for seq_len in self.seq_len]
-        for values in pairs + [values for values in alternatives if not values.keys() & pairs[0].keys()]:
+        alone = [name for name in MODEL_HYPERPARAMETERS if name not in ("frame_sizes", "seq_len")]
+        models = [{name: value} for name in alone for value in getattr(self, name)]
+        models += [{"frame_sizes": sizes, "seq_len": seq_len} for sizes in self.frame_sizes for seq_len in self.seq_len]
+        for values in models:
             try:
-                ModelConfig(**{**first, **values})
+                ModelConfig(**values)
             except InputError as error:
                 given = " ".join(f"--{name} {as_text(value)}" for name, value in values.items())
                 raise InputError(f"{given}: {error}") from None

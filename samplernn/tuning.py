@@ -157,22 +157,20 @@ class Search:
         from samplernn import hparams
         from samplernn.training import train
 
-        num_epochs = self.options.num_epochs
-        all_epochs = f"{num_epochs} epochs"
-        folder = self._trial_folder(name)
+        folder, num_epochs = self._trial_folder(name), self.options.num_epochs
+        config_file, all_epochs = folder / "trial.config.json", f"{num_epochs} epochs"
         folder.mkdir(parents=True, exist_ok=True)
-        config = ModelConfig(**{key: hyperparameters[key] for key in MODEL_HYPERPARAMETERS})
-        _write(folder / "trial.config.json", config.to_dict())
+        _write(config_file, _model_config(hyperparameters).to_dict())
 
-        earlier = self.trial(name)
-        begun, seconds = (earlier.begun, earlier.seconds) if earlier else (time.time(), 0.0)
-        trial = Trial(name, hyperparameters, begun, machine, seconds)
+        trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
+        trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
         if found := checkpoints.resolve(resume_from) if resume_from else checkpoints.latest(folder):
             trial.checkpoint, trial.history = str(found), checkpoints.read_settings(found)["history"]
-        started = time.monotonic() - seconds
+        self._save(trial)
+        started = time.monotonic() - trial.seconds
 
         def after_checkpoint(checkpoint: Path, history: list[Logs]) -> None:
-            if str(checkpoint.parent) != str(Path(trial.checkpoint or "").parent):
+            if not (trial.checkpoint and checkpoint.parent == Path(trial.checkpoint).parent):
                 values = {key: _scalar(value) for key, value in hyperparameters.items()}
                 hparams.write_trial(checkpoint.parent, name, values)
             trial.history, trial.checkpoint = history, str(checkpoint)
@@ -181,13 +179,12 @@ class Search:
             self._save(trial)
             report(history, checkpoint)
 
-        self._save(trial)
         options = replace(
             self._training_options(hyperparameters),
             data_dir=self._data_dir,
             id=folder.name,
             logdir_root=str(folder.parent),
-            config_file=str(folder / "trial.config.json"),
+            config_file=str(config_file),
             num_epochs=num_epochs,
             resume_from=trial.checkpoint,
             verbose=False,
@@ -284,8 +281,7 @@ class Search:
             threads: to how many a trial was kept, if at all.
         """
         path = self.folder / "best.config.json"
-        config = ModelConfig(**{name: winner.hyperparameters[name] for name in MODEL_HYPERPARAMETERS})
-        _write(path, config.to_dict())
+        _write(path, _model_config(winner.hyperparameters).to_dict())
         options = replace(
             self._training_options(winner.hyperparameters),
             id=f"{self.options.id}_best",
@@ -308,12 +304,12 @@ def train_command(options: TrainingOptions) -> list[str]:
     for item in fields(options):
         value = getattr(options, item.name)
         if item.default is MISSING or value != item.default:
-            command += (
-                [f"--{item.name}", *as_text(value).split()]
-                if isinstance(value, tuple)
-                else [f"--{item.name}", str(value)]
-            )
+            command += [f"--{item.name}", *map(str, value if isinstance(value, tuple) else [value])]
     return command
+
+
+def _model_config(hyperparameters: dict[str, Any]) -> ModelConfig:
+    return ModelConfig(**{name: hyperparameters[name] for name in MODEL_HYPERPARAMETERS})
 
 
 def _write(path: Path, content: Any) -> None:
