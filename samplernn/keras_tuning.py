@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 
 import keras_tuner
@@ -58,6 +60,10 @@ class _Tuner(BaseTuner):
             max_consecutive_failed_trials=options.max_trials + 1,  # failures do not end the search
         )
         super().__init__(oracle, directory=str(search.folder), project_name="keras_tuner")
+
+    def _try_run_and_update_trial(self, trial, *args, **kwargs):
+        with contextlib.redirect_stderr(io.StringIO()):  # Keras Tuner prints a traceback where a trial has failed
+            super()._try_run_and_update_trial(trial, *args, **kwargs)
 
     def run_trial(self, trial) -> dict[str, float]:
         name = trial.trial_id

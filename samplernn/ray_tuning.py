@@ -206,9 +206,12 @@ class _Bayesian(OptunaSearch):
 
 def distinct_points(space: dict[str, list], number: int, seed: int) -> list[dict[str, Any]]:
     """So many points of a space, or all there are, in an order drawn by a seed."""
-    size = math.prod(map(len, space.values()))
+    size, draw = math.prod(map(len, space.values())), random.Random(seed)
+    indices = {}  # a set in order
+    while len(indices) < min(number, size):
+        indices[draw.randrange(size)] = None
     points = []
-    for index in random.Random(seed).sample(range(size), min(number, size)):
+    for index in indices:
         point = {}
         for name, values in space.items():
             index, position = divmod(index, len(values))

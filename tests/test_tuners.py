@@ -1,0 +1,235 @@
+"""keras_tuner.py and ray_tune.py as a user runs them, on pieces of real music with tiny models."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras_tuner
+import optuna
+import pytest
+from conftest import ROOT
+from test_tuning import wait_for
+
+from samplernn.ray_tuning import _Bayesian, distinct_points
+
+SPACE = """
+    --data_dir corpus --num_epochs 3 --frame_sizes 4 16 --frame_sizes 8 16 --seq_len 128 --dim 8 --num_rnn_layers 1
+    --emb_size 8 --batch_size 2 --learning_rate 0.001 0.01 --jit_compile False
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, make_corpus):
+    make_corpus([640] * 6)
+    return tmp_path
+
+
+def command(script, *arguments):
+    return [sys.executable, str(ROOT / script), *SPACE.split(), *arguments]
+
+
+def run(script, *arguments, folder, **environment):
+    return subprocess.run(
+        command(script, *arguments), cwd=folder, capture_output=True, text=True, timeout=300,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def interrupt(script, *arguments, folder, when, sent):
+    """Run a script, send it a signal when something has come to be, and return its exit status."""
+    process = subprocess.Popen(
+        command(script, *arguments), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    wait_for(when, 120)
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=60)
+    assert errors == b""
+    return process.returncode
+
+
+def table(search):
+    return list(csv.DictReader((search / "trials.csv").open()))
+
+
+def first_epoch_of(search):
+    return lambda: any(json.loads(path.read_text())["history"] for path in search.glob("trial_*/trial.json"))
+
+
+# --- The name that keras_tuner.py shares with the library ---
+
+
+@pytest.mark.parametrize(
+    "statement", ["import keras_tuner", "from keras_tuner.engine import base_tuner; import keras_tuner"]
+)
+def test_whoever_imports_the_librarys_name_gets_the_library(statement, tmp_path):
+    assert keras_tuner.BayesianOptimization
+    code = f"{statement}; print(keras_tuner.__file__, keras_tuner.BayesianOptimization)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "site-packages" in result.stdout and str(ROOT / "keras_tuner.py") not in result.stdout
+
+
+def test_without_the_library_there_is_an_import_error_and_the_script_says_what_to_install(tmp_path):
+    """Isolated, and with the script's folder alone on the path, where no library is."""
+    elsewhere = "[folder for folder in sys.path if 'site-packages' not in folder]"
+    code = f"import sys; sys.path[:] = [{str(ROOT)!r}, *{elsewhere}]; import keras_tuner"
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.stderr.endswith("ModuleNotFoundError: No module named 'keras_tuner'\n")
+
+
+# --- keras_tuner.py ---
+
+
+def test_keras_tuner_searches_goes_on_and_tells_of_the_best(folder):
+    search = folder / "logdir" / "keras_tuner" / "k"
+    flags = ["--id", "k", "--max_trials", "3", "--type", "random_search", "--optimizer", "sgd"]
+    flags += ["--learning_rate", "0.1", "1e30"]
+    status = interrupt("keras_tuner.py", *flags, folder=folder, when=first_epoch_of(search), sent=signal.SIGINT)
+    assert status == 130
+    begun = [json.loads(path.read_text())["begun"] for path in search.glob("trial_*/trial.json")]
+    result = run("keras_tuner.py", *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = table(search)
+    assert len(rows) == 3
+    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == 3
+    assert [json.loads((search / f"trial_{row['trial']}" / "trial.json").read_text())["begun"] for row in rows][
+        : len(begun)
+    ] == begun
+    bad = [row for row in rows if row["learning_rate"] == "1e+30"]
+    assert bad and all(row["ended"].startswith("failed: The loss is") for row in bad)
+    good = [row for row in rows if row not in bad]
+    assert good and {row["ended"] for row in good} == {"3 epochs"}
+    best = min(good, key=lambda row: float(row["best val_loss"]))
+    summary = result.stdout[result.stdout.index("[Trial summary]") :].splitlines()
+    assert summary[:5] == [
+        "[Trial summary]",
+        f" |-Trial ID: {best['trial']}",
+        f" |-Score: {best['best val_loss']}",
+        f" |-Best step: {best['best epoch']}",
+        " > Hyperparameters:",
+    ]
+    assert f" |-frame_sizes: {best['frame_sizes']}" in summary and " |-learning_rate: 0.1" in summary
+    assert f"Trial {bad[0]['trial']} failed: The loss is" in result.stdout
+    assert json.loads((search / "best.config.json").read_text())["frame_sizes"] == list(
+        map(int, best["frame_sizes"].split())
+    )
+
+
+def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_space(folder):
+    flags = ["--id", "b", "--max_trials", "9", "--num_epochs", "1", "--dim", "4"]
+    result = run("keras_tuner.py", *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = table(folder / "logdir" / "keras_tuner" / "b")
+    assert 2 <= len(rows) <= 4
+    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows)
+
+
+# --- ray_tune.py ---
+
+SPACE_OF_FOUR = {"a": ["1", "2"], "b": [True, False], "c": [0.5]}
+
+
+def test_distinct_points_are_distinct_and_all_there_are():
+    points = distinct_points(SPACE_OF_FOUR, 99, seed=1)
+    assert sorted(map(str, points)) == sorted(
+        str({"a": a, "b": b, "c": 0.5}) for a in ("1", "2") for b in (True, False)
+    )
+    assert len(distinct_points(SPACE_OF_FOUR, 3, seed=1)) == 3
+    assert len(distinct_points({str(i): list(range(10)) for i in range(30)}, 5, seed=1)) == 5
+
+
+def test_the_bayesian_search_tries_nothing_twice():
+    from ray import tune
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    algorithm = _Bayesian(distinct_points(SPACE_OF_FOUR, 4, seed=0), seed=0)
+    algorithm.set_search_properties("loss", "min", {key: tune.choice(values) for key, values in SPACE_OF_FOUR.items()})
+    tried = []
+    for name in "0123":
+        tried.append(algorithm.suggest(name))
+        algorithm.on_trial_complete(name, {"loss": float(tried[-1]["a"]) - tried[-1]["b"]})
+    assert sorted(map(str, tried)) == sorted(map(str, distinct_points(SPACE_OF_FOUR, 4, seed=0)))
+    assert algorithm.suggest("4") == algorithm.FINISHED
+
+
+def test_ray_tune_searches_side_by_side_goes_on_and_tells_of_the_best(folder):
+    search = folder / "logdir" / "ray_tune" / "r"
+    flags = ["--id", "r", "--num_trials", "3", "--num_cpus", "2", "--num_gpus", "1", "--gpus_per_trial", "0.5"]
+    status = interrupt("ray_tune.py", *flags, folder=folder, when=first_epoch_of(search), sent=signal.SIGTERM)
+    assert status == 143
+    result = run("ray_tune.py", *flags, folder=folder)
+    assert result.returncode == 2 and "--resume goes on with it" in result.stderr and result.stderr.count("\n") == 1
+    result = run("ray_tune.py", *flags, "--resume", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = table(search)
+    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows) == 3
+    assert all(re.fullmatch("3 epochs|stopped by ASHA, behind other trials", row["ended"]) for row in rows)
+    best = min(rows, key=lambda row: float(row["best val_loss"]))
+    hyperparameters = json.loads(re.search(r"^\{.*^\}", result.stdout, re.MULTILINE | re.DOTALL)[0])
+    assert list(hyperparameters) == sorted(hyperparameters)
+    assert hyperparameters["frame_sizes"] == list(map(int, best["frame_sizes"].split()))
+    assert hyperparameters["skip_conn"] is False and hyperparameters["batch_size"] == 2
+    assert f"Best trial: {best['trial']}" in result.stdout
+    assert f"Training iterations: {best['epochs']} epochs" in result.stdout
+    assert "\npython train.py --data_dir corpus --id r_best" in result.stdout
+    records = [json.loads(path.read_text()) for path in search.glob("trial_*/trial.json")]
+    first, second = sorted(records, key=lambda record: record["begun"])[:2]
+    assert second["begun"] < first["begun"] + first["seconds"], "two halves of a GPU were to be used at the same time"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            "--num_cpus 1 --cpus_per_trial 2",
+            "--cpus_per_trial 2, --gpus_per_trial 0: no machine has so many; there are 1 CPUs",
+        ),
+        ("--resume", "--resume: there is no search in "),
+        ("--data_dir nowhere", "--data_dir nowhere: there is no such folder"),
+    ],
+)
+def test_what_ray_tune_cannot_do_is_one_line_and_leaves_nothing(folder, flags, said):
+    result = run("ray_tune.py", "--id", "r", *flags.split(), folder=folder)
+    assert result.returncode == 2
+    assert said in result.stderr and result.stderr.count("\n") == 1
+    assert not (folder / "logdir").exists()
+
+
+@pytest.mark.long
+def test_a_population_learns_from_its_best(folder):
+    """The member with the hopeless rate goes on from the other's checkpoint with another rate."""
+    flags = ["--id", "p", "--type", "pbt", "--num_trials", "3", "--num_cpus", "2", "--num_epochs", "5"]
+    flags += ["--learning_rate", "1e-7", "0.003", "0.01", "--rnn_dropout", "0", "0.1", "--frame_sizes", "4", "16"]
+    result = run("ray_tune.py", *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    search = folder / "logdir" / "ray_tune" / "p"
+    rows = table(search)
+    assert len(rows) == 3 and {row["ended"] for row in rows} == {"5 epochs"}
+    begun = {run.name for path in search.glob("trial_*") for run in path.iterdir() if run.is_dir()}
+    assert len(begun) > 3, "no member went on from another"
+    full = re.search(r"python train.py .*--resume_from (\S+)", result.stdout)
+    assert Path(f"{full[1]}.index").exists()
+
+
+@pytest.mark.long
+def test_a_cluster_of_two_machines_runs_trials_on_both(folder):
+    """A head and a second node as processes of their own, with one CPU each."""
+    ray = str(Path(sys.executable).with_name("ray"))
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
+    port = "26379"
+    start = {"check": True, "env": environment, "capture_output": True, "timeout": 120}
+    try:
+        subprocess.run(
+            [ray, "start", "--head", "--port", port, "--num-cpus", "1", "--include-dashboard", "false"], **start
+        )
+        subprocess.run([ray, "start", "--address", f"127.0.0.1:{port}", "--num-cpus", "1"], **start)
+        flags = ["--id", "c", "--address", f"127.0.0.1:{port}", "--num_trials", "4", "--type", "random_search"]
+        result = run("ray_tune.py", *flags, folder=folder, **environment)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert len({row["machine"] for row in table(folder / "logdir" / "ray_tune" / "c")}) == 2
+    finally:
+        subprocess.run([ray, "stop", "--force"], **start)
