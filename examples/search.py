@@ -25,11 +25,11 @@ from samplernn.training import evaluate, validation_step  # noqa: E402
 SEARCH = Path("search")
 HEARD, UNHEARD = SEARCH / "heard", SEARCH / "unheard"
 SEEDS = (1, 2)  # the search has seed 0
-EPOCHS = 4
-BATCH = 8
+EPOCHS = 3
+BATCH = 16
 SPACE = """
     --frame_sizes 4 16 --frame_sizes 8 32 --frame_sizes 16 64
-    --dim 32 64 128 --rnn_type gru lstm --num_rnn_layers 1 2 --learning_rate 0.0003 0.001 0.003 0.01
+    --dim 16 32 64 --rnn_type gru lstm --num_rnn_layers 1 2 --learning_rate 0.0003 0.001 0.003 0.01
     --seq_len 512 --emb_size 64
 """
 
