@@ -182,6 +182,7 @@ class TrainingOptions:
     seed_offset: int = 0  # samples
     val_frac: float = 0.1
     random_seed: int = 0
+    num_gpus: int | None = None  # None: all
     precision: str = "float32"
     jit_compile: bool | None = None  # None: where it is faster
 
