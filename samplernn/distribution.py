@@ -91,7 +91,7 @@ def choose_strategy(worker: Worker, num_gpus: int | None):
         num_gpus: how many of this machine's GPUs to use; None for all.
 
     Raises:
-        InputError: there are not that many GPUs.
+        InputError: there are not that many GPUs, or this worker cannot listen where TF_CONFIG says.
     """
     import tensorflow as tf
 
@@ -103,25 +103,38 @@ def choose_strategy(worker: Worker, num_gpus: int | None):
         tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
     if worker.number > 1:
         print(f"{worker}: waiting for the others.", flush=True)
-        with _stopped_by_signals():
-            return tf.distribute.MultiWorkerMirroredStrategy()
+        return _join_cluster()
     if len(gpus[:num_gpus]) > 1:
+        os.environ.pop("TF_CONFIG", None)  # it names no other worker, and MirroredStrategy would read it too
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()
 
 
+def _join_cluster():
+    import tensorflow as tf
+
+    try:
+        with _ctrl_c_ends_at_once():
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.UnknownError as error:
+        if "gRPC server" not in str(error):
+            raise
+        raise InputError(
+            "TF_CONFIG: this worker's port is taken on this machine; name another in all of them"
+        ) from None
+
+
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """While TensorFlow waits for other workers no Python runs, so that Ctrl-C's handler would not: end at once."""
+def _ctrl_c_ends_at_once() -> Iterator[None]:
+    """While TensorFlow waits for other workers no Python runs, and so no handler that is written in it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, before)
 
 
 def check_batch_size(batch_size: int, replicas: int) -> None:
@@ -184,21 +197,17 @@ def own_rows(of_batch: Callable, size: int):
     return tf.reshape(whole, [-1, size, *whole.shape[1:]])[context.replica_id_in_sync_group]
 
 
-def gather(strategy, value: int) -> list[int]:
-    """What each replica's worker gives, in the order of replicas; it waits for all workers.
-
-    Args:
-        value: from 0 to below 2**31.
-    """
+def _gather(strategy, values: list[int]) -> np.ndarray:
+    """What each replica's worker gives, [replicas, values], each from 0 to 2**31 - 1; it waits for all workers."""
     import tensorflow as tf
 
-    values = strategy.experimental_distribute_values_from_function(lambda _: tf.constant([value], tf.int32))
-    return strategy.gather(values, axis=0).numpy().tolist()
+    given = strategy.experimental_distribute_values_from_function(lambda _: tf.constant([values], tf.int32))
+    return strategy.gather(given, axis=0).numpy()
 
 
 def wait_for_all(strategy) -> None:
     """Return when all workers have called this."""
-    gather(strategy, 0)
+    _gather(strategy, [0])
 
 
 def check_agreement(strategy, facts: dict[str, Any]) -> None:
@@ -210,11 +219,10 @@ def check_agreement(strategy, facts: dict[str, Any]) -> None:
     Raises:
         InputError: something differs; all workers raise it.
     """
-    differ = [
-        name for name, fact in facts.items() if len(set(gather(strategy, zlib.crc32(repr(fact).encode()) >> 1))) > 1
-    ]
+    given = _gather(strategy, [zlib.crc32(repr(fact).encode()) >> 1 for fact in facts.values()])
+    differ = [name for name, column in zip(facts, given.T) if len(set(column)) > 1]
     if differ:
         raise InputError(
-            f"The workers differ in {', '.join(differ)}: give all of them the same flags, and --data_dir and"
-            " --logdir_root with the same content"
+            f"The workers differ in {', '.join(differ)}: give all of them the same flags, and the same content of"
+            " --data_dir and --logdir_root"
         )

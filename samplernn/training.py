@@ -128,9 +128,8 @@ def _train(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Str
 def _facts(options: TrainingOptions, config: ModelConfig, split: Split, earlier: dict, epoch: int) -> dict[str, Any]:
     """What has to be the same for all workers; where their folders are, and what only the chief does, may differ."""
     own = ("data_dir", "logdir_root", "output_dir", "config_file", "resume_from", "seed", "verbose", "jit_compile")
-    flags = {name: value for name, value in asdict(options).items() if name not in own}
-    return {
-        "the flags": flags,
+    flags = {f"--{name}": value for name, value in asdict(options).items() if name not in own}
+    return flags | {
         "the config": config,
         "the files in --data_dir": [(file.name, file.frames) for file in split.training + split.validation],
         "the checkpoint to resume from": (epoch, earlier),
@@ -176,6 +175,7 @@ def fit(
     strategy, here = model.distribute_strategy, rows_here(model.distribute_strategy, batch_size)
     callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
     step_of_training, step_of_validation = train_step(model), validation_step(model)
+    start = initial_state(model, batch_size)
     model.stop_training = False
     callbacks.on_train_begin()
     try:
@@ -185,14 +185,14 @@ def fit(
             windows, steps = training_epoch(split.training, model.config, batch_size, random_seed, epoch, here)
             callbacks.set_params({"epochs": epochs.stop, "steps": steps})
             callbacks.on_epoch_begin(epoch)
-            state, mean = initial_state(model, batch_size), _Mean()
+            state, mean = start, _Mean()
             for step, window in enumerate(windows):
                 callbacks.on_train_batch_begin(step)
                 scores, state = step_of_training(*hand_out(strategy, window), state)
                 callbacks.on_train_batch_end(step, mean.add(scores, f"epoch {epoch + 1}, step {step + 1}"))
             logs = mean.logs()
 
-            state, mean = initial_state(model, batch_size), _Mean()
+            state, mean = start, _Mean()
             for window in validation_epoch(split.validation, model.config, batch_size, here):
                 scores, state = step_of_validation(*hand_out(strategy, window), state)
                 mean.add(scores, f"epoch {epoch + 1}, validation")
@@ -203,10 +203,10 @@ def fit(
 
 
 def initial_state(model: SampleRNN, batch_size: int):
-    """The state of each replica's rows before a recording's first sample."""
+    """The state of each replica's rows before a recording's first sample, in the form that steps return."""
     strategy = model.distribute_strategy
     rows = batch_size // strategy.num_replicas_in_sync
-    return strategy.experimental_distribute_values_from_function(lambda _: model.initial_state(rows))
+    return tf.function(lambda: strategy.run(model.initial_state, (rows,)), autograph=False)()
 
 
 def score(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
