@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from samplernn.config import InputError
+from samplernn.config import InputError, RunError
 
 EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -92,6 +92,7 @@ def choose_strategy(worker: Worker, num_gpus: int | None):
 
     Raises:
         InputError: there are not that many GPUs, or this worker cannot listen where TF_CONFIG says.
+        RunError: the others have not appeared within TensorFlow's patience, an hour.
     """
     import tensorflow as tf
 
@@ -116,6 +117,8 @@ def _join_cluster():
     try:
         with _ctrl_c_ends_at_once():
             return tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.DeadlineExceededError, tf.errors.UnavailableError):
+        raise RunError("The other workers have not appeared: start all that TF_CONFIG names, and try again") from None
     except tf.errors.UnknownError as error:
         if "gRPC server" not in str(error):
             raise
