@@ -64,11 +64,16 @@ def format_duration(seconds: float) -> str:
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's, of which some versions drop an epoch's point unless its last step is one whose point is written."""
+    """Keras's, of which some versions drop an epoch's point unless its last step is one whose point is written.
+
+    At an epoch's end the curves are on the disk, whatever ends the run after it.
+    """
 
     def on_epoch_end(self, epoch, logs=None):
         with tf.summary.record_if(True):
             super().on_epoch_end(epoch, logs)
+        for writer in self._writers.values():
+            writer.flush()
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

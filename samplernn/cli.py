@@ -104,6 +104,7 @@ def training_options() -> TrainingOptions:
     _add_seed(parser)
     parser.add("val_frac", fraction, "fraction of the files held out for validation, rounded to whole batches")
     parser.add("random_seed", non_negative_int, "seed of the initial weights and of the order of the files")
+    parser.add("num_gpus", automatic(positive_int), "GPUs of this machine to use; auto: all", shown="auto")
     _add_computation(parser)
     parser.add_argument("--num_val_batches", type=non_negative_int, help="deprecated, without effect: see val_frac")
     arguments = vars(parser.parse_args())

@@ -191,6 +191,7 @@ class TrainingOptions(ComputationOptions):
     seed_offset: int = 0  # samples
     val_frac: float = 0.1
     random_seed: int = 0
+    num_gpus: int | None = None  # None: all
 
 
 MODEL_HYPERPARAMETERS = tuple(field.name for field in fields(ModelConfig))

@@ -8,7 +8,6 @@ import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import zip_longest
 
 import numpy as np
 
@@ -106,25 +105,37 @@ def describe(corpus: list[Recording]) -> None:
 
 
 def training_epoch(
-    recordings: list[Recording], config: ModelConfig, batch_size: int, random_seed: int, epoch: int
+    recordings: list[Recording],
+    config: ModelConfig,
+    batch_size: int,
+    random_seed: int,
+    epoch: int,
+    rows_here: slice = slice(None),
 ) -> tuple[Iterator[Batch], int]:
     """The windows of a training epoch, in an order that depends on nothing but the seed and the epoch.
 
+    Args:
+        recordings, config, batch_size, random_seed, epoch: what decides the plan of the whole batch.
+        rows_here: those that are read and yielded.
+
     Returns:
-        Batches as `_batches` yields them, every row with a target, and their number.
+        Batches as `_batches` yields them, every row with a target, and their number, with which the first row of the
+        whole batch runs out.
     """
     order = list(recordings)
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
     rows = plan_rows(order, batch_size, config.seq_len)
-    return _prefetched(_batches(rows, config, zip)), min(
-        sum(_num_windows(recording, config.seq_len) for recording in row) for row in rows
-    )
+    steps = min(_row_lengths(rows, config.seq_len))
+    return _prefetched(_batches(rows[rows_here], config, steps)), steps
 
 
-def validation_epoch(recordings: list[Recording], config: ModelConfig, batch_size: int) -> Iterator[Batch]:
+def validation_epoch(
+    recordings: list[Recording], config: ModelConfig, batch_size: int, rows_here: slice = slice(None)
+) -> Iterator[Batch]:
     """All windows of the held-out recordings; rows that have run out have NO_TARGET as their targets."""
     longest_first = sorted(recordings, key=lambda recording: -recording.frames)
-    return _prefetched(_batches(plan_rows(longest_first, batch_size, config.seq_len), config, zip_longest))
+    rows = plan_rows(longest_first, batch_size, config.seq_len)
+    return _prefetched(_batches(rows[rows_here], config, max(_row_lengths(rows, config.seq_len))))
 
 
 def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> list[list[Recording]]:
@@ -136,6 +147,11 @@ def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> lis
         rows[row].append(recording)
         heapq.heappush(free_at, (window + _num_windows(recording, seq_len), row))
     return rows
+
+
+def _row_lengths(rows: list[list[Recording]], seq_len: int) -> list[int]:
+    """The number of each row's windows."""
+    return [sum(_num_windows(recording, seq_len) for recording in row) for row in rows]
 
 
 def _num_windows(recording: Recording, seq_len: int) -> int:
@@ -151,14 +167,16 @@ def _prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-def _batches(rows: list[list[Recording]], config: ModelConfig, align) -> Iterator[Batch]:
+def _batches(rows: list[list[Recording]], config: ModelConfig, steps: int) -> Iterator[Batch]:
     """Yield x [B, lookback + S], y [B, S], its last S samples, and reset [B], whether a row starts a recording.
 
-    `align` is zip, which ends with the first row that runs out, or zip_longest, which goes on to the last.
+    There are `steps` of them, whether rows run out before or would go on.
     """
     lookback = config.lookback
     run_out = np.zeros(lookback + config.seq_len, np.int32), True
-    for windows in align(*(_row_windows(row, config) for row in rows)):
+    sources = [_row_windows(row, config) for row in rows]
+    for _ in range(steps):
+        windows = [next(source, None) for source in sources]
         x, reset = zip(*(window or run_out for window in windows))
         x = np.stack(x)
         y = x[:, lookback:].copy()

@@ -78,7 +78,7 @@ def refusals_explained() -> Iterator[None]:
     """Turn what TensorFlow raises while it computes into a line for the user.
 
     Raises:
-        RunError: memory or something else has run out.
+        RunError: memory or something else has run out, or another worker is gone.
     """
     import tensorflow as tf
 
@@ -88,7 +88,11 @@ def refusals_explained() -> Iterator[None]:
         remedy = "lower --batch_size or --max_batch, or seq_len or dim in the config"
         raise RunError(f"Out of memory: {remedy}") from None
     except tf.errors.OpError as error:
-        raise RunError(f"TensorFlow cannot go on: {reason(error)}") from None
+        if "Collective ops is aborted" in str(error):
+            explained = "Another worker has stopped, or cannot be reached; if it printed an error, that says why"
+        else:
+            explained = f"TensorFlow cannot go on: {reason(error)}"
+        raise RunError(explained) from None
 
 
 def reason(error: Exception) -> str:

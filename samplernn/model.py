@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from samplernn.config import ModelConfig
+from samplernn.distribution import sum_over_replicas
 from samplernn.layers import FrameTier, SampleMLP, sum_of_squares
 
 
@@ -75,27 +76,40 @@ class SampleRNN(keras.Model):
         """What the sample tier sees of a window."""
         return tokens[:, self.big - self.small : -1]
 
-    def clipped_gradients(self, tokens, state, score, clip_norm, loss_scale=1.0):
-        """Gradients of the scaled loss of a training window, clipped to a global norm.
+    def clipped_gradients(self, tokens, state, score, clip_norm, loss_scale=1.0, compiled=lambda part: part):
+        """Gradients of the scaled loss of a training window, summed over all replicas, clipped to a global norm.
+
+        The loss is the mean over the targets of all replicas, which have equally many.
 
         The norm counts an embedding's gradient once for each time that it is looked up, as TensorFlow's sparse
         gradients do and the original did. That sum is computed only where it decides whether gradients are clipped.
 
         Args:
             tokens, state: as for `call`.
-            score: function of logits that returns the loss, a scalar, and anything else.
+            score: function of logits that returns sums over the targets: of their losses, first, and last their number.
             clip_norm: the largest global norm, before scaling.
             loss_scale: factor of the loss, and of its gradients.
+            compiled: what is to compile all that a replica does before the replicas meet.
 
         Returns:
-            The gradient of each of `trainable_variables`, what `score` returned, and the next state.
+            The gradient of each of `trainable_variables`, the sums of `score` over all replicas, and the next state.
         """
-        with tf.GradientTape() as tape:
-            conditioning, state = self._condition(tokens, state, training=True)
-            tape.watch(conditioning)
-            scores = score(self._predict(tokens, conditioning))
-            loss = scores[0] * loss_scale
-        gradients, at_conditioning = tape.gradient(loss, [self.trainable_variables, conditioning])
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+
+        @compiled
+        def differentiate(state):
+            with tf.GradientTape() as tape:
+                conditioning, state = self._condition(tokens, state, training=True)
+                tape.watch(conditioning)
+                scores = score(self._predict(tokens, conditioning))
+                loss = scores[0] / (scores[-1] * replicas) * loss_scale
+            gradients, at_conditioning = tape.gradient(loss, [self.trainable_variables, conditioning])
+            return gradients, at_conditioning, scores, state
+
+        gradients, at_conditioning, scores, state = differentiate(state)
+        gradients, bound, scores = sum_over_replicas(
+            (gradients, self.sample_mlp.lookup_norm_squared_bound(at_conditioning), scores)
+        )
         clip_norm *= loss_scale
         embeddings = self.sample_mlp.embedding.embeddings
         dense = [
@@ -105,10 +119,11 @@ class SampleRNN(keras.Model):
         ]
         dense = tf.add_n(dense)
         lookups = tf.cond(
-            dense + self.sample_mlp.lookup_norm_squared_bound(at_conditioning) > clip_norm**2,
+            dense + bound > clip_norm**2,
             lambda: self.sample_mlp.lookup_norm_squared(at_conditioning),
             lambda: 0.0,
         )
+        lookups = sum_over_replicas(lookups)
         scale = clip_norm / tf.maximum(tf.sqrt(dense + lookups), clip_norm)
         return [gradient * scale for gradient in gradients], scores, state
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from samplernn.distribution import sum_over_replicas
+
 # What Keras 3 calls a slot, and what TensorFlow 2.3's checkpoints call it.
 SLOT_NAMES = {
     "adam": {"momentum": "m", "velocity": "v"},
@@ -65,13 +67,33 @@ def apply_gradients(optimizer, gradients, variables, embedding, seen) -> None:
 
     Args:
         optimizer: from `make_optimizer`.
-        gradients: dense, one for each variable, of the loss times `loss_scale`.
+        gradients: dense, one for each variable, of the loss times `loss_scale`; of all replicas, each of which calls.
         variables: the model's trainable variables.
         embedding: the one of them whose rows are looked up, [Q, emb].
-        seen: bool [Q], which rows were.
+        seen: bool [Q], which rows were on this replica.
     """
     lazy = [] if optimizer.name == "adam" else [embedding, *slots(optimizer, embedding).values()]
+    if lazy:
+        seen = sum_over_replicas(tf.cast(seen, tf.float32)) > 0
     before = [tf.identity(variable.value) for variable in lazy]
-    optimizer.apply(gradients, variables)
+    _apply(optimizer, gradients, variables)
     for variable, value in zip(lazy, before):
         variable.assign(tf.where(seen[:, None], variable.value, value))
+
+
+def _apply(optimizer, gradients, variables) -> None:
+    """What `optimizer.apply` does, which would sum over the replicas once more."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        optimizer.apply(gradients, variables)
+        return
+
+    def update(strategy, gradients):
+        for gradient, variable in zip(gradients, variables):
+            strategy.extended.update(
+                variable.value,
+                lambda part, of_part: optimizer.update_step(of_part, part, optimizer.learning_rate),
+                args=(gradient,),
+            )
+        optimizer.iterations.assign_add(1)
+
+    tf.distribute.get_replica_context().merge_call(update, args=(gradients,))

@@ -34,6 +34,7 @@ def options(tmp_path, make_corpus):
         id="test",
         num_epochs=2,
         batch_size=(2,),
+        jit_compile=False,
         **TINY_SPACE,
     )
 

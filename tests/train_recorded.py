@@ -1,0 +1,70 @@
+"""Train as train.py does and record what happened; a process of its own, for TensorFlow's devices are set only once.
+
+Its argument is a JSON file: `devices`, the number of logical CPUs; `record`, the path of a pickle; and `runs`, each
+with `options` of train.py's and a `clip_norm`. The pickle gets, for each run, the `losses` of its steps, the `logs` of
+its epochs, the `files` that were read, and the `weights`, the model's variables and the optimizer's.
+"""
+
+import functools
+import json
+import os
+import pickle
+import sys
+from pathlib import Path
+
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import keras
+import tensorflow as tf
+
+from samplernn import cli, dataset, training
+from samplernn.config import TrainingOptions
+
+
+def main() -> None:
+    settings = json.loads(Path(sys.argv[1]).read_text())
+    devices = settings["devices"]
+    cpus = [tf.config.LogicalDeviceConfiguration()] * devices
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], cpus)
+    training.choose_strategy = functools.cache(training.choose_strategy)  # a process joins its cluster once
+    if devices > 1:
+        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)]))
+    records = [recorded(**run) for run in settings["runs"]]
+    Path(settings["record"]).write_bytes(pickle.dumps(records))
+
+
+def recorded(options: dict, clip_norm: float) -> dict:
+    record = {"losses": [], "logs": [], "files": set()}
+    means = []  # of each step, over the epoch so far
+
+    def end_step(step, logs):
+        means[step:] = [logs["loss"]]
+        record["losses"].append((step + 1) * means[step] - step * (means[step - 1] if step else 0))
+
+    def fit(model, *args, fit=training.fit):
+        *args, callbacks = args
+        callbacks.append(
+            keras.callbacks.LambdaCallback(
+                on_train_batch_end=end_step, on_epoch_end=lambda epoch, logs: record["logs"].append(dict(logs))
+            )
+        )
+        fit(model, *args, callbacks)
+        variables = {variable.path: variable for variable in model.variables + model.optimizer.variables}
+        record["weights"] = {path: variable.numpy() for path, variable in variables.items()}
+
+    def read_mono(path, *args, read_mono=dataset.read_mono):
+        record["files"].add(Path(path).name)
+        return read_mono(path, *args)
+
+    before = training.fit, dataset.read_mono, training.CLIP_NORM
+    training.fit, dataset.read_mono, training.CLIP_NORM = fit, read_mono, clip_norm
+    try:
+        training.train(TrainingOptions(**options))
+    finally:
+        training.fit, dataset.read_mono, training.CLIP_NORM = before
+    return record
+
+
+if __name__ == "__main__":
+    cli.run(main)
