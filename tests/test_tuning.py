@@ -176,7 +176,7 @@ def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(opti
     full = cli.training_options()
     assert full == TrainingOptions(
         data_dir=options.data_dir, id="test_best", config_file=str(search.folder / "best.config.json"), batch_size=2,
-        learning_rate=0.004, val_frac=0.4, random_seed=3,
+        learning_rate=0.004, val_frac=0.4, random_seed=3, jit_compile=False,
     )  # fmt: skip
     train(replace(full, logdir_root=str(tmp_path / "full"), num_epochs=2, generate=False))
     repeated = checkpoints.read_settings(checkpoints.latest(tmp_path / "full" / "test_best"))
