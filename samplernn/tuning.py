@@ -12,7 +12,7 @@ import platform
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -299,12 +299,13 @@ class Search:
 
 
 def train_command(options: TrainingOptions) -> list[str]:
-    """The command of a training, with the flags that are not at their defaults."""
+    """The command of a training: the folder of its data, and the flags that are not at their defaults."""
+    values = {item.name: getattr(options, item.name) for item in fields(options)}
+    changed = [item.name for item in fields(options) if values[item.name] != item.default]
     command = ["python", "train.py"]
-    for item in fields(options):
-        value = getattr(options, item.name)
-        if item.default is MISSING or value != item.default:
-            command += [f"--{item.name}", *map(str, value if isinstance(value, tuple) else [value])]
+    for name in sorted(changed, key=lambda name: name != "data_dir"):
+        value = values[name]
+        command += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
     return command
 
 
