@@ -74,9 +74,9 @@ class Process:
 
     @property
     def errors(self):
-        """Lines on stderr but for TensorFlow's own, which train.py silences."""
+        """Lines on stderr but for TensorFlow's own, which train.py silences or does not cause."""
         lines = (self.folder / "err").read_text().splitlines()
-        return [line for line in lines if not line.startswith(("WARNING: All log", "I0000", "E0000"))]
+        return [line for line in lines if not line.startswith(("WARNING:", "I0000", "E0000"))]
 
     def end(self):
         return self.process.wait(timeout=240)
