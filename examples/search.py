@@ -1,8 +1,8 @@
 """Does a search find settings that are better on music that it never heard? Search one part of a recording, then train
 the winner's and the median trial's settings anew from other seeds, and compare them on the other part.
 
-Run from anywhere: python examples/search.py recording.flac 562 (seconds to search). On two CPU cores and twelve minutes
-of music it takes about half an hour; what it makes is in ./search.
+Run from anywhere: python examples/search.py recording.flac 197, where 197 are the seconds to search. With five and a
+half minutes of music it takes about twenty minutes on two CPU cores; what it makes is in ./search.
 """
 
 import json

@@ -233,10 +233,10 @@ def evaluate(
 
 
 def initial_state(model: SampleRNN, batch_size: int):
-    """The state of each replica's rows before a recording's first sample, in the form that steps return."""
+    """The state of each replica's rows before a recording's first sample."""
     strategy = model.distribute_strategy
     rows = batch_size // strategy.num_replicas_in_sync
-    return tf.function(lambda: strategy.run(model.initial_state, (rows,)), autograph=False)()
+    return strategy.experimental_distribute_values_from_function(lambda _: model.initial_state(rows))
 
 
 def score(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

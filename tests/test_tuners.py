@@ -13,6 +13,7 @@ import keras_tuner
 import optuna
 import pytest
 from conftest import ROOT
+from ray.cluster_utils import Cluster
 from test_tuning import wait_for
 
 from samplernn.ray_tuning import _Bayesian, distinct_points
@@ -217,19 +218,13 @@ def test_a_population_learns_from_its_best(folder):
 
 @pytest.mark.long
 def test_a_cluster_of_two_machines_runs_trials_on_both(folder):
-    """A head and a second node as processes of their own, with one CPU each."""
-    ray = str(Path(sys.executable).with_name("ray"))
-    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
-    port = "26379"
-    start = {"check": True, "env": environment, "capture_output": True, "timeout": 120}
+    """A head and a second node, each a process of its own with one CPU."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
-        subprocess.run(
-            [ray, "start", "--head", "--port", port, "--num-cpus", "1", "--include-dashboard", "false"], **start
-        )
-        subprocess.run([ray, "start", "--address", f"127.0.0.1:{port}", "--num-cpus", "1"], **start)
-        flags = ["--id", "c", "--address", f"127.0.0.1:{port}", "--num_trials", "4", "--type", "random_search"]
-        result = run("ray_tune.py", *flags, folder=folder, **environment)
-        assert (result.returncode, result.stderr) == (0, "")
-        assert len({row["machine"] for row in table(folder / "logdir" / "ray_tune" / "c")}) == 2
+        cluster.add_node(num_cpus=1)
+        flags = ["--id", "c", "--address", cluster.address, "--num_trials", "4", "--type", "random_search"]
+        result = run("ray_tune.py", *flags, folder=folder)
     finally:
-        subprocess.run([ray, "stop", "--force"], **start)
+        cluster.shutdown()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len({row["machine"] for row in table(folder / "logdir" / "ray_tune" / "c")}) == 2
