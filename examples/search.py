@@ -21,6 +21,7 @@ from samplernn.audio import scan_corpus  # noqa: E402
 from samplernn.device import prepare_device  # noqa: E402
 from samplernn.model import SampleRNN  # noqa: E402
 from samplernn.training import evaluate, validation_step  # noqa: E402
+from samplernn.tuning import Trial  # noqa: E402
 
 SEARCH = Path("search")
 HEARD, UNHEARD = SEARCH / "heard", SEARCH / "unheard"
@@ -44,24 +45,24 @@ def main(recording, seconds):
     script("ray_tune.py", "--data_dir", HEARD, "--logdir", SEARCH, "--id", "trials", "--num_trials", 12,
            "--num_epochs", EPOCHS, "--batch_size", BATCH, *SPACE.split())  # fmt: skip
 
-    records = [json.loads(path.read_text()) for path in (SEARCH / "trials").glob("trial_*/trial.json")]
-    ranked = sorted((trial for trial in records if trial["history"]), key=best)
+    records = (json.loads(path.read_text()) for path in (SEARCH / "trials").glob("trial_*/trial.json"))
+    ranked = sorted((trial for trial in (Trial(**record) for record in records) if not trial.failed), key=best)
     for name, trial in (("winner", ranked[0]), ("median", ranked[len(ranked) // 2])):
         losses = [loss_on_unheard(trained_anew(name, trial, seed)) for seed in SEEDS]
-        print(f"{name}: {trial['hyperparameters']}, in the search {best(trial):.3f}, on unheard music "
+        print(f"{name}: {trial.hyperparameters}, in the search {best(trial):.3f}, on unheard music "
               f"{', '.join(f'{loss:.3f}' for loss in losses)}, mean {statistics.mean(losses):.3f}")  # fmt: skip
 
 
 def best(trial):
-    return min(logs["val_loss"] for logs in trial["history"])
+    return trial.best("val_loss")[0]
 
 
 def trained_anew(name, trial, seed):
     """The last checkpoint of a training with a trial's settings."""
     run = f"{name}_{seed}"
     script("train.py", "--data_dir", HEARD, "--logdir_root", SEARCH, "--id", run, "--random_seed", seed,
-           "--config_file", SEARCH / "trials" / f"trial_{trial['name']}" / "trial.config.json",
-           "--batch_size", BATCH, "--learning_rate", trial["hyperparameters"]["learning_rate"],
+           "--config_file", SEARCH / "trials" / f"trial_{trial.name}" / "trial.config.json",
+           "--batch_size", BATCH, "--learning_rate", trial.hyperparameters["learning_rate"],
            "--num_epochs", EPOCHS, "--generate", False, "--verbose", False)  # fmt: skip
     return checkpoints.latest(SEARCH / run)
 

@@ -31,6 +31,7 @@ from samplernn.config import (
     RunError,
     TrainingOptions,
     as_text,
+    is_address,
 )
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
@@ -161,7 +162,7 @@ def ray_tune_options() -> RayTuneOptions:
     parser.add(
         "gpus_per_trial", automatic(gpus), "GPUs of a trial, or the part of one", shown="1 where there are GPUs, else 0"
     )
-    parser.add("address", optional(str), "head of the Ray cluster to run on, such as 10.0.0.1:6379, or auto")
+    parser.add("address", optional(cluster_address), "head of the Ray cluster to run on, such as 10.0.0.1:6379")
     parser.add("resume", boolean, "go on with the search of this id that was interrupted", nargs="?", const=True)
     return parser.options(vars(parser.parse_args()))
 
@@ -296,6 +297,12 @@ def fraction(text: str) -> float:
 def gpus(text: str) -> float:
     expected = "0, a fraction of one GPU such as 0.5, or a whole number of them"
     return _number(float, text, lambda value: 0 <= value < 1 or value == int(value) > 0, expected)
+
+
+def cluster_address(text: str) -> str:
+    if is_address(text):
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is not the address of a cluster, such as 10.0.0.1:6379")
 
 
 def _number(kind: type, text: str, holds: Callable[[float], bool], expected: str):

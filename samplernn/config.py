@@ -275,6 +275,12 @@ class RayTuneOptions(SearchOptions):
             raise InputError(f"--type pbt changes {' and '.join(MUTABLE)} in flight: give several values of one")
 
 
+def is_address(value: Any) -> bool:
+    """Whether it is text such as host:6379."""
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    return host != "" and "/" not in host and port.isdecimal()
+
+
 def better(monitor: str) -> Callable:
     """The function that picks the better of two monitored values: max for accuracy, min for loss."""
     return max if monitor.endswith("accuracy") else min

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from samplernn.config import InputError, RunError
+from samplernn.config import InputError, RunError, is_address
 
 EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -60,7 +60,7 @@ def this_worker() -> Worker:
     if unknown := cluster.keys() - {"chief", "worker"}:
         raise _misuse(f"the cluster has a job {min(unknown)!r}, but there are only workers, and one may be the chief")
     for job, addresses in cluster.items():
-        if not isinstance(addresses, list) or not all(map(_is_address, addresses)) or not addresses:
+        if not isinstance(addresses, list) or not all(map(is_address, addresses)) or not addresses:
             raise _misuse(f"the cluster's {job} is not a list of addresses, host:port")
     if not isinstance(task, dict) or "type" not in task or "index" not in task:
         raise _misuse("the task is missing, which says by type and index who of the cluster this worker is")
@@ -73,10 +73,6 @@ def this_worker() -> Worker:
     if len(chiefs) > 1:
         raise _misuse(f"the cluster has {len(chiefs)} chiefs, and one is the most")
     return Worker(index + len(chiefs) * (job == "worker"), sum(map(len, cluster.values())))
-
-
-def _is_address(value: Any) -> bool:
-    return isinstance(value, str) and value.rpartition(":")[2].isdecimal() and value.rpartition(":")[0] != ""
 
 
 def _misuse(problem: str) -> InputError:

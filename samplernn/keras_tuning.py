@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 
 import keras_tuner
+import tensorflow as tf
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.errors import FailedTrialError
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
@@ -14,6 +14,8 @@ from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 from samplernn.config import InputError, KerasTunerOptions, as_text, better
 from samplernn.process import in_own_process
 from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
+
+PROJECT = "keras_tuner"  # the folder of its state
 
 
 def search(options: KerasTunerOptions) -> None:
@@ -25,22 +27,27 @@ def search(options: KerasTunerOptions) -> None:
         KeyboardInterrupt: the same command goes on with the search.
     """
     search = Search(options)
-    search.check()
-    search.begin()
-    try:
-        tuner = _Tuner(search)
-        tuner.save()  # so that a search interrupted in its first trial can be gone on with
-        tuner.search()
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{search.folder}: the state of the search is damaged ({error}); choose another --id"
-        ) from None
-    except KeyboardInterrupt:
-        print("\nThe same command goes on with this search.", flush=True)
-        raise
+    search.check(devices=max(1, len(tf.config.list_physical_devices("GPU"))))
+    with search.begun():
+        tuner = _begin_or_reload(search)
+        try:
+            tuner.search()
+        except KeyboardInterrupt:
+            print("\nThe same command goes on with this search.", flush=True)
+            raise
     winner = search.winner()
     print_summary(winner, options.objective)
     search.announce(winner)
+
+
+def _begin_or_reload(search: Search) -> _Tuner:
+    try:
+        tuner = _Tuner(search)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        damaged = search.folder / PROJECT
+        raise InputError(f"{damaged}: the state of the search is damaged ({error!r}); choose another --id") from None
+    tuner.save()  # so that a search interrupted in its first trial can be gone on with
+    return tuner
 
 
 class _Tuner(BaseTuner):
@@ -59,7 +66,7 @@ class _Tuner(BaseTuner):
             seed=options.random_seed + 1,  # 0 would be taken for none
             max_consecutive_failed_trials=options.max_trials + 1,  # failures do not end the search
         )
-        super().__init__(oracle, directory=str(search.folder), project_name="keras_tuner")
+        super().__init__(oracle, directory=str(search.folder), project_name=PROJECT)
 
     def _try_run_and_update_trial(self, trial, *args, **kwargs):
         with contextlib.redirect_stderr(io.StringIO()):  # Keras Tuner prints a traceback where a trial has failed
@@ -72,7 +79,7 @@ class _Tuner(BaseTuner):
             ended = in_own_process(self._search.run_trial, name, hyperparameters).ended
         except Exception as error:
             ended = f"{FAILED}{error}"
-        record = self._search.end_trial(name, ended)
+        record = self._search.end_trial(name, hyperparameters, ended)
         if record.failed:
             print(f"Trial {name} {record.ended}. The search goes on.", flush=True)
             raise FailedTrialError(record.ended)

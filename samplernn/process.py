@@ -11,6 +11,8 @@ from typing import Any
 
 from samplernn.config import RunError
 
+SECONDS_TO_END = 5
+
 
 def in_own_process(function: Callable, *arguments) -> Any:
     """Call a function in a fresh process, which gives all its memory back and whose crash is its own.
@@ -34,6 +36,8 @@ def in_own_process(function: Callable, *arguments) -> Any:
         raise RunError(f"its process ended with status {process.exitcode}; perhaps memory ran out") from None
     finally:
         process.terminate()
+        process.join(SECONDS_TO_END)
+        process.kill()
         process.join()
     if succeeded:
         return answer

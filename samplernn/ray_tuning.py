@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
@@ -21,6 +22,7 @@ from typing import Any
 # Ray reads these where it is imported.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # what is printed is ours
+os.environ.pop("RAY_ADDRESS", None)  # --address says where to run
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # a trial's curves are in its run folder
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # _interrupted_in_order does that
 os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
@@ -33,12 +35,13 @@ from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 import samplernn
-from samplernn.config import MUTABLE, InputError, RayTuneOptions, better
+from samplernn.config import MUTABLE, InputError, RayTuneOptions, RunError, better
 from samplernn.device import quiet_stderr
 from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
 
 BEST = "best"  # the objective's best value so far, as a trial reports it
 CHECKPOINTS_KEPT = {"pbt": 4}  # of each trial, for others of the population to go on from; else 1
+SECONDS_TO_END = 20  # after a signal
 MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
 
 
@@ -57,14 +60,14 @@ def search(options: RayTuneOptions) -> None:
         )
     if options.resume and not search.exists():
         raise InputError(f"--resume: there is no search in {search.folder}; leave the flag out to begin one")
-    search.check()
+    search.check(devices=max(1, int(options.gpus_per_trial or 1)))
     _start_ray(options)
     try:
         resources = _resources(options)
-        search.begin()
-        tuner = _tuner(search, resources)
-        with _interrupted_in_order():
-            tuner.fit()
+        with search.begun():
+            tuner = _tuner(search, resources)
+            with _interrupted_in_order():
+                tuner.fit()
     finally:
         ray.shutdown()
     winner = search.winner()
@@ -73,6 +76,7 @@ def search(options: RayTuneOptions) -> None:
         winner,
         # A winner of pbt has become what it is under several settings: only from its checkpoint can it go on.
         resume_from=winner.checkpoint if options.type == "pbt" else None,
+        num_gpus=max(1, int(resources["GPU"])) if resources["GPU"] else None,
         threads=None if resources["GPU"] else options.cpus_per_trial,
     )
 
@@ -91,8 +95,10 @@ def _start_ray(options: RayTuneOptions) -> None:
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         with quiet_stderr():
-            ray.init(options.address, **settings)
-    except ConnectionError as error:
+            ray.init(options.address or "local", **settings)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if not options.address:
+            raise RunError(f"Ray does not start: {error}") from None
         remedy = "start one as the README says under 'Beyond one machine', and let this machine have its token"
         raise InputError(f"--address {options.address}: no Ray cluster lets us in ({error}); {remedy}") from None
     signal.signal(signal.SIGTERM, terminated)  # which Ray took over
@@ -114,13 +120,20 @@ def _resources(options: RayTuneOptions) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _interrupted_in_order() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end Ray's search in its own way, which keeps its state, and this script after it."""
+    """Let Ctrl-C and SIGTERM end Ray's search in its own way, which keeps its state, and this script after it.
+
+    Where Ray cannot, for its own processes have got the signal too, this process ends all the same.
+    """
     ray_ends_by = getattr(signal, "SIGUSR1", None)  # Windows has none
     handlers, received = {}, []
 
     def end_search(number, frame):
         received.append(number)
+        print("\nThe same command with --resume goes on with this search.", flush=True)
         signal.signal(number, handlers[number])  # a second one ends all at once
+        given_up = threading.Timer(SECONDS_TO_END, os._exit, [128 + number])
+        given_up.daemon = True
+        given_up.start()
         signal.raise_signal(ray_ends_by)
 
     if ray_ends_by:
@@ -132,7 +145,6 @@ def _interrupted_in_order() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
     if received:
-        print("\nThe same command with --resume goes on with this search.", flush=True)
         signal.raise_signal(received[0])
 
 
@@ -237,7 +249,10 @@ def _run_trial(chosen: dict[str, Any], search: Search) -> None:
 
     earlier = tune.get_checkpoint()
     machine = f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
-    search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path, machine)
+    trial = search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path, machine)
+    if trial.failed:  # lest Optuna learn from what was good before it failed; a member of a population starts anew
+        worst = math.inf if best is min else -math.inf
+        tune.report({objective: worst, BEST: worst, "epoch": len(trial.history) + 1})
 
 
 def _use_only(cpus: float, gpus: float) -> None:
@@ -255,6 +270,8 @@ class _Progress(tune.Callback):
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         options = self._search.options
+        if not math.isfinite(result[BEST]):
+            return
         print(
             f"Trial {trial.trial_id}: epoch {result['epoch']}/{options.num_epochs},"
             f" {options.objective} {result[options.objective]:.3f}, best {result[BEST]:.3f}",
@@ -270,8 +287,9 @@ class _Progress(tune.Callback):
         self._end(trial, FAILED + (reason[-1] if reason else "its process ended"))
 
     def _end(self, trial, ended: str) -> None:
-        record = self._search.end_trial(trial.trial_id, ended)
-        print(f"Trial {trial.trial_id} has ended: {record.ended if record else ended}.", flush=True)
+        hyperparameters = from_space(self._search.options, trial.config)
+        record = self._search.end_trial(trial.trial_id, hyperparameters, ended)
+        print(f"Trial {trial.trial_id} has ended: {record.ended}.", flush=True)
 
 
 def print_summary(trial: Trial, objective: str) -> None:

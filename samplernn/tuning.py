@@ -11,10 +11,13 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from samplernn.audio import make_writable_folder, scan_corpus
 from samplernn.config import (
@@ -32,10 +35,13 @@ from samplernn.config import (
 )
 from samplernn.dataset import split_corpus
 from samplernn.device import prepare_device
+from samplernn.distribution import check_batch_size
 
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
 
 FAILED = "failed: "
+# What may change when a search is gone on with: where it is and what it may use.
+FREE = ("id", "logdir", "max_trials", "num_cpus", "num_gpus", "cpus_per_trial", "gpus_per_trial", "address", "resume")
 
 
 @dataclass
@@ -98,37 +104,59 @@ class Search:
         """Whether a search of this id was begun."""
         return self._file.exists()
 
-    def check(self) -> None:
+    def check(self, devices: int = 1) -> None:
         """Find that every trial can be run, and that the folder is not of another search.
+
+        Args:
+            devices: between how many a trial's batches are split.
 
         Raises:
             InputError: the corpus does not do for a trial, or the folder is of another search.
         """
         options = self.options
+        for batch_size in options.batch_size:
+            check_batch_size(batch_size, devices)
         # The longest windows in the largest batches ask most of a corpus.
         split_corpus(scan_corpus(options.data_dir), max(options.seq_len), max(options.batch_size), options.val_frac)
-        differences = self.exists() and _differences(self._identity(), read_json(self._file))
+        differences = self.exists() and _differences(self._identity(), self._read(self._file))
         if differences:
             raise InputError(
                 f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another"
                 " --id, or give the same flags to go on with it"
             )
 
-    def begin(self) -> None:
-        """Make the folder, unless it is there."""
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Make the folder, unless it is there, and hold it against other runs of the same search.
+
+        Raises:
+            InputError: another run holds it.
+        """
         from samplernn import hparams  # imports TensorFlow
 
-        if not self.exists():
-            make_writable_folder("--logdir", self.folder)
-            hparams.write_space(self.folder, search_space(self.options))
-            _write(self._file, self._identity())
+        make_writable_folder("--logdir", self.folder)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                if not self.exists():
+                    hparams.write_space(self.folder, search_space(self.options))
+                    _write(self._file, self._identity())
+                yield
+        except Timeout:
+            raise InputError(
+                f"--id {self.options.id}: the search in {self.folder} is running; wait, or choose another --id"
+            ) from None
 
     def _identity(self) -> dict[str, Any]:
         """What a search must have in common with an earlier one to go on with it."""
-        values = asdict(self.options)
-        names = [item.name for item in fields(SearchOptions) if item.name not in ("id", "logdir")]
-        identity = {"tuner": type(self.options).__name__} | {name: values[name] for name in names}
-        return json.loads(json.dumps(identity | {"data_dir": self._data_dir}))
+        values = {name: value for name, value in asdict(self.options).items() if name not in FREE}
+        values |= {"tuner": type(self.options).__name__, "data_dir": self._data_dir}
+        return json.loads(json.dumps(values))
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return read_json(path)
+        except InputError as error:
+            raise InputError(f"{path}: {error}; move it away, or choose another --id") from None
 
     # --- Trials ---
 
@@ -152,6 +180,7 @@ class Search:
         Returns:
             The trial, whose `ended` says whether it failed.
         """
+        os.environ.pop("TF_CONFIG", None)  # a trial is trained by one process
         prepare_device()
         from samplernn import checkpoint as checkpoints  # imports TensorFlow, as the two others do
         from samplernn import hparams
@@ -201,11 +230,12 @@ class Search:
         self._save(trial)
         return trial
 
-    def end_trial(self, name: str, ended: str) -> Trial | None:
+    def end_trial(self, name: str, hyperparameters: dict[str, Any], ended: str) -> Trial:
         """Record why a trial ended, where it could not do so itself, and bring the table up to date."""
-        trial = self.trial(name)
-        if trial and trial.ended is None:
+        trial = self.trial(name) or Trial(name, hyperparameters, time.time(), "")
+        if trial.ended is None:
             trial.ended = ended
+            self._trial_folder(name).mkdir(parents=True, exist_ok=True)
             self._save(trial)
         self.write_table()
         return trial
@@ -215,7 +245,7 @@ class Search:
         path = self._trial_folder(name) / "trial.json"
         if not path.exists():
             return None
-        content = read_json(path)
+        content = self._read(path)
         content["hyperparameters"]["frame_sizes"] = tuple(content["hyperparameters"]["frame_sizes"])
         return Trial(**content)
 
@@ -272,37 +302,44 @@ class Search:
             raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
         return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
 
-    def announce(self, winner: Trial, resume_from: str | None = None, threads: int | None = None) -> None:
+    def announce(
+        self,
+        winner: Trial,
+        resume_from: str | None = None,
+        num_gpus: int | None = None,
+        threads: int | None = None,
+    ) -> None:
         """Write `best.config.json`; print where things are and the command that trains the winner in full.
 
         Args:
             winner: the best trial.
             resume_from: the checkpoint from which that command begins; by default from scratch.
+            num_gpus: how many GPUs a trial had, if not all of its machine.
             threads: to how many a trial was kept, if at all.
         """
         path = self.folder / "best.config.json"
         _write(path, _model_config(winner.hyperparameters).to_dict())
         options = replace(
             self._training_options(winner.hyperparameters),
-            id=f"{self.options.id}_best",
+            id=f"{self.options.id}_trial_{winner.name}",
             config_file=_short(path),
             resume_from=resume_from,
+            num_gpus=num_gpus,
         )
-        print(f"All trials: {_short(self.folder / 'trials.csv')}, and tensorboard --logdir {_short(self.folder)}")
+        logdir = shlex.quote(_short(self.folder))
+        print(f"All trials: {_short(self.folder / 'trials.csv')}, and tensorboard --logdir {logdir}")
         print(f"The best one's config: {_short(path)}. To train it in full:")
-        command = shlex.join(train_command(options))
         if threads:
-            print(f"TF_NUM_INTRAOP_THREADS={threads} {command}")
-            print("(On as many threads as the trial its epochs repeat to the digit; without, but for rounding.)")
-        else:
-            print(command)
+            print("(On as many threads as the trial its epochs repeat to the digit; without that, but for rounding.)")
+        limit = f"TF_NUM_INTRAOP_THREADS={threads} " if threads else ""
+        print(limit + shlex.join(train_command(options)), flush=True)
 
 
 def train_command(options: TrainingOptions) -> list[str]:
     """The command of a training: the folder of its data, and the flags that are not at their defaults."""
     values = {item.name: getattr(options, item.name) for item in fields(options)}
     changed = [item.name for item in fields(options) if values[item.name] != item.default]
-    command = ["python", "train.py"]
+    command = ["python", _short(Path(__file__).resolve().parent.parent / "train.py")]
     for name in sorted(changed, key=lambda name: name != "data_dir"):
         value = values[name]
         command += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
@@ -320,8 +357,12 @@ def _write(path: Path, content: Any) -> None:
 
 
 def _differences(ours: dict[str, Any], theirs: Any) -> list[str]:
+    def in_any_order(value):
+        return sorted(value, key=str) if isinstance(value, list) else value
+
     theirs = theirs if isinstance(theirs, dict) else {}
-    return [f"{name} {theirs.get(name)}, now {value}" for name, value in ours.items() if value != theirs.get(name)]
+    differing = [name for name in ours if in_any_order(ours[name]) != in_any_order(theirs.get(name))]
+    return [f"{name} {theirs.get(name)}, now {ours[name]}" for name in differing]
 
 
 def _short(path: Path) -> str:

@@ -17,7 +17,7 @@ from conftest import ROOT, TINY
 from tensorboard.plugins.hparams import metadata
 
 from samplernn import checkpoint as checkpoints
-from samplernn import cli
+from samplernn import cli, process
 from samplernn.config import HYPERPARAMETERS, InputError, KerasTunerOptions, RayTuneOptions, RunError, TrainingOptions
 from samplernn.process import in_own_process
 from samplernn.training import train
@@ -43,8 +43,8 @@ def options(tmp_path, make_corpus):
 def search(options):
     search = Search(options)
     search.check()
-    search.begin()
-    return search
+    with search.begun():
+        yield search
 
 
 def only_point(options):
@@ -114,7 +114,7 @@ def test_a_space_with_an_impossible_model_is_refused(monkeypatch, flags, said):
     ("flags", "said"),
     [
         ("--type pbt", "--type pbt changes learning_rate and rnn_dropout in flight: give several values"),
-        ("--address auto --num_cpus 2", "--address: a cluster's CPUs and GPUs are all used"),
+        ("--address 10.0.0.1:6379 --num_cpus 2", "--address: a cluster's CPUs and GPUs are all used"),
     ],
 )
 def test_flags_of_ray_tune_that_contradict_each_other(monkeypatch, flags, said):
@@ -144,6 +144,29 @@ def test_a_corpus_too_small_for_some_trial_is_refused_before_anything_is_written
     assert not Path(options.logdir).exists()
 
 
+def test_a_search_that_is_running_is_left_alone(options, search):
+    with pytest.raises(InputError, match="--id test: the search in .* is running"), Search(options).begun():
+        pass
+
+
+def test_the_order_of_values_makes_no_other_search(options):
+    with Search(replace(options, dim=(8, 16), frame_sizes=((4, 16), (8, 16)))).begun():
+        pass
+    Search(replace(options, dim=(16, 8), frame_sizes=((8, 16), (4, 16)))).check()
+
+
+def test_what_is_damaged_is_named(options, search):
+    (search.folder / "trial_0").mkdir()
+    (search.folder / "trial_0" / "trial.json").touch()
+    with pytest.raises(InputError, match="trial_0/trial.json: not valid JSON .*; move it away, or choose another --id"):
+        search.write_table()
+
+
+def test_batches_that_devices_cannot_share_are_refused_first(options):
+    with pytest.raises(InputError, match="--batch_size 2 cannot be split evenly between 4 devices"):
+        Search(options).check(devices=4)
+
+
 def test_a_folder_is_gone_on_with_by_the_same_search_only(options, search):
     Search(replace(options, max_trials=99)).check()
     with pytest.raises(InputError, match=r"holds another search \(dim \[8\], now \[8, 16\]\); choose another --id"):
@@ -159,7 +182,8 @@ def test_a_folder_is_gone_on_with_by_the_same_search_only(options, search):
 def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(options, tmp_path, monkeypatch, capsys):
     options = replace(options, learning_rate=(0.004,), rnn_dropout=(0.2,), val_frac=0.4, random_seed=3)
     search, reported = Search(options), []
-    search.begin()
+    with search.begun():
+        pass
     trial = search.run_trial(
         "7", only_point(options), lambda history, checkpoint: reported.append((len(history), checkpoint))
     )
@@ -169,24 +193,29 @@ def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(opti
     assert reported[-1][1] == checkpoints.latest(search.folder / "trial_7") == Path(trial.checkpoint)
     search.announce(search.winner())
     command = capsys.readouterr().out.splitlines()[-1]
-    assert command.startswith("python train.py --data_dir")
+    assert (
+        command.startswith(f"python {shlex.quote(str(ROOT / 'train.py'))} --data_dir") or "python train.py" in command
+    )
     assert json.loads((search.folder / "best.config.json").read_text())["rnn_dropout"] == 0.2
 
     monkeypatch.setattr(sys, "argv", shlex.split(command)[1:])
     full = cli.training_options()
     assert full == TrainingOptions(
-        data_dir=options.data_dir, id="test_best", config_file=str(search.folder / "best.config.json"), batch_size=2,
+        data_dir=options.data_dir, id="test_trial_7", config_file=str(search.folder / "best.config.json"), batch_size=2,
         learning_rate=0.004, val_frac=0.4, random_seed=3, jit_compile=False,
     )  # fmt: skip
     train(replace(full, logdir_root=str(tmp_path / "full"), num_epochs=2, generate=False))
-    repeated = checkpoints.read_settings(checkpoints.latest(tmp_path / "full" / "test_best"))
+    repeated = checkpoints.read_settings(checkpoints.latest(tmp_path / "full" / "test_trial_7"))
     assert repeated["history"] == trial.history
 
 
-def test_a_command_names_every_flag_that_is_not_at_its_default():
+def test_a_command_names_every_flag_that_is_not_at_its_default(monkeypatch, tmp_path):
     options = TrainingOptions(data_dir="my data", early_stopping_patience=None, temperature=(0.5, 1.0))
+    monkeypatch.chdir(ROOT)
     expected = ["python", "train.py", "--data_dir", "my data", "--early_stopping_patience", "None"]
     assert train_command(options) == [*expected, "--temperature", "0.5", "1.0"]
+    monkeypatch.chdir(tmp_path)
+    assert train_command(options)[1] == str(ROOT / "train.py")
 
 
 def test_an_interrupted_trial_goes_on_where_it_was(options, search):
@@ -208,7 +237,8 @@ def test_an_interrupted_trial_goes_on_where_it_was(options, search):
 def test_a_trial_that_goes_wrong_is_recorded_with_its_reason(options):
     options = replace(options, learning_rate=(1e30,), optimizer=("sgd",))
     search = Search(options)
-    search.begin()
+    with search.begun():
+        pass
     trial = search.run_trial("0", only_point(options))
     assert trial.failed
     assert trial.ended.startswith("failed: The loss is nan (epoch 1, step ")
@@ -223,7 +253,8 @@ def test_early_stopping_is_said(options):
         options, num_epochs=9, learning_rate=(1e-12,), early_stopping_patience=2, objective="val_accuracy"
     )
     search = Search(options)
-    search.begin()
+    with search.begun():
+        pass
     trial = search.run_trial("0", only_point(options))
     assert (trial.ended, len(trial.history)) == ("no improvement for 2 epochs", 3)
 
@@ -232,7 +263,8 @@ def test_a_trial_may_go_on_from_anothers_checkpoint_with_other_settings(options)
     """As population based training does it."""
     options = replace(options, learning_rate=(0.01, 0.001), rnn_dropout=(0.0, 0.5))
     search = Search(replace(options, num_epochs=1))
-    search.begin()
+    with search.begun():
+        pass
     donor = search.run_trial("0", {**only_point(options), "learning_rate": 0.01})
     search = Search(options)
     changed = {**only_point(options), "learning_rate": 0.001, "rnn_dropout": 0.5}
@@ -274,8 +306,8 @@ def test_the_table_has_a_row_for_each_trial(options, search):
     for name, values, ended in [("0", [3.0, 2.5], "2 epochs"), ("1", [3.25], None)]:
         (search.folder / f"trial_{name}").mkdir()
         search._save(replace(record(name, values, ended), hyperparameters=point, begun=float(name)))
-    search.end_trial("1", "stopped")
-    search.end_trial("0", "is not heeded")
+    search.end_trial("1", point, "stopped")
+    search.end_trial("0", point, "is not heeded")
     first, second = csv.DictReader((search.folder / "trials.csv").open())
     assert list(first) == [
         "trial",
@@ -295,7 +327,8 @@ def test_the_table_has_a_row_for_each_trial(options, search):
 def test_tensorboard_is_told_the_space_and_each_trials_values(options):
     options = replace(options, dim=(8, 16))
     search = Search(options)
-    search.begin()
+    with search.begun():
+        pass
     trial = search.run_trial("0", only_point(options))
 
     def contents(folder):
@@ -329,6 +362,29 @@ def test_a_call_in_its_own_process_returns_or_raises():
     assert in_own_process(os.getpid) != os.getpid()
     with pytest.raises(ZeroDivisionError):
         in_own_process(divmod, 1, 0)
+
+
+def test_a_process_that_minds_no_signal_is_ended_with_the_call(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "SECONDS_TO_END", 0.5)
+    told = tmp_path / "pid"
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 10)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            in_own_process(_stubborn, told)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not _runs(int(told.read_text()))
+
+
+def _stubborn(told):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    told.write_text(str(os.getpid()))
+    time.sleep(60)
 
 
 def test_a_process_that_is_killed_is_an_error():
