@@ -40,6 +40,7 @@ from samplernn.device import quiet_stderr
 from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
 
 BEST = "best"  # the objective's best value so far, as a trial reports it
+WORST = 1e9  # a loss beyond every loss; finite, for ASHA computes percentiles
 CHECKPOINTS_KEPT = {"pbt": 4}  # of each trial, for others of the population to go on from; else 1
 SECONDS_TO_END = 20  # after a signal
 MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
@@ -251,7 +252,7 @@ def _run_trial(chosen: dict[str, Any], search: Search) -> None:
     machine = f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
     trial = search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path, machine)
     if trial.failed:  # lest Optuna learn from what was good before it failed; a member of a population starts anew
-        worst = math.inf if best is min else -math.inf
+        worst = WORST if best is min else -WORST
         tune.report({objective: worst, BEST: worst, "epoch": len(trial.history) + 1})
 
 
@@ -270,8 +271,8 @@ class _Progress(tune.Callback):
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         options = self._search.options
-        if not math.isfinite(result[BEST]):
-            return
+        if abs(result[BEST]) == WORST:
+            return  # it has failed, as its end will say
         print(
             f"Trial {trial.trial_id}: epoch {result['epoch']}/{options.num_epochs},"
             f" {options.objective} {result[options.objective]:.3f}, best {result[BEST]:.3f}",
