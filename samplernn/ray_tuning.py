@@ -251,7 +251,7 @@ def _run_trial(chosen: dict[str, Any], search: Search) -> None:
     earlier = tune.get_checkpoint()
     machine = f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
     trial = search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path, machine)
-    if trial.failed:  # lest Optuna learn from what was good before it failed; a member of a population starts anew
+    if trial.failed:  # lest Optuna learn from what was good before it failed
         worst = WORST if best is min else -WORST
         tune.report({objective: worst, BEST: worst, "epoch": len(trial.history) + 1})
 
