@@ -218,7 +218,7 @@ def test_a_population_learns_from_its_best(folder):
     assert len(rows) == 3 and {row["ended"] for row in rows} == {"5 epochs"}
     begun = {run.name for path in search.glob("trial_*") for run in path.iterdir() if run.is_dir()}
     assert len(begun) > 3, "no member went on from another"
-    full = re.search(r"python train.py .*--resume_from (\S+)", result.stdout)
+    full = re.search(r"train\.py .*--resume_from (\S+)", result.stdout)
     assert Path(f"{full[1]}.index").exists()
 
 
