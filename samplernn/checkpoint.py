@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from samplernn.config import InputError, ModelConfig, RunError, read_json
+from samplernn.config import InputError, ModelConfig, RunError, read_json, write_whole
 from samplernn.device import reason
 from samplernn.optimizer import scaling, slots
 
@@ -329,6 +329,4 @@ def _write_state(run_folder: Path) -> None:
     """Write the `checkpoint` file, by which TensorFlow finds the latest."""
     names = [checkpoint.name for checkpoint in _complete_in(run_folder)]
     lines = [f'model_checkpoint_path: "{names[-1]}"'] + [f'all_model_checkpoint_paths: "{name}"' for name in names]
-    aside = run_folder / ".checkpoint.part"
-    aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(aside, run_folder / "checkpoint")
+    write_whole(run_folder / "checkpoint", "\n".join(lines) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -74,8 +75,7 @@ class ModelConfig:
         small, big = sizes
         _require(small < big, "frame_sizes", self, "in ascending order, such as [16, 64]")
         _require(big % small == 0, "frame_sizes", self, f"such that the second is a multiple of the first, {small}")
-        lower = self.seq_len // big * big
-        nearest = f"{lower} or {lower + big}" if lower else f"{big}"
+        nearest = nearest_multiples(self.seq_len, big)
         _require(self.seq_len % big == 0, "seq_len", self, f"a multiple of the upper frame size {big}: {nearest}")
         object.__setattr__(self, "frame_sizes", (small, big))
 
@@ -289,6 +289,19 @@ def better(monitor: str) -> Callable:
 def as_text(value: Any) -> str:
     """A hyperparameter's value as a flag takes it."""
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def nearest_multiples(value: int, divisor: int) -> str:
+    """The multiples of a divisor on both sides of a value, as a remedy names them; 0 is none."""
+    lower = value // divisor * divisor
+    return f"{lower} or {lower + divisor}" if lower else f"{divisor}"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all: aside first, then under its name."""
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(text, encoding="utf-8", newline="")
+    os.replace(aside, path)
 
 
 def read_json(path: str | Path) -> Any:

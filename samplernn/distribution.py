@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from samplernn.config import InputError, RunError, is_address
+from samplernn.config import InputError, RunError, is_address, nearest_multiples
 
 EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -143,11 +143,9 @@ def check_batch_size(batch_size: int, replicas: int) -> None:
         InputError: it cannot be; the message says which could.
     """
     if batch_size % replicas:
-        lower = batch_size // replicas * replicas
-        nearest = f"{lower} or {lower + replicas}" if lower else f"{replicas}"
         raise InputError(
             f"--batch_size {batch_size} cannot be split evenly between {replicas} devices;"
-            f" --batch_size {nearest} would do"
+            f" --batch_size {nearest_multiples(batch_size, replicas)} would do"
         )
 
 

@@ -41,7 +41,7 @@ from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
 
 BEST = "best"  # the objective's best value so far, as a trial reports it
 WORST = 1e9  # a loss beyond every loss; finite, for ASHA computes percentiles
-CHECKPOINTS_KEPT = {"pbt": 4}  # of each trial, for others of the population to go on from; else 1
+CHECKPOINTS_KEPT = 4  # of each member of a population, for others to go on from
 SECONDS_TO_END = 20  # after a signal
 MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
 
@@ -157,16 +157,15 @@ def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
     if options.resume and tune.Tuner.can_restore(storage / name):
         return tune.Tuner.restore(str(storage / name), trainable, resume_unfinished=True)
     space, population = search_space(options), options.type == "pbt"
-    size = math.prod(map(len, space.values()))
-    num_trials = options.num_trials if population else min(options.num_trials, size)  # else none twice
+    points = distinct_points(space, options.num_trials, options.random_seed)
     return tune.Tuner(
         trainable,
         param_space={key: tune.choice(values) for key, values in space.items()},
         tune_config=tune.TuneConfig(
             metric=options.objective if population else BEST,
             mode=direction,
-            num_samples=num_trials,
-            search_alg=_search_algorithm(options, space),
+            num_samples=options.num_trials if population else len(points),  # no trial is run twice
+            search_alg=_search_algorithm(options, points),
             scheduler=_scheduler(options, space),
             trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
         ),
@@ -176,13 +175,12 @@ def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
             callbacks=[_Progress(search)],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MACHINE_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT.get(options.type, 1)),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT if population else 1),
         ),
     )
 
 
-def _search_algorithm(options: RayTuneOptions, space: dict[str, list]):
-    points = distinct_points(space, options.num_trials, options.random_seed)
+def _search_algorithm(options: RayTuneOptions, points: list[dict[str, Any]]):
     if options.type == "bayesian":
         return _Bayesian(points, options.random_seed)
     return BasicVariantGenerator(points, random_state=options.random_seed)  # after the points, any of the space

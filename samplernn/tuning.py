@@ -6,6 +6,7 @@ Which values to try next, and where, is asked of a library: by keras_tuning.py a
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import platform
@@ -32,6 +33,7 @@ from samplernn.config import (
     as_text,
     better,
     read_json,
+    write_whole,
 )
 from samplernn.dataset import split_corpus
 from samplernn.device import prepare_device
@@ -278,17 +280,16 @@ class Search:
     def write_table(self) -> None:
         """Write `trials.csv`."""
         objective = self.options.objective
-        aside = self.folder / ".trials.csv.part"
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            results = ["epochs", f"best {objective}", "best epoch", "seconds", "machine", "ended"]
-            table.writerow(["trial", *HYPERPARAMETERS, *results])
-            for trial in self.trials():
-                values = [as_text(trial.hyperparameters[name]) for name in HYPERPARAMETERS]
-                best, seconds = trial.best(objective) or ("", ""), f"{trial.seconds:.1f}"
-                results = [len(trial.history), *best, seconds, trial.machine, trial.ended or "not yet"]
-                table.writerow([trial.name, *values, *results])
-        os.replace(aside, self.folder / "trials.csv")
+        text = io.StringIO()
+        table = csv.writer(text)
+        results = ["epochs", f"best {objective}", "best epoch", "seconds", "machine", "ended"]
+        table.writerow(["trial", *HYPERPARAMETERS, *results])
+        for trial in self.trials():
+            values = [as_text(trial.hyperparameters[name]) for name in HYPERPARAMETERS]
+            best, seconds = trial.best(objective) or ("", ""), f"{trial.seconds:.1f}"
+            results = [len(trial.history), *best, seconds, trial.machine, trial.ended or "not yet"]
+            table.writerow([trial.name, *values, *results])
+        write_whole(self.folder / "trials.csv", text.getvalue())
 
     def winner(self) -> Trial:
         """The best trial.
@@ -351,9 +352,7 @@ def _model_config(hyperparameters: dict[str, Any]) -> ModelConfig:
 
 
 def _write(path: Path, content: Any) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def _differences(ours: dict[str, Any], theirs: Any) -> list[str]:
