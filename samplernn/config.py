@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -298,10 +299,20 @@ def nearest_multiples(value: int, divisor: int) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all: aside first, then under its name."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(text, encoding="utf-8", newline="")
-    os.replace(aside, path)
+    """Write a file that appears whole or not at all: aside first, then under its name.
+
+    Raises:
+        OSError: the disk refuses; then what was there before is there still.
+    """
+    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.part")  # others may write the same file
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def read_json(path: str | Path) -> Any:
