@@ -34,9 +34,9 @@ from samplernn.config import PRECISIONS, ChunkOptions, ModelConfig  # noqa: E402
 from samplernn.dataset import training_epoch  # noqa: E402
 from samplernn.device import use_xla  # noqa: E402
 from samplernn.generation import SAMPLES_A_CALL, Generator  # noqa: E402
+from samplernn.loop import train_step  # noqa: E402
 from samplernn.model import SampleRNN  # noqa: E402
 from samplernn.optimizer import make_optimizer  # noqa: E402
-from samplernn.training import train_step  # noqa: E402
 
 MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
 SAMPLE_RATE = 16000
@@ -148,7 +148,7 @@ def training_steps(config: ModelConfig, batch_size: int, precision: str, jit: bo
 
     def work():
         nonlocal state
-        scores, state = step(*inputs, state)
+        scores, _, state = step(*inputs, state)
         float(scores[0])
 
     work()

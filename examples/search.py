@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT))
 from samplernn import checkpoint as checkpoints  # noqa: E402
 from samplernn.audio import scan_corpus  # noqa: E402
 from samplernn.device import prepare_device  # noqa: E402
+from samplernn.loop import evaluate, validation_step  # noqa: E402
 from samplernn.model import SampleRNN  # noqa: E402
-from samplernn.training import evaluate, validation_step  # noqa: E402
 from samplernn.tuning import Trial  # noqa: E402
 
 SEARCH = Path("search")
@@ -72,7 +72,7 @@ def loss_on_unheard(checkpoint):
     model = SampleRNN(checkpoints.model_config(checkpoint, None))
     model.compile(jit_compile=True)
     checkpoints.restore(checkpoint, model)
-    return evaluate(model, validation_step(model), scan_corpus(UNHEARD), BATCH, "unheard")["loss"]
+    return evaluate(model, validation_step(model), scan_corpus(UNHEARD), BATCH)["loss"]
 
 
 def script(name, *arguments):

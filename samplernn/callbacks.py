@@ -1,7 +1,9 @@
-"""Keras callbacks of a training run: the printed statistics; checkpoints and what follows them."""
+"""Keras callbacks of a training run: what is printed; when it is saved; when it stops."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -9,6 +11,11 @@ import keras
 import tensorflow as tf
 
 from samplernn.config import better
+from samplernn.loop import Progress
+from samplernn.stopping import StopRequest
+
+RISES = 3  # epochs in a row in which the validation loss rises, to be remarked on
+BY_HEART = 0.99  # training accuracy
 
 
 class PrintStatistics(keras.callbacks.Callback):
@@ -82,44 +89,131 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     Args:
         monitor: the value watched.
         patience: epochs without improvement after which to stop.
-        history: the logs of the epochs that are done.
+        progress: of the training; its history at the beginning are the epochs that are done.
     """
 
-    def __init__(self, monitor: str, patience: int, history: Sequence[dict]):
+    def __init__(self, monitor: str, patience: int, progress: Progress):
         super().__init__(monitor, patience=patience, mode=better(monitor).__name__)
-        self._history = list(history)
+        self._progress = progress
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        for epoch, epoch_logs in enumerate(self._history):
+        for epoch, epoch_logs in enumerate(self._progress.history):
             self.on_epoch_end(epoch, epoch_logs)
 
 
 class SaveCheckpoints(keras.callbacks.Callback):
-    """Saves at the end of every so many epochs, always or where the monitored value is the best so far.
+    """Saves at the end of every so many epochs.
 
     Args:
-        save: called with the number of epochs done and the logs of all of them.
+        save: called to save a checkpoint to keep.
+        save_rolling: called instead where a monitored value is not the best so far.
         every: epochs between two checkpoints.
-        monitor: the value watched; None saves always.
-        history: the logs of the epochs that are done.
+        monitor: the value watched; None keeps every checkpoint.
+        progress: of the training.
     """
 
     def __init__(
-        self, save: Callable[[int, list[dict]], None], every: int, monitor: str | None, history: Sequence[dict] = ()
+        self,
+        save: Callable[[], None],
+        save_rolling: Callable[[], None],
+        every: int,
+        monitor: str | None,
+        progress: Progress,
     ):
         super().__init__()
         self._save = save
+        self._save_rolling = save_rolling
         self._every = every
         self._monitor = monitor
-        self._history = list(history)
-        self._best = monitor and better(monitor)((logs[monitor] for logs in history), default=None)
+        self._progress = progress
 
     def on_epoch_end(self, epoch, logs=None):
-        self._history.append(dict(logs))
-        if (epoch + 1) % self._every == 0 and (self._monitor is None or self._improves(logs[self._monitor])):
-            self._best = self._monitor and logs[self._monitor]
-            self._save(epoch + 1, self._history)
+        if (epoch + 1) % self._every == 0:
+            (self._save if self._monitor is None or self._improves() else self._save_rolling)()
 
-    def _improves(self, value):
-        return self._best is None or (value != self._best and better(self._monitor)(value, self._best) == value)
+    def _improves(self):
+        """Whether the last epoch's value is better than those of all epochs before at which something was saved."""
+        done, history = self._progress.epoch, self._progress.history
+        first = done - len(history) + 1
+        values = [logs[self._monitor] for epoch, logs in enumerate(history, first) if epoch % self._every == 0]
+        *before, last = values
+        return last not in before and better(self._monitor)(values) == last
+
+
+class SaveBetweenEpochs(keras.callbacks.Callback):
+    """Saves where the training stands every so many minutes, and when it is asked to stop, which it then does.
+
+    Args:
+        save: called to save.
+        minutes: between two times; None for never.
+        stop: what a signal asks.
+        agree: gives the largest of each of the values that all workers call it with.
+    """
+
+    def __init__(
+        self,
+        save: Callable[[], None],
+        minutes: float | None,
+        stop: StopRequest,
+        agree: Callable[[list[int]], list[int]] = lambda values: values,
+    ):
+        super().__init__()
+        self._save = save
+        self._seconds = 60 * minutes if minutes else math.inf
+        self._stop = stop
+        self._agree = agree
+
+    def on_train_begin(self, logs=None):
+        self._saved = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._after_step()
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._after_step()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._after_step()
+
+    def _after_step(self):
+        due = time.monotonic() - self._saved >= self._seconds
+        signal_number, due = self._agree([self._stop.asked, int(due)])
+        if signal_number or due:
+            self._save()
+            self._saved = time.monotonic()
+        if signal_number:
+            self._stop.obey(signal_number)
+
+
+class Remarks(keras.callbacks.Callback):
+    """Says in a line, when it is seen, that the network learns its recordings by heart.
+
+    Args:
+        progress: of the training.
+    """
+
+    def __init__(self, progress: Progress):
+        super().__init__()
+        self._progress = progress
+
+    def on_epoch_end(self, epoch, logs=None):
+        accuracy, held_out = ([logs[name] for logs in self._progress.history] for name in ("accuracy", "val_loss"))
+        if rises(held_out) == RISES:
+            print(
+                f"The validation loss has only risen since epoch {epoch + 1 - RISES}: the network learns these"
+                " recordings by heart. More music, rnn_dropout or a smaller network may help.",
+                flush=True,
+            )
+        if accuracy[-1] >= BY_HEART and max(accuracy[:-1], default=0.0) < BY_HEART:
+            print(
+                f"The training accuracy is {100 * accuracy[-1]:.1f}%: the network knows these recordings by heart, or"
+                " they are mostly silence.",
+                flush=True,
+            )
+
+
+def rises(values: Sequence[float]) -> int:
+    """How many of the last values are each above the one before."""
+    pairs = reversed(list(itertools.pairwise(values)))
+    return len(list(itertools.takewhile(lambda pair: pair[0] < pair[1], pairs)))

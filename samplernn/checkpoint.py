@@ -2,6 +2,9 @@
 
 A checkpoint is `model.ckpt-N.data-00000-of-00001`, `model.ckpt-N.json` (its settings, which PRiSM's lack) and
 `model.ckpt-N.index`, which is written last: without it there is no checkpoint.
+
+`resume.ckpt-N-S` is one after N epochs and S steps of the next, with the network's state. It is there to be resumed
+from: each new checkpoint of a run takes its place.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +32,10 @@ from samplernn.device import reason
 from samplernn.optimizer import scaling, slots
 
 RUN_FOLDER_FORMAT = "%d.%m.%Y_%H.%M.%S"
+ROLLING = "resume.ckpt-"
+HOURS_TO_WRITE = 1  # what is older was left by a process that was killed
 KEY_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+STATE = "state/"  # and a number
 SLOT = "/.OPTIMIZER_SLOT/optimizer/"
 EMBEDDINGS = "sample_mlp/embedding/embeddings"
 
@@ -56,14 +63,31 @@ def prefix(run_folder: Path, epoch: int) -> Path:
     return run_folder / f"model.ckpt-{epoch}"
 
 
+def rolling_prefix(run_folder: Path, epoch: int, step: int) -> Path:
+    """The path of a checkpoint to resume from, after some epochs and some steps of the next."""
+    return run_folder / f"{ROLLING}{epoch}-{step}"
+
+
 def epoch_of(checkpoint: Path) -> int:
-    """The epoch that a checkpoint's name ends in; 0 where it names none."""
+    """The number of epochs done that a checkpoint's name tells; 0 where it tells none."""
+    return place_of(checkpoint)[0]
+
+
+def place_of(checkpoint: Path) -> tuple[int, int]:
+    """The number of epochs done, and of steps of the next, that a checkpoint's name tells."""
+    if numbers := re.fullmatch(rf"{re.escape(ROLLING)}(\d+)-(\d+)", checkpoint.name):
+        return int(numbers[1]), int(numbers[2])
     number = re.search(r"-(\d+)$", checkpoint.name)
-    return int(number[1]) if number else 0
+    return (int(number[1]) if number else 0), 0
 
 
-def latest(parent: Path) -> Path | None:
-    """The last checkpoint of the newest run folder below `parent` that holds a complete one."""
+def latest(parent: Path, rolling: bool = True) -> Path | None:
+    """The last checkpoint of the newest run folder below `parent` that holds a complete one.
+
+    Args:
+        parent: a folder of run folders.
+        rolling: whether those that are only there to be resumed from count.
+    """
     dated = []
     for folder in parent.iterdir() if parent.is_dir() else ():
         try:
@@ -71,25 +95,30 @@ def latest(parent: Path) -> Path | None:
         except ValueError:
             continue
     for _, folder in sorted(dated, reverse=True):
-        if found := latest_in(folder):
+        if found := latest_in(folder, rolling):
             return found
     return None
 
 
-def latest_in(run_folder: Path) -> Path | None:
-    """The complete checkpoint with the highest number in a folder."""
-    return max(_complete_in(run_folder), key=epoch_of, default=None)
+def latest_in(run_folder: Path, rolling: bool = True) -> Path | None:
+    """The complete checkpoint in a folder that is farthest."""
+    found = _complete_in(run_folder) + (_rolling_in(run_folder) if rolling else [])
+    return max(found, key=place_of, default=None)
 
 
-def resolve(path: str) -> Path:
+def resolve(path: str, rolling: bool = False) -> Path:
     """Find the checkpoint that a user means by its prefix, one of its files, its run folder, or the folder of runs.
+
+    Args:
+        path: what the user gave.
+        rolling: whether a folder's latest may be one that is only there to be resumed from.
 
     Raises:
         InputError: there is none, or a part of it is missing.
     """
     given = Path(path)
     if given.is_dir():
-        if found := latest_in(given) or latest(given):
+        if found := latest_in(given, rolling) or latest(given, rolling):
             return found
         raise InputError(f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in this folder")
     checkpoint = given.with_name(re.sub(r"(?<=.)\.(index|json|data-\d{5}-of-\d{5})$", "", given.name))
@@ -104,8 +133,15 @@ def resolve(path: str) -> Path:
 
 
 def _complete_in(run_folder: Path) -> list[Path]:
+    """The complete checkpoints in a folder by their epochs, but for the rolling ones."""
     checkpoints = (index.with_suffix("") for index in run_folder.glob("*-*.index"))
-    return sorted((path for path in checkpoints if _is_complete(path)), key=epoch_of)
+    whole = (path for path in checkpoints if _is_complete(path) and not path.name.startswith(ROLLING))
+    return sorted(whole, key=epoch_of)
+
+
+def _rolling_in(run_folder: Path) -> list[Path]:
+    checkpoints = (index.with_suffix("") for index in run_folder.glob(f"{ROLLING}*-*.index"))
+    return [path for path in checkpoints if _is_complete(path)]
 
 
 def _is_complete(checkpoint: Path) -> bool:
@@ -150,6 +186,9 @@ def _has_form_of_settings(content: Any) -> bool:
         and isinstance(content.get("config"), dict)
         and has("split", dict, list)
         and has("history", list, dict)
+        and has("sums", list, float)
+        and type(content.get("step", 0)) is int
+        and isinstance(content.get("arguments", {}), dict)
     )
 
 
@@ -204,15 +243,30 @@ def _with_embedding_of(checkpoint: Path, config: ModelConfig) -> ModelConfig:
 # --- What is in a checkpoint ---
 
 
-def save(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer, settings: dict[str, Any]) -> None:
+def save(
+    checkpoint: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    settings: dict[str, Any],
+    state: Sequence[np.ndarray] = (),
+) -> None:
     """Write a checkpoint of everything that training changes, `settings` as JSON beside it.
 
-    It is written aside and appears whole or not at all.
+    It is written aside and appears whole or not at all. Then the rolling checkpoints in its folder that are not this
+    one are deleted.
+
+    Args:
+        checkpoint: its path, from `prefix` or `rolling_prefix`.
+        model, optimizer: whose variables are written.
+        settings: what is to be known beside them.
+        state: the network's, in the midst of an epoch.
 
     Raises:
         RunError: the disk refuses.
     """
-    tensors = {**_weights(model), **_slots(model, optimizer), **_scalars(model, optimizer)}
+    variables = {**_weights(model), **_slots(model, optimizer), **_scalars(model, optimizer)}
+    tensors = {key: variable.value for key, variable in variables.items()}
+    tensors |= {f"{STATE}{number}": tf.constant(part) for number, part in enumerate(state)}
     aside = checkpoint.with_name(f".{checkpoint.name}.part")
     try:
         aside.mkdir(exist_ok=True)
@@ -220,12 +274,16 @@ def save(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optim
             prefix=str(aside / checkpoint.name),
             tensor_names=[key + KEY_SUFFIX for key in tensors],
             shape_and_slices=[""] * len(tensors),
-            tensors=[variable.value for variable in tensors.values()],
+            tensors=list(tensors.values()),
         )
         (aside / f"{checkpoint.name}.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         for part in sorted(aside.iterdir(), key=lambda file: file.suffix == ".index"):
+            _flush(part)
             os.replace(part, checkpoint.with_name(part.name))
-        _write_state(checkpoint.parent)
+        for outdated in _rolling_in(checkpoint.parent):
+            if outdated != checkpoint:
+                _delete(outdated)
+        _write_state(_complete_in(checkpoint.parent))
     except (OSError, tf.errors.OpError) as error:
         raise RunError(f"{checkpoint}: cannot be written ({reason(error)}); earlier checkpoints are whole") from None
     finally:
@@ -234,10 +292,30 @@ def save(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optim
 
 def rotate(run_folder: Path, keep: int) -> None:
     """Delete all but the last `keep` checkpoints of a run."""
-    for checkpoint in _complete_in(run_folder)[:-keep]:
-        for file in sorted(_files_of(checkpoint), key=lambda file: file.suffix != ".index"):
-            file.unlink()
-    _write_state(run_folder)
+    whole = _complete_in(run_folder)
+    _write_state(whole[-keep:])  # first, so that it never names one that is gone
+    for checkpoint in whole[:-keep]:
+        _delete(checkpoint)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Delete what processes that were killed while they wrote have left in the run folders below `parent`."""
+    for aside in parent.glob("*/.*.part"):
+        with suppress(OSError):
+            if aside.is_dir() and time.time() - aside.stat().st_mtime > HOURS_TO_WRITE * 3600:
+                shutil.rmtree(aside, ignore_errors=True)
+
+
+def _delete(checkpoint: Path) -> None:
+    """Delete a checkpoint, its index first, without which the rest does not count."""
+    for file in sorted(_files_of(checkpoint), key=lambda file: file.suffix != ".index"):
+        file.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold a file's content, so that a loss of power cannot leave its name alone."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
@@ -258,6 +336,23 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
             log.warning("%s holds no state of the optimizer %s, which starts afresh.", checkpoint, optimizer.name)
     for key in variables.keys() & values.keys():
         variables[key].assign(values[key])
+
+
+def read_state(checkpoint: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """The network's state in a checkpoint from the midst of an epoch.
+
+    Args:
+        checkpoint: its path.
+        shapes: those of the parts.
+
+    Raises:
+        InputError: it cannot be read, or holds no state of these shapes.
+    """
+    found = _read(checkpoint, lambda key: key.startswith(STATE))
+    state = [found.get(f"{STATE}{number}", np.zeros(0)) for number in range(len(shapes))]
+    if [part.shape for part in state] != list(shapes):
+        raise InputError(f"{checkpoint}: it does not hold the network's state; resume from another checkpoint")
+    return state
 
 
 def _weights(model: keras.Model) -> dict[str, keras.Variable]:
@@ -325,8 +420,9 @@ def _readable(checkpoint: Path) -> Iterator[None]:
         ) from None
 
 
-def _write_state(run_folder: Path) -> None:
-    """Write the `checkpoint` file, by which TensorFlow finds the latest."""
-    names = [checkpoint.name for checkpoint in _complete_in(run_folder)]
-    lines = [f'model_checkpoint_path: "{names[-1]}"'] + [f'all_model_checkpoint_paths: "{name}"' for name in names]
-    write_whole(run_folder / "checkpoint", "\n".join(lines) + "\n")
+def _write_state(checkpoints: list[Path]) -> None:
+    """Write the `checkpoint` file, by which TensorFlow finds the latest of a folder."""
+    if checkpoints:
+        names = [checkpoint.name for checkpoint in checkpoints]
+        lines = [f'model_checkpoint_path: "{names[-1]}"'] + [f'all_model_checkpoint_paths: "{name}"' for name in names]
+        write_whole(checkpoints[-1].with_name("checkpoint"), "\n".join(lines) + "\n")

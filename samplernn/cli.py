@@ -90,6 +90,7 @@ def training_options() -> TrainingOptions:
     parser.add("momentum", fraction, "momentum of sgd and rmsprop")
     parser.add("monitor", str, "what early stopping and the policy Best watch", choices=MONITORS)
     parser.add("checkpoint_every", positive_int, "epochs between two checkpoints")
+    parser.add("checkpoint_every_minutes", optional(positive_float), "minutes between two checkpoints to resume from")
     parser.add("checkpoint_policy", checkpoint_policy, "Always (or All), or Best: only if the monitored value improved")
     parser.add("max_checkpoints", optional(positive_int), "checkpoints to keep; None keeps all")
     parser.add("resume", boolean, "go on from resume_from, or from the latest checkpoint of this id")

@@ -178,6 +178,7 @@ class TrainingOptions(ComputationOptions):
     momentum: float = 0.9
     monitor: str = "val_loss"
     checkpoint_every: int = 1
+    checkpoint_every_minutes: float | None = None
     checkpoint_policy: str = "Always"
     max_checkpoints: int | None = 5
     resume: bool = True

@@ -44,7 +44,8 @@ def split_corpus(
     it held out stays held out, whatever was added to the corpus since.
 
     Raises:
-        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples.
+        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples, or none is
+            left of what was held out.
     """
     long_enough = [recording for recording in corpus if recording.frames >= seq_len]
     if short := len(corpus) - len(long_enough):
@@ -83,14 +84,19 @@ def split_corpus(
 
 def _held_out(recordings: list[Recording], earlier: dict[str, list[str]] | None) -> list[Recording]:
     """The recordings that an earlier split held out, in its order."""
-    if not earlier:
+    if not (earlier and earlier["validation"]):
         return []
     by_name = {recording.name: recording for recording in recordings}
     found = [by_name[name] for name in earlier["validation"] if name in by_name]
-    if len(found) < len(earlier["validation"]):
-        rest = "they alone validate" if found else "so other files validate, which it may have trained on"
-        log.warning("Of the files that the resumed run held out, %d of %d are here: %s.",
-                    len(found), len(earlier["validation"]), rest)  # fmt: skip
+    number = len(earlier["validation"])
+    if not found:
+        raise InputError(
+            f"--data_dir: none of the {number} files that the resumed run held out is there, or long enough; others may"
+            " be what it has trained on. Put them back, or use --resume False to start from scratch"
+        )
+    if len(found) < number:
+        log.warning("Of the files that the resumed run held out, %d of %d are here: they alone validate.",
+                    len(found), number)  # fmt: skip
     return found
 
 
@@ -111,22 +117,24 @@ def training_epoch(
     random_seed: int,
     epoch: int,
     rows_here: slice = slice(None),
+    first: int = 0,
 ) -> tuple[Iterator[Batch], int]:
     """The windows of a training epoch, in an order that depends on nothing but the seed and the epoch.
 
     Args:
         recordings, config, batch_size, random_seed, epoch: what decides the plan of the whole batch.
         rows_here: those that are read and yielded.
+        first: the batches before it are left out.
 
     Returns:
-        Batches as `_batches` yields them, every row with a target, and their number, with which the first row of the
-        whole batch runs out.
+        Batches as `_batches` yields them, every row with a target, and the number of all of them, with which the first
+        row of the whole batch runs out.
     """
     order = list(recordings)
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
     rows = plan_rows(order, batch_size, config.seq_len)
     steps = min(_row_lengths(rows, config.seq_len))
-    return _prefetched(_batches(rows[rows_here], config, steps)), steps
+    return _prefetched(_batches(rows[rows_here], config, range(first, steps))), steps
 
 
 def validation_epoch(
@@ -135,7 +143,7 @@ def validation_epoch(
     """All windows of the held-out recordings; rows that have run out have NO_TARGET as their targets."""
     longest_first = sorted(recordings, key=lambda recording: -recording.frames)
     rows = plan_rows(longest_first, batch_size, config.seq_len)
-    return _prefetched(_batches(rows[rows_here], config, max(_row_lengths(rows, config.seq_len))))
+    return _prefetched(_batches(rows[rows_here], config, range(max(_row_lengths(rows, config.seq_len)))))
 
 
 def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> list[list[Recording]]:
@@ -167,15 +175,15 @@ def _prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-def _batches(rows: list[list[Recording]], config: ModelConfig, steps: int) -> Iterator[Batch]:
+def _batches(rows: list[list[Recording]], config: ModelConfig, steps: range) -> Iterator[Batch]:
     """Yield x [B, lookback + S], y [B, S], its last S samples, and reset [B], whether a row starts a recording.
 
-    There are `steps` of them, whether rows run out before or would go on.
+    They are those of the given steps, whether rows run out before or would go on.
     """
     lookback = config.lookback
     run_out = np.zeros(lookback + config.seq_len, np.int32), True
-    sources = [_row_windows(row, config) for row in rows]
-    for _ in range(steps):
+    sources = [_row_windows(row, config, steps.start) for row in rows]
+    for _ in steps:
         windows = [next(source, None) for source in sources]
         x, reset = zip(*(window or run_out for window in windows))
         x = np.stack(x)
@@ -184,20 +192,29 @@ def _batches(rows: list[list[Recording]], config: ModelConfig, steps: int) -> It
         yield x, y, np.array(reset)
 
 
-def _row_windows(recordings: list[Recording], config: ModelConfig) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield the windows of one row after the other, [lookback + S], each with whether it starts a recording."""
-    quantize, lookback = quantizer(config.q_type, config.q_levels), config.lookback
+def _row_windows(recordings: list[Recording], config: ModelConfig, first: int) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield the windows of one row from the given one on, [lookback + S], each with whether it starts a recording."""
     for recording in recordings:
-        context = np.full(lookback, quantize.zero, np.int32)
-        for index, audio in enumerate(_audio_windows(recording, config.seq_len)):
-            window = np.concatenate([context, quantize.encode(audio)])
-            yield window, index == 0
-            context = window[-lookback:]
+        windows = _num_windows(recording, config.seq_len)
+        if first < windows:
+            yield from _recording_windows(recording, config, first)
+        first = max(0, first - windows)
 
 
-def _audio_windows(recording: Recording, seq_len: int) -> Iterator[np.ndarray]:
-    """Yield a recording's whole windows of mono audio [S], reading several at a time."""
+def _recording_windows(recording: Recording, config: ModelConfig, first: int) -> Iterator[tuple[np.ndarray, bool]]:
+    quantize, lookback = quantizer(config.q_type, config.q_levels), config.lookback
+    context = np.full(lookback, quantize.zero, np.int32)
+    if first:
+        context = quantize.encode(read_mono(recording.path, first * config.seq_len - lookback, lookback))
+    for index, audio in enumerate(_audio_windows(recording, config.seq_len, first), first):
+        window = np.concatenate([context, quantize.encode(audio)])
+        yield window, index == 0
+        context = window[-lookback:]
+
+
+def _audio_windows(recording: Recording, seq_len: int, first: int) -> Iterator[np.ndarray]:
+    """Yield a recording's whole windows of mono audio [S] from the given one on, reading several at a time."""
     total = _num_windows(recording, seq_len) * seq_len
     step = max(1, READ_FRAMES // seq_len) * seq_len
-    for start in range(0, total, step):
+    for start in range(first * seq_len, total, step):
         yield from read_mono(recording.path, start, min(step, total - start)).reshape(-1, seq_len)

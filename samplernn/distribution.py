@@ -202,6 +202,29 @@ def _gather(strategy, values: list[int]) -> np.ndarray:
     return strategy.gather(given, axis=0).numpy()
 
 
+def largest(strategy, values: list[int]) -> list[int]:
+    """The largest of each of the values that the workers give; it waits for all of them."""
+    return _gather(strategy, values).max(axis=0).tolist()
+
+
+def gather_columns(strategy, value) -> np.ndarray:
+    """The columns of all replicas side by side, float32 [D, B], of a value [D, rows]; all workers call it."""
+    import tensorflow as tf
+
+    return strategy.gather(strategy.run(tf.cast, (value, tf.float32)), axis=1).numpy()
+
+
+def hand_out_columns(strategy, make: Callable, size: int):
+    """Give each replica what `make` makes of its columns, a slice of all `size`."""
+    columns = size // strategy.num_replicas_in_sync
+
+    def part(context):
+        first = context.replica_id_in_sync_group * columns
+        return make(slice(first, first + columns))
+
+    return strategy.experimental_distribute_values_from_function(part)
+
+
 def wait_for_all(strategy) -> None:
     """Return when all workers have called this."""
     _gather(strategy, [0])

@@ -92,7 +92,8 @@ class SampleRNN(keras.Model):
             compiled: what is to compile all that a replica does before the replicas meet.
 
         Returns:
-            The gradient of each of `trainable_variables`, the sums of `score` over all replicas, and the next state.
+            The gradient of each of `trainable_variables`, the sums of `score` over all replicas, the norm before
+            clipping and scaling (without the embedding's part where that is not computed), and the next state.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
 
@@ -124,8 +125,9 @@ class SampleRNN(keras.Model):
             lambda: 0.0,
         )
         lookups = sum_over_replicas(lookups)
-        scale = clip_norm / tf.maximum(tf.sqrt(dense + lookups), clip_norm)
-        return [gradient * scale for gradient in gradients], scores, state
+        norm = tf.sqrt(dense + lookups)
+        scale = clip_norm / tf.maximum(norm, clip_norm)
+        return [gradient * scale for gradient in gradients], scores, norm / loss_scale, state
 
     def looked_up(self, tokens):
         """The embeddings, and which of their rows a window of tokens looks up, bool [Q]."""

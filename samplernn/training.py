@@ -18,30 +18,38 @@ import tensorflow as tf
 
 import samplernn
 from samplernn import checkpoint as checkpoints
-from samplernn.audio import Recording, make_writable_folder, scan_corpus
-from samplernn.callbacks import EarlyStopping, PrintStatistics, SaveCheckpoints, TensorBoard
-from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
-from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
+from samplernn import resuming
+from samplernn.audio import make_writable_folder, scan_corpus
+from samplernn.callbacks import (
+    EarlyStopping,
+    PrintStatistics,
+    Remarks,
+    SaveBetweenEpochs,
+    SaveCheckpoints,
+    TensorBoard,
+)
+from samplernn.config import InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.dataset import Split, describe, split_corpus
 from samplernn.device import refusals_explained, use_xla
 from samplernn.distribution import (
     Worker,
     check_agreement,
     check_batch_size,
     choose_strategy,
-    hand_out,
-    rows_here,
-    sum_over_replicas,
+    largest,
     this_worker,
     wait_for_all,
 )
 from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
+from samplernn.loop import Logs, Progress, fit
 from samplernn.model import SampleRNN
-from samplernn.optimizer import apply_gradients, loss_scale, make_optimizer
+from samplernn.optimizer import make_optimizer
+from samplernn.resuming import HowToGoOn, Resumed
+from samplernn.stopping import StopRequest
 
-CLIP_NORM = 5.0
 TENSORBOARD_STEPS = 50  # between two points of the training curves
 
-AfterCheckpoint = Callable[[Path, list[dict[str, float]]], None]
+AfterCheckpoint = Callable[[Path, list[Logs]], None]
 
 log = logging.getLogger(__name__)
 
@@ -84,254 +92,88 @@ def _train(
     elif replicas > 1:
         print(f"{worker}: {replicas // worker.number} of {replicas} devices.", flush=True)
 
-    resume_from = _checkpoint_to_resume(options)
-    config = _choose_config(options, resume_from)
-    earlier = (resume_from and checkpoints.read_settings(resume_from)) or {}
-    initial_epoch = checkpoints.epoch_of(resume_from) if resume_from else 0
-
+    resumed = resuming.find_checkpoint(options)
+    config = resuming.choose_config(options, resumed)
     corpus = scan_corpus(options.data_dir)
     describe(corpus)
-    split = split_corpus(corpus, config.seq_len, options.batch_size, options.val_frac, earlier.get("split"))
-
+    split = split_corpus(corpus, config.seq_len, options.batch_size, options.val_frac, resumed and resumed.split)
     if worker.number > 1:
-        check_agreement(strategy, _facts(options, config, split, earlier, initial_epoch))
+        check_agreement(strategy, _facts(options, config, split, resumed))
 
     keras.utils.set_random_seed(options.random_seed)
+    schedule = _learning_rate_schedule(options)
     with strategy.scope():
         model = SampleRNN(config, options.precision)
         optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
         # Keras's callbacks find the optimizer in the model; so does our loop, which asks for XLA there too.
         model.compile(optimizer=optimizer, jit_compile=use_xla(options.jit_compile, cudnn=True))
-        if resume_from:
-            checkpoints.restore(resume_from, model, optimizer)
-            if worker.is_chief:
-                print(f"Resuming from {resume_from}, with epoch {initial_epoch + 1} of {options.num_epochs}.")
-    if initial_epoch >= options.num_epochs:
-        print(f"Nothing to do: {initial_epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
+        if resumed:
+            checkpoints.restore(resumed.checkpoint, model, optimizer)
+    progress = resuming.restore_progress(resumed, options, model, split)
+    if resumed and worker.is_chief:
+        resuming.announce(resumed, options, progress, int(optimizer.iterations), schedule(progress.epoch, None))
+    if progress.epoch >= options.num_epochs:
+        print(f"Nothing to do: {progress.epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
         return
 
-    history = earlier.get("history", [])
-    callbacks = [keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options))]
-    resumable = _Resumable(Path(options.logdir_root, options.id), resume_from)
+    stop = StopRequest()
+    runs = Path(options.logdir_root, options.id)
+    how_to_go_on = resuming.HowToGoOn(resuming.latest_from_now_on(runs), resumed)
+    run = None
+    callbacks = [keras.callbacks.LearningRateScheduler(schedule)]
     if worker.is_chief:
-        run = _Run(options, model, corpus[0].sample_rate, split, after_checkpoint)
+        run = _Run(options, model, corpus[0].sample_rate, split, progress, stop, after_checkpoint)
+        how_to_go_on = resuming.HowToGoOn(partial(checkpoints.latest_in, run.folder), resumed)
         parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
         print(f"Corpus: {parts}. Run: {run.folder}")
+
+    def save_rolling() -> None:
+        state = resuming.gather_state(model, progress)
+        if run:
+            run.save_rolling(state)
+        wait_for_all(strategy)
+
+    if run:
+        best = options.monitor if options.checkpoint_policy == "Best" else None
         callbacks += [
             PrintStatistics(options.num_epochs, options.verbose),
             TensorBoard(str(run.folder), update_freq=TENSORBOARD_STEPS, write_graph=False),
-            SaveCheckpoints(
-                run.save_and_generate,
-                options.checkpoint_every,
-                options.monitor if options.checkpoint_policy == "Best" else None,
-                history,
-            ),
+            SaveCheckpoints(run.save_and_generate, run.save_rolling, options.checkpoint_every, best, progress),
+            Remarks(progress),
         ]
     if options.early_stopping_patience:
-        callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, history))
-    with _how_to_resume_said(resumable), refusals_explained():
-        fit(model, split, options.batch_size, options.random_seed, range(initial_epoch, options.num_epochs), callbacks)
+        callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, progress))
+    agree = {"agree": partial(largest, strategy)} if worker.number > 1 else {}
+    callbacks.append(SaveBetweenEpochs(save_rolling, options.checkpoint_every_minutes, stop, **agree))
+    with stop, _how_to_go_on_said(how_to_go_on), refusals_explained():
+        fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
     if model.stop_training:
         patience = f"{options.monitor} has not improved for {options.early_stopping_patience} epochs"
         print(f"Stopped early: {patience}. To go on all the same, raise --early_stopping_patience.")
 
 
-def _facts(options: TrainingOptions, config: ModelConfig, split: Split, earlier: dict, epoch: int) -> dict[str, Any]:
+def _facts(options: TrainingOptions, config: ModelConfig, split: Split, resumed: Resumed | None) -> dict[str, Any]:
     """What has to be the same for all workers; where their folders are, and what only the chief does, may differ."""
     own = ("data_dir", "logdir_root", "output_dir", "config_file", "resume_from", "seed", "verbose", "jit_compile")
     flags = {f"--{name}": value for name, value in asdict(options).items() if name not in own}
     return flags | {
         "the config": config,
         "the files in --data_dir": [(file.name, file.frames) for file in split.training + split.validation],
-        "the checkpoint to resume from": (epoch, earlier),
+        "the checkpoint to resume from": resumed and (resumed.checkpoint.name, resumed.settings),
     }
 
 
 @contextmanager
-def _how_to_resume_said(resumable: _Resumable) -> Iterator[None]:
+def _how_to_go_on_said(how_to_go_on: HowToGoOn) -> Iterator[None]:
     """Whatever ends training too early, say how to go on."""
     try:
         yield
     except (RunError, InputError, OSError) as error:
         reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise RunError(f"{reason}. {resumable}") from error
+        raise RunError(f"{reason}. {how_to_go_on}") from error
     except KeyboardInterrupt:
-        print(f"\n{resumable}", flush=True)
+        print(f"\n{how_to_go_on}", flush=True)
         raise
-
-
-def fit(
-    model: SampleRNN,
-    split: Split,
-    batch_size: int,
-    random_seed: int,
-    epochs: range,
-    callbacks: Sequence[keras.callbacks.Callback],
-) -> None:
-    """The training loop. State runs on from window to window inside a recording, row by row.
-
-    Args:
-        model: compiled with an optimizer of `make_optimizer`; its `jit_compile` says whether XLA compiles the steps,
-            and the strategy in whose scope it was made on which devices they run.
-        split: the recordings.
-        batch_size: rows, those of all devices together.
-        random_seed: of the order of recordings, together with the epoch.
-        epochs: from 0; a run that resumes begins with a later one.
-        callbacks: get loss and accuracy, means over the epoch so far, at each step, val_loss and val_accuracy with
-            them at each epoch's end, and stop the loop by `model.stop_training`.
-
-    Raises:
-        RunError: a loss is NaN or infinite.
-    """
-    strategy, here = model.distribute_strategy, rows_here(model.distribute_strategy, batch_size)
-    callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
-    step_of_training, step_of_validation = train_step(model), validation_step(model)
-    model.stop_training = False
-    callbacks.on_train_begin()
-    try:
-        for epoch in epochs:
-            if model.stop_training:
-                break
-            windows, steps = training_epoch(split.training, model.config, batch_size, random_seed, epoch, here)
-            callbacks.set_params({"epochs": epochs.stop, "steps": steps})
-            callbacks.on_epoch_begin(epoch)
-            state, mean = initial_state(model, batch_size), _Mean()
-            for step, window in enumerate(windows):
-                callbacks.on_train_batch_begin(step)
-                scores, state = step_of_training(*hand_out(strategy, window), state)
-                callbacks.on_train_batch_end(step, mean.add(scores, f"epoch {epoch + 1}, step {step + 1}"))
-            logs = mean.logs()
-
-            scores = evaluate(model, step_of_validation, split.validation, batch_size, f"epoch {epoch + 1}, validation")
-            logs |= {f"val_{name}": value for name, value in scores.items()}
-            callbacks.on_epoch_end(epoch, logs)
-    finally:
-        callbacks.on_train_end()
-
-
-def evaluate(
-    model: SampleRNN, step: Callable, recordings: list[Recording], batch_size: int, where: str
-) -> dict[str, float]:
-    """The mean loss and accuracy over recordings, each from a state of zero.
-
-    Args:
-        model: the model.
-        step: its `validation_step`.
-        recordings: any number.
-        batch_size: rows.
-        where: what to call this in an error.
-
-    Raises:
-        RunError: a loss is NaN or infinite.
-    """
-    strategy = model.distribute_strategy
-    state, mean = initial_state(model, batch_size), _Mean()
-    for window in validation_epoch(recordings, model.config, batch_size, rows_here(strategy, batch_size)):
-        scores, state = step(*hand_out(strategy, window), state)
-        mean.add(scores, where)
-    return mean.logs()
-
-
-def initial_state(model: SampleRNN, batch_size: int):
-    """The state of each replica's rows before a recording's first sample."""
-    strategy = model.distribute_strategy
-    rows = batch_size // strategy.num_replicas_in_sync
-    return strategy.experimental_distribute_values_from_function(lambda _: model.initial_state(rows))
-
-
-def score(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """The sum of the samples' NLL in nats, how many are predicted by the likeliest level, and how many there are.
-
-    Args:
-        logits: [B, S, Q].
-        targets: int [B, S]; those that are NO_TARGET do not count.
-    """
-    counts = targets != NO_TARGET
-    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
-    correct = tf.argmax(logits, axis=-1, output_type=targets.dtype) == targets
-    return tf.stack(
-        [
-            tf.reduce_sum(tf.where(counts, nll, 0.0)),
-            tf.reduce_sum(tf.cast(correct & counts, tf.float32)),
-            tf.reduce_sum(tf.cast(counts, tf.float32)),
-        ]
-    )
-
-
-def train_step(model: SampleRNN):
-    """The compiled function that learns from a batch of windows.
-
-    It takes x [B, lookback + S], y [B, S], reset [B] and the state, of each replica the rows that are its own, and
-    returns the `score` of the whole batch and the next state.
-    """
-
-    def step(x, y, reset, state, compiled):
-        state = _reset_rows(state, reset)
-        gradients, scores, state = model.clipped_gradients(
-            x, state, lambda logits: score(logits, y), CLIP_NORM, loss_scale(model.optimizer), compiled
-        )
-        apply_gradients(model.optimizer, gradients, model.trainable_variables, *model.looked_up(x))
-        return scores, state
-
-    return _on_replicas(model, step)
-
-
-def validation_step(model: SampleRNN):
-    """As `train_step`, but nothing is learnt and dropout is off."""
-
-    def step(x, y, reset, state, compiled):
-        @compiled
-        def predict(state):
-            logits, state = model(x, state, training=False)
-            return score(logits, y), state
-
-        scores, state = predict(_reset_rows(state, reset))
-        return sum_over_replicas(scores), state
-
-    return _on_replicas(model, step)
-
-
-def _on_replicas(model: SampleRNN, step):
-    """The compiled function that runs a step on each replica; its scores are the same on all.
-
-    XLA compiles a step whole where there is one replica. It cannot compile what replicas exchange: where there are
-    several, the step is given what compiles the part that it hands to it.
-    """
-    strategy = model.distribute_strategy
-    function = partial(tf.function, autograph=False)
-    if strategy.num_replicas_in_sync == 1:
-        whole, compiled = partial(function, jit_compile=model.jit_compile), lambda part: part
-    else:
-        whole, compiled = function, partial(function, jit_compile=model.jit_compile)
-
-    @whole
-    def on_replicas(x, y, reset, state):
-        scores, state = strategy.run(step, (x, y, reset, state, compiled))
-        return strategy.experimental_local_results(scores)[0], state
-
-    return on_replicas
-
-
-def _reset_rows(state, reset):
-    """Zero the state of the rows, bool [B], that start a recording; state is [D, B]."""
-    return tf.nest.map_structure(lambda part: part * tf.cast(~reset, part.dtype), state)
-
-
-class _Mean:
-    """Running means of loss and accuracy."""
-
-    def __init__(self):
-        self._sums = np.zeros(3)  # as `score` has them
-
-    def add(self, scores, where: str) -> dict[str, float]:
-        self._sums += scores.numpy()
-        if not np.isfinite(self._sums[0]):
-            raise RunError(f"The loss is {self._sums[0]} ({where}): try a lower --learning_rate")
-        return self.logs()
-
-    def logs(self) -> dict[str, float]:
-        nll, correct, number = self._sums.tolist()
-        return {"loss": nll / number, "accuracy": correct / number}
 
 
 class _Run:
@@ -343,9 +185,13 @@ class _Run:
         model: SampleRNN,
         corpus_rate: int,
         split: Split,
+        progress: Progress,
+        stop: StopRequest,
         after_checkpoint: AfterCheckpoint | None,
     ):
         self._after_checkpoint = after_checkpoint
+        self._progress = progress
+        self._stop = stop
         self._options = options
         self._model = model
         self._corpus_rate = corpus_rate
@@ -358,33 +204,49 @@ class _Run:
             make_writable_folder("--output_dir", self._output_path.parent)
         parent = Path(options.logdir_root, options.id)
         make_writable_folder("--logdir_root", parent)
+        checkpoints.remove_abandoned(parent)
         self.folder = checkpoints.create_run_folder(parent)
 
-    def save_and_generate(self, epoch: int, history: list[dict[str, float]]) -> None:
-        options = self._options
+    def save_and_generate(self) -> None:
+        """Save a checkpoint to keep, at an epoch's end, and what follows."""
+        epoch = self._progress.epoch
         checkpoint = checkpoints.prefix(self.folder, epoch)
-        checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(epoch, history))
-        if options.max_checkpoints:
-            checkpoints.rotate(self.folder, options.max_checkpoints)
-        if options.generate:
-            print(f"Generating audio for epoch {epoch}...", flush=True)
-            generate_files(
-                self._generator,
-                self._output_path,
-                epoch,
-                self._context,
-                options.output_file_dur,
-                self._output_rate,
-                match_temperatures(options.temperature, options.max_generate_per_epoch),
-                options.random_seed + epoch,
-            )
+        self._save(checkpoint)
+        if self._options.max_checkpoints:
+            checkpoints.rotate(self.folder, self._options.max_checkpoints)
+        if self._options.generate:
+            with self._stop.at_once():
+                self._generate(epoch)
         if self._after_checkpoint:
-            self._after_checkpoint(checkpoint, history)
+            self._after_checkpoint(checkpoint, self._progress.history)
 
-    def _settings(self, epoch: int, history: list[dict[str, float]]) -> dict[str, Any]:
+    def save_rolling(self, state: Sequence[np.ndarray] = ()) -> None:
+        """Save a checkpoint to resume from, with the network's state, unless there is one of this place."""
+        place = self._progress.epoch, self._progress.step
+        latest = checkpoints.latest_in(self.folder)
+        if not latest or checkpoints.place_of(latest) != place:
+            self._save(checkpoints.rolling_prefix(self.folder, *place), state)
+
+    def _save(self, checkpoint: Path, state: Sequence[np.ndarray] = ()) -> None:
+        checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(), state)
+
+    def _generate(self, epoch: int) -> None:
+        options = self._options
+        print(f"Generating audio for epoch {epoch}...", flush=True)
+        generate_files(
+            self._generator,
+            self._output_path,
+            epoch,
+            self._context,
+            options.output_file_dur,
+            self._output_rate,
+            match_temperatures(options.temperature, options.max_generate_per_epoch),
+            options.random_seed + epoch,
+        )
+
+    def _settings(self) -> dict[str, Any]:
         return {
-            "epoch": epoch,
-            "history": history,
+            **resuming.progress_as_settings(self._progress),
             "config": self._model.config.to_dict(),
             "arguments": asdict(self._options),
             "sample_rate": self._corpus_rate,
@@ -399,27 +261,6 @@ class _Run:
         }
 
 
-def _checkpoint_to_resume(options: TrainingOptions) -> Path | None:
-    if not options.resume:
-        return None
-    if options.resume_from:
-        return checkpoints.resolve(options.resume_from)
-    return checkpoints.latest(Path(options.logdir_root, options.id))
-
-
-def _choose_config(options: TrainingOptions, resume_from: Path | None) -> ModelConfig:
-    """The flag's config, else the resumed checkpoint's own, else the default file's, else the defaults."""
-    if resume_from and (options.config_file or checkpoints.has_config(resume_from)):
-        if not options.config_file:
-            log.warning("No --config_file: the config is the one beside %s.", resume_from)
-        return checkpoints.model_config(resume_from, options.config_file)
-    config_file = options.config_file or DEFAULT_CONFIG_FILE
-    if options.config_file is None and not Path(config_file).exists():
-        log.warning("No %s here: the model has the documented default parameters.", config_file)
-        return ModelConfig()
-    return checkpoints.model_config(resume_from, config_file) if resume_from else ModelConfig.load(config_file)
-
-
 def _learning_rate_schedule(options: TrainingOptions):
     """After N epochs the rate falls by a factor of exp(-0.1) with each epoch; a function of the epoch from 0."""
 
@@ -429,18 +270,3 @@ def _learning_rate_schedule(options: TrainingOptions):
         return options.learning_rate * math.exp(-0.1 * decays)
 
     return rate
-
-
-class _Resumable:
-    """Says how to go on, from this run's latest checkpoint or from the one that it resumed."""
-
-    def __init__(self, runs: Path, resumed_from: Path | None):
-        self._runs, self._resumed_from = runs, resumed_from
-        self._earlier = checkpoints.latest(runs)
-
-    def __str__(self) -> str:
-        latest = checkpoints.latest(self._runs)
-        if checkpoint := latest if latest != self._earlier else self._resumed_from:
-            epoch = checkpoints.epoch_of(checkpoint)
-            return f"To go on after epoch {epoch}, train again with --resume_from {checkpoint}"
-        return "There is no checkpoint yet: training again starts from scratch"

@@ -11,9 +11,9 @@ from conftest import GOLDEN, load_golden
 from samplernn import checkpoint as checkpoints
 from samplernn.config import ModelConfig
 from samplernn.layers import FrameTier, SampleMLP, sum_of_squares
+from samplernn.loop import score, train_step
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
-from samplernn.training import score, train_step
 
 NETWORKS = ["gru", "lstm-skip", "gru-linear"]
 
@@ -37,7 +37,7 @@ def train_losses(model, optimizer, tokens, steps, first=0, jit_compile=True):
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
     step, losses, state = train_step(model), [], model.initial_state(len(tokens))
     for x, _ in zip(windows(model, tokens, first), range(steps)):
-        scores, state = step(x, x[:, model.lookback :], tf.constant([False, False]), state)
+        scores, _, state = step(x, x[:, model.lookback :], tf.constant([False, False]), state)
         losses.append(float(scores[0] / scores[-1]))
     assert step.experimental_get_tracing_count() == 1
     return losses
@@ -141,8 +141,9 @@ def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(clip_norm):
         loss = nll / number
     expected, norm = tf.clip_by_global_norm(tape.gradient(loss, variables), clip_norm)
     assert (norm > clip_norm) == (clip_norm < 1)
-    gradients, scores, _ = model.clipped_gradients(x, state, lambda logits: score(logits, y), clip_norm)
+    gradients, scores, our_norm, _ = model.clipped_gradients(x, state, lambda logits: score(logits, y), clip_norm)
     assert float(scores[0] / scores[-1]) == pytest.approx(float(loss), abs=1e-6)
+    assert float(our_norm) == pytest.approx(float(norm), rel=1e-5) or (clip_norm > 1 and our_norm < norm)
     for ours, theirs in zip(gradients, expected):
         np.testing.assert_allclose(ours, tf.convert_to_tensor(theirs), rtol=1e-5, atol=1e-9)
 
@@ -181,6 +182,7 @@ def test_scaling_the_loss_scales_the_clipped_gradients():
         for scale in (1.0, 1024.0)
     )
     assert float(plain[1][0]) == float(scaled[1][0])
+    assert float(plain[2]) == pytest.approx(float(scaled[2]), rel=1e-5)
     for ours, theirs in zip(scaled[0], plain[0]):
         np.testing.assert_allclose(ours / 1024, theirs, rtol=1e-5, atol=1e-9)
 

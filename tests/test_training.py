@@ -1,7 +1,9 @@
 """Training as a whole, on pieces of real music with tiny models."""
 
+import json
 import math
 import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +15,14 @@ import tensorflow as tf
 from conftest import GOLDEN, TINY
 
 from samplernn import checkpoint as checkpoints
-from samplernn import training
-from samplernn.callbacks import PrintStatistics, SaveCheckpoints, format_duration
+from samplernn import loop, training
+from samplernn.callbacks import PrintStatistics, Remarks, SaveCheckpoints, format_duration
 from samplernn.config import InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.loop import Progress, score
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.quantize import quantizer
-from samplernn.training import score, train
+from samplernn.training import train
 
 
 @pytest.fixture
@@ -158,15 +161,20 @@ def test_checkpoints_are_saved_at_their_interval_and_rotated(options, every, kee
         (None, 1, [3.0, 4.0], [1, 2]),
     ],
 )
-def test_policy_best_saves_improvements_only(monitor, every, values, saved):
-    """Also where the run is resumed after any of its epochs."""
-    logs = [{monitor: value} for value in values]
-    for done in range(len(values) if every == 1 else 1):
-        epochs = []
-        callback = SaveCheckpoints(lambda epoch, _, epochs=epochs: epochs.append(epoch), every, monitor, logs[:done])
-        for epoch in range(done, len(values)):
-            callback.on_epoch_end(epoch, logs[epoch])
+@pytest.mark.parametrize("unknown", [0, 2])
+def test_policy_best_keeps_improvements_only(monitor, every, values, saved, unknown):
+    """Also where the run is resumed after any of its epochs, and where the first ones are not known."""
+    for done in range(len(values)):
+        progress = Progress(unknown + done, history=[{monitor: value} for value in values[:done]])
+        epochs, rolling = [], []
+        keep, roll = (lambda p=progress, to=to: to.append(p.epoch - unknown) for to in (epochs, rolling))
+        callback = SaveCheckpoints(keep, roll, every, monitor, progress)
+        for value in values[done:]:
+            progress.end_epoch({monitor: value})
+            callback.on_epoch_end(progress.epoch - 1, progress.history[-1])
         assert epochs == [epoch for epoch in saved if epoch > done]
+        due = range(every, len(values) + 1, every)
+        assert rolling == [epoch for epoch in due if epoch > done and epoch not in saved]
 
 
 def test_early_stopping_waits_its_patience(options, capsys):
@@ -215,27 +223,237 @@ def test_audio_is_generated_after_each_checkpoint(options, capsys):
 
 
 def test_nan_stops_training_and_keeps_the_last_good_checkpoint(options, monkeypatch):
-    plain, calls = training.score, []
+    plain, calls = loop.score, []
 
     def spoiled(logits, targets):
         return plain(logits, targets) * [spoil, 1.0, 1.0]
 
     spoil = tf.Variable(1.0)
-    monkeypatch.setattr(training, "score", spoiled)
+    monkeypatch.setattr(loop, "score", spoiled)
     monkeypatch.setattr(
         training._Run,
         "save_and_generate",
-        lambda self, epoch, logs, save=training._Run.save_and_generate: (
-            save(self, epoch, logs), calls.append(epoch), spoil.assign(math.nan)
+        lambda self, save=training._Run.save_and_generate: (
+            save(self), calls.append(self._progress.epoch), spoil.assign(math.nan)
         ),
     )  # fmt: skip
     with pytest.raises(
-        RunError, match=r"The loss is nan \(epoch 2, step 1\): try a lower --learning_rate. To go on after epoch 1"
+        RunError,
+        match=r"The loss is nan \(epoch 2, step 1; gradient norm nan, learning rate 0.001\): .* To go on after epoch 1",
     ):
         train(options)
     assert calls == [1] and epochs_saved(runs(options)[0]) == [1]
     weights = read(runs(options)[0] / "model.ckpt-1")
     assert all(np.isfinite(value).all() for value in weights.values())
+
+
+class StopAt(keras.callbacks.Callback):
+    """Sends this process a signal at a step of the training or, negative, of the validation, of an epoch from 0."""
+
+    def __init__(self, epoch, step, number=signal.SIGINT):
+        super().__init__()
+        self.place, self.number = (epoch, step), number
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._look(batch)
+
+    def on_test_batch_end(self, batch, logs=None):
+        self._look(-1 - batch)
+
+    def _look(self, step):
+        if (self.epoch, step) == self.place:
+            signal.raise_signal(self.number)
+
+
+def with_callback(monkeypatch, callback):
+    """Have `train` use one more callback, before its own; and its losses, of each step, in the list returned."""
+    losses, plain = [], loop.fit
+
+    def fit(*args):
+        *args, callbacks, progress = args
+        record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: losses.append(logs["loss"]))
+        plain(*args, [*filter(None, [callback]), record, *callbacks], progress)
+
+    monkeypatch.setattr(training, "fit", fit)
+    return losses
+
+
+@pytest.mark.parametrize(
+    ("place", "config", "flags"),
+    [
+        ((1, 3), {}, {}),
+        ((0, 0), {"rnn_type": "lstm", "skip_conn": True, "rnn_dropout": 0.3, "num_rnn_layers": 2}, {}),
+        ((1, 9), {}, {"optimizer": "sgd"}),
+        ((0, -1), {}, {"precision": "mixed_bfloat16"}),
+        ((1, 4), {}, {"precision": "mixed_float16", "jit_compile": False}),
+    ],
+)
+def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(
+    options, tmp_path, monkeypatch, capsys, place, config, flags
+):
+    path = tmp_path / "other.config.json"
+    path.write_text(json.dumps({**TINY, **config}))
+    options = replace(options, config_file=str(path), reduce_learning_rate_after=1, **flags)
+    losses = with_callback(monkeypatch, None)
+    train(replace(options, id="whole"))
+    expected = losses[:]
+    losses = with_callback(monkeypatch, StopAt(*place))
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, id="parts"))
+    epoch, step = place[0], place[1] + 1 if place[1] >= 0 else 10
+    name = f"resume.ckpt-{epoch}-{step}"
+    (run,) = runs(replace(options, id="parts"))
+    assert f"To go on in epoch {epoch + 1} after step {step}, train again with --resume_from {run / name}" in (
+        capsys.readouterr().out
+    )
+    monkeypatch.undo()
+    rest = with_callback(monkeypatch, None)
+    train(replace(options, id="parts"))
+    assert losses + rest == expected
+    rate = 0.001 * math.exp(-0.1 * epoch)
+    out = capsys.readouterr().out
+    assert f"Resuming from {run / name}, the latest of the newest run in {run.parent} that has one." in out
+    place = f"epoch {epoch + 1} of 2, step {step + 1} ({10 * epoch + step} steps in all until now)"
+    if flags.get("precision") != "mixed_float16":  # which leaves steps out
+        assert f"It goes on with {place}, learning rate {rate:.6g}." in out
+    last = runs(replace(options, id="parts"))[1]
+    whole, parts = (read(folder / "model.ckpt-2") for folder in (*runs(replace(options, id="whole")), last))
+    assert whole.keys() == parts.keys()
+    for key, value in whole.items():
+        np.testing.assert_array_equal(parts[key], value, err_msg=key)
+    settings = [checkpoints.read_settings(run / "model.ckpt-2")["history"] for run in (last, *runs(replace(options, id="whole")))]
+    assert settings[0] == settings[1]
+
+
+def test_a_rolling_checkpoint_is_replaced_and_never_generated_from(options, monkeypatch):
+    options = replace(options, checkpoint_every_minutes=1e-9, checkpoint_every=2)
+    seen = []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda *_: seen.append(sorted(path.name for path in runs(options)[0].glob("*.index")))
+    )
+    with_callback(monkeypatch, look)
+    train(options)
+    steps = [[f"resume.ckpt-{epoch}-{step}.index"] for epoch in (0, 1) for step in range(10)]
+    assert seen == [[], *steps[1:]]
+    (run,) = runs(options)
+    assert [path.name for path in run.glob("*.index")] == ["model.ckpt-2.index"]
+    assert [path.name for path in run.glob(".*")] == []
+
+    monkeypatch.undo()
+    with_callback(monkeypatch, StopAt(2, 4))
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, num_epochs=3))
+    stopped = runs(options)[1]
+    with pytest.raises(InputError, match="no complete checkpoint"):
+        checkpoints.resolve(str(stopped))
+    assert checkpoints.resolve(str(stopped), rolling=True) == stopped / "resume.ckpt-2-5"
+    assert checkpoints.resolve(str(stopped.parent)) == run / "model.ckpt-2"
+    assert not (stopped / "checkpoint").exists()
+
+
+def test_a_second_ctrl_c_stops_at_once(options, monkeypatch):
+    first, second = StopAt(0, 3), StopAt(0, 3)
+    with_callback(monkeypatch, keras.callbacks.CallbackList([first, second]))
+    with pytest.raises(KeyboardInterrupt):
+        train(options)
+    assert not list(runs(options)[0].glob("*.index"))
+
+
+def test_a_stop_at_an_epochs_end_needs_no_checkpoint_of_its_own(options, monkeypatch, capsys):
+    at_end = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: signal.raise_signal(signal.SIGINT))
+    with_callback(monkeypatch, at_end)
+    with pytest.raises(KeyboardInterrupt):
+        train(options)
+    (run,) = runs(options)
+    assert [path.name for path in run.glob("*.index")] == ["model.ckpt-1.index"]
+    assert f"To go on after epoch 1, train again with --resume_from {run / 'model.ckpt-1'}" in capsys.readouterr().out
+
+
+def test_where_the_policy_keeps_nothing_the_run_can_be_resumed_all_the_same(options, capsys):
+    options = replace(options, learning_rate=1e-12, monitor="val_accuracy", checkpoint_policy="Best")
+    options = replace(options, early_stopping_patience=2)
+    train(replace(options, num_epochs=2))
+    names = [path.name for path in runs(options)[0].glob("*.index")]
+    assert sorted(names) == ["model.ckpt-1.index", "resume.ckpt-2-0.index"]
+    train(replace(options, num_epochs=9))
+    assert "It goes on with epoch 3 of 9, step 1" in capsys.readouterr().out
+    assert [path.name for path in runs(options)[1].glob("*.index")] == ["resume.ckpt-3-0.index"]  # its patience ended
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"batch_size": 1}, "--batch_size"), ({"random_seed": 7}, "--random_seed"), ({}, "the files to train on")],
+)
+def test_an_epoch_that_would_go_on_differently_begins_anew(options, monkeypatch, capsys, caplog, make_corpus, change, said):
+    with_callback(monkeypatch, StopAt(1, 3))
+    with pytest.raises(KeyboardInterrupt):
+        train(options)
+    if not change:
+        make_corpus([640] * 8)
+    monkeypatch.undo()
+    train(replace(options, **change))
+    assert f"The epoch begins anew: not as they were are {said}" in caplog.text
+    assert "It goes on with epoch 2 of 2, step 1 (14 steps in all until now)" in capsys.readouterr().out
+
+
+def test_flags_that_differ_from_the_resumed_runs_are_listed(options, capsys):
+    train(replace(options, num_epochs=1))
+    assert "Not as in that run" not in capsys.readouterr().out
+    train(replace(options, learning_rate=0.01, temperature=(0.5, 0.75), max_checkpoints=None, verbose=False))
+    assert (
+        "Not as in that run: --num_epochs 2 (was 1); --learning_rate 0.01 (was 0.001); --max_checkpoints None (was 5);"
+        " --temperature 0.5 0.75 (was 0.95).\n" in capsys.readouterr().out
+    )
+
+
+def test_what_would_change_the_split_is_refused(options, make_corpus):
+    train(replace(options, num_epochs=1, val_frac=0.3))
+    with pytest.raises(InputError, match="--val_frac 0.1: .* held out 0.3 of the files, .*give --val_frac 0.3, or"):
+        train(options)
+    other = make_corpus([640] * 6, folder="other")
+    for path in list(other.iterdir()):
+        path.rename(path.with_name(f"other_{path.name}"))
+    with pytest.raises(InputError, match="--data_dir: none of the 2 files that the resumed run held out is there"):
+        train(replace(options, val_frac=0.3, data_dir=str(other)))
+    assert len(runs(options)) == 1
+    train(replace(options, data_dir=str(other), resume=False))
+
+
+def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
+    plain = loop.score
+    monkeypatch.setattr(loop, "score", lambda logits, targets: plain(logits, targets) * [11.0, 1.0, 1.0])
+    with pytest.raises(RunError, match=r"The loss is 6\d\.\d+ \(epoch 1, step 1; gradient norm [\d.]+, learning rate 0.001\)"):
+        train(options)
+
+
+def test_gradients_that_are_no_numbers_are_noticed_before_anything_is_saved(options, monkeypatch):
+    monkeypatch.setattr(loop, "loss_scale", lambda optimizer: math.inf)
+    with pytest.raises(RunError, match=r"The loss is 5\.\d+ \(epoch 1, step 1; gradient norm nan"):
+        train(replace(options, checkpoint_every_minutes=1e-9))
+    assert not list(runs(options)[0].glob("*.index"))
+
+
+@pytest.mark.parametrize(
+    ("history", "said"),
+    [
+        ([(0.1, 3.0), (0.2, 3.1), (0.3, 3.2), (0.4, 3.3), (0.5, 3.4)], [(4, "has only risen since epoch 1")]),
+        ([(0.1, 3.0), (0.2, 3.1), (0.3, 3.2), (0.4, 3.2), (0.5, 3.4)], []),
+        ([(0.1, 3.0), (0.992, 2.9), (0.994, 2.8)], [(2, "training accuracy is 99.2%")]),
+    ],
+)
+def test_learning_by_heart_is_remarked_on_once(capsys, history, said):
+    progress, remarks = Progress(), []
+    callback = Remarks(progress)
+    for epoch, (accuracy, held_out) in enumerate(history):
+        progress.end_epoch({"accuracy": accuracy, "val_loss": held_out})
+        callback.on_epoch_end(epoch)
+        remarks += [(epoch + 1, line) for line in capsys.readouterr().out.splitlines()]
+    assert len(remarks) == len(said)
+    for (epoch, text), (at, line) in zip(said, remarks):
+        assert at == epoch and text in line
 
 
 def test_an_interrupt_says_how_to_resume(options, monkeypatch, capsys):
@@ -262,7 +480,8 @@ def test_a_prism_checkpoint_is_gone_on_from(options, capsys):
     train(replace(options, resume_from=str(GOLDEN / "optimizers" / "model.ckpt-4"), num_epochs=5))
     (run,) = runs(options)
     assert epochs_saved(run) == [5]
-    assert "with epoch 5 of 5" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert re.search(r"It goes on with epoch 5 of 5, step 1 \(\d+ steps in all until now\), learning rate 0.01\.", out)
     iterations = "optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE"
     steps = read(run / "model.ckpt-5")[iterations] - read(GOLDEN / "optimizers" / "model.ckpt-4")[iterations]
     assert steps == 2 * (640 // 64)
@@ -324,7 +543,7 @@ def test_state_runs_on_inside_a_file_and_starts_from_zero_at_the_next(options):
     model.compile(optimizer=make_optimizer("sgd", 1e-12, 0.0, model))
     logs = {}
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, epoch_logs: logs.update(epoch_logs))
-    training.fit(model, training.Split(corpus[:4], corpus[4:]), 2, 0, range(1), [keep])
+    loop.fit(model, training.Split(corpus[:4], corpus[4:]), 2, 0, 1, [keep])
     losses = []
     for recording in corpus:
         audio, _ = soundfile.read(recording.path, dtype="float32")
@@ -337,10 +556,10 @@ def test_state_runs_on_inside_a_file_and_starts_from_zero_at_the_next(options):
 
 
 def test_a_failure_while_saving_says_how_to_resume(options, monkeypatch):
-    def full_disk(self, epoch, history, save=training._Run.save_and_generate):
-        if epoch == 2:
+    def full_disk(self, save=training._Run.save_and_generate):
+        if self._progress.epoch == 2:
             raise OSError(28, "No space left on device", "x.wav")
-        save(self, epoch, history)
+        save(self)
 
     monkeypatch.setattr(training._Run, "save_and_generate", full_disk)
     with pytest.raises(RunError, match="x.wav: No space left on device. To go on after epoch 1"):

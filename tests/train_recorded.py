@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import keras
 import tensorflow as tf
 
-from samplernn import cli, dataset, training
+from samplernn import cli, dataset, loop, training
 from samplernn.config import TrainingOptions
 
 
@@ -43,13 +43,11 @@ def recorded(options: dict, clip_norm: float) -> dict:
         record["losses"].append((step + 1) * means[step] - step * (means[step - 1] if step else 0))
 
     def fit(model, *args, fit=training.fit):
-        *args, callbacks = args
-        callbacks.append(
-            keras.callbacks.LambdaCallback(
-                on_train_batch_end=end_step, on_epoch_end=lambda epoch, logs: record["logs"].append(dict(logs))
-            )
+        *args, callbacks, progress = args
+        recorder = keras.callbacks.LambdaCallback(
+            on_train_batch_end=end_step, on_epoch_end=lambda epoch, logs: record["logs"].append(dict(logs))
         )
-        fit(model, *args, callbacks)
+        fit(model, *args, [recorder, *callbacks], progress)
         variables = {variable.path: variable for variable in model.variables + model.optimizer.variables}
         record["weights"] = {path: variable.numpy() for path, variable in variables.items()}
 
@@ -57,12 +55,12 @@ def recorded(options: dict, clip_norm: float) -> dict:
         record["files"].add(Path(path).name)
         return read_mono(path, *args)
 
-    before = training.fit, dataset.read_mono, training.CLIP_NORM
-    training.fit, dataset.read_mono, training.CLIP_NORM = fit, read_mono, clip_norm
+    before = training.fit, dataset.read_mono, loop.CLIP_NORM
+    training.fit, dataset.read_mono, loop.CLIP_NORM = fit, read_mono, clip_norm
     try:
         training.train(TrainingOptions(**options))
     finally:
-        training.fit, dataset.read_mono, training.CLIP_NORM = before
+        training.fit, dataset.read_mono, loop.CLIP_NORM = before
     return record
 
 

@@ -1,0 +1,200 @@
+"""Going on with a run: which checkpoint, whether the flags allow it, where in the training it stands."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from samplernn import checkpoint as checkpoints
+from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, TrainingOptions, as_text
+from samplernn.dataset import Split
+from samplernn.distribution import gather_columns, hand_out_columns
+from samplernn.loop import Progress
+from samplernn.model import SampleRNN
+
+OF_THE_COMMAND = ("resume", "resume_from", "verbose")  # flags that say nothing about a run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The checkpoint that a training goes on from."""
+
+    checkpoint: Path
+    why: str  # it was chosen
+    settings: dict[str, Any] = field(default_factory=dict)  # none in PRiSM's
+
+    @property
+    def split(self) -> dict[str, list[str]] | None:
+        return self.settings.get("split")
+
+
+def find_checkpoint(options: TrainingOptions) -> Resumed | None:
+    """The checkpoint that the flags name, else the latest of their id; None to start from scratch.
+
+    Raises:
+        InputError: the named one is not there, or cannot be gone on from under these flags.
+    """
+    if not options.resume:
+        return None
+    if options.resume_from:
+        checkpoint, why = (
+            checkpoints.resolve(options.resume_from, rolling=True),
+            f"by --resume_from {options.resume_from}",
+        )
+    else:
+        runs = Path(options.logdir_root, options.id)
+        checkpoint, why = checkpoints.latest(runs), f"the latest in the newest run below {runs} that has one"
+    if checkpoint is None:
+        return None
+    resumed = Resumed(checkpoint, why, checkpoints.read_settings(checkpoint) or {})
+    _check_split(options, resumed)
+    return resumed
+
+
+def _check_split(options: TrainingOptions, resumed: Resumed) -> None:
+    held_out = resumed.settings.get("arguments", {}).get("val_frac", options.val_frac)
+    if resumed.split and held_out != options.val_frac:
+        raise InputError(
+            f"--val_frac {options.val_frac}: the run to be resumed, {resumed.checkpoint.parent}, held out"
+            f" {held_out} of the files, and what it has trained on cannot be held out any more; give"
+            f" --val_frac {held_out}, or --resume False to start from scratch"
+        )
+
+
+def choose_config(options: TrainingOptions, resumed: Resumed | None) -> ModelConfig:
+    """The flag's config, else the resumed checkpoint's own, else the default file's, else the defaults."""
+    if resumed and (options.config_file or checkpoints.has_config(resumed.checkpoint)):
+        if not options.config_file:
+            log.warning("No --config_file: the config is the one beside %s.", resumed.checkpoint)
+        return checkpoints.model_config(resumed.checkpoint, options.config_file)
+    config_file = options.config_file or DEFAULT_CONFIG_FILE
+    if options.config_file is None and not Path(config_file).exists():
+        log.warning("No %s here: the model has the documented default parameters.", config_file)
+        return ModelConfig()
+    return checkpoints.model_config(resumed.checkpoint, config_file) if resumed else ModelConfig.load(config_file)
+
+
+def progress_as_settings(progress: Progress) -> dict[str, Any]:
+    """What a checkpoint's JSON holds of a progress."""
+    return {
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "sums": progress.sums.tolist(),
+        "history": progress.history,
+    }
+
+
+def gather_state(model: SampleRNN, progress: Progress) -> list[np.ndarray]:
+    """The network's state for a checkpoint, parts [D, B]; all workers call it."""
+    return [gather_columns(model.distribute_strategy, part) for part in tf.nest.flatten(progress.state)]
+
+
+def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: SampleRNN, split: Split) -> Progress:
+    """Where a resumed run stood; where the rest of its epoch would not be the same any more, before that epoch.
+
+    Raises:
+        InputError: the checkpoint does not hold the network's state, though its settings say so.
+    """
+    if resumed is None:
+        return Progress()
+    settings = resumed.settings
+    progress = Progress(checkpoints.epoch_of(resumed.checkpoint), history=list(settings.get("history", [])))
+    if not settings.get("step"):
+        return progress
+    if changed := _changes_of_the_epoch(resumed, options, model.config, split):
+        log.warning("The epoch begins anew: not as they were are %s.", ", ".join(changed))
+        return progress
+    progress.step, progress.sums = settings["step"], np.array(settings["sums"])
+    progress.state = _restore_state(resumed.checkpoint, model, options.batch_size)
+    return progress
+
+
+def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: ModelConfig, split: Split) -> list[str]:
+    """What decides which windows an epoch has, in which order, and is not as it was."""
+    arguments = resumed.settings.get("arguments", {})
+    decisive = {
+        "--batch_size": (options.batch_size, arguments.get("batch_size")),
+        "--random_seed": (options.random_seed, arguments.get("random_seed")),
+        "seq_len": (config.seq_len, resumed.settings["config"].get("seq_len")),
+        "the files to train on": (split.names()["training"], (resumed.split or {}).get("training")),
+    }
+    return [name for name, (ours, theirs) in decisive.items() if ours != theirs]
+
+
+def _restore_state(checkpoint: Path, model: SampleRNN, batch_size: int):
+    zeros = model.initial_state(batch_size)
+    parts = checkpoints.read_state(checkpoint, [tuple(part.shape) for part in tf.nest.flatten(zeros)])
+
+    def columns(of_replica: slice):
+        own = [tf.cast(part[:, of_replica], zero.dtype) for part, zero in zip(parts, tf.nest.flatten(zeros))]
+        return tf.nest.pack_sequence_as(zeros, own)
+
+    return hand_out_columns(model.distribute_strategy, columns, batch_size)
+
+
+def announce(resumed: Resumed, options: TrainingOptions, progress: Progress, steps: int, learning_rate: float) -> None:
+    """Print what is resumed, where it goes on, and which flags differ.
+
+    Args:
+        resumed, options: what goes on, and how.
+        progress: where.
+        steps: how many the network has learnt from, in all.
+        learning_rate: that of the next step.
+    """
+    place = f"epoch {progress.epoch + 1} of {options.num_epochs}, step {progress.step + 1}"
+    print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
+    print(f"It goes on with {place} ({steps} steps in all until now), learning rate {learning_rate:.6g}.")
+    if differing := _differing_flags(resumed, options):
+        print(f"Not as in that run: {'; '.join(differing)}.")
+
+
+def _differing_flags(resumed: Resumed, options: TrainingOptions) -> list[str]:
+    theirs = resumed.settings.get("arguments", {})
+    ours = json.loads(json.dumps(asdict(options)))  # in which a tuple is a list, as in theirs
+    names = [name for name in ours if name in theirs and name not in OF_THE_COMMAND and ours[name] != theirs[name]]
+    return [f"--{name} {_as_flag(ours[name])} (was {_as_flag(theirs[name])})" for name in names]
+
+
+def _as_flag(value: Any) -> str:
+    return as_text(tuple(value) if isinstance(value, list) else value)
+
+
+class HowToGoOn:
+    """Says how to go on, from the run's latest checkpoint or from the one that it resumed.
+
+    Args:
+        latest: finds the latest checkpoint of this run, if there is one.
+        resumed: what this run goes on from, if it does.
+    """
+
+    def __init__(self, latest: Callable[[], Path | None], resumed: Resumed | None):
+        self._latest = latest
+        self._resumed = resumed
+
+    def __str__(self) -> str:
+        checkpoint = self._latest() or (self._resumed and self._resumed.checkpoint)
+        if not checkpoint:
+            return "There is no checkpoint yet: training again starts from scratch"
+        epoch, step = checkpoints.place_of(checkpoint)
+        place = f"in epoch {epoch + 1} after step {step}" if step else f"after epoch {epoch}"
+        return f"To go on {place}, train again with --resume_from {checkpoint}"
+
+
+def latest_from_now_on(runs: Path) -> Callable[[], Path | None]:
+    """A function that finds the latest checkpoint below a folder of runs, unless it was there before."""
+    before = checkpoints.latest(runs)
+
+    def find() -> Path | None:
+        found = checkpoints.latest(runs)
+        return found if found != before else None
+
+    return find
