@@ -324,7 +324,10 @@ def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(
     assert whole.keys() == parts.keys()
     for key, value in whole.items():
         np.testing.assert_array_equal(parts[key], value, err_msg=key)
-    settings = [checkpoints.read_settings(run / "model.ckpt-2")["history"] for run in (last, *runs(replace(options, id="whole")))]
+    settings = [
+        checkpoints.read_settings(run / "model.ckpt-2")["history"]
+        for run in (last, *runs(replace(options, id="whole")))
+    ]
     assert settings[0] == settings[1]
 
 
@@ -387,7 +390,9 @@ def test_where_the_policy_keeps_nothing_the_run_can_be_resumed_all_the_same(opti
     ("change", "said"),
     [({"batch_size": 1}, "--batch_size"), ({"random_seed": 7}, "--random_seed"), ({}, "the files to train on")],
 )
-def test_an_epoch_that_would_go_on_differently_begins_anew(options, monkeypatch, capsys, caplog, make_corpus, change, said):
+def test_an_epoch_that_would_go_on_differently_begins_anew(
+    options, monkeypatch, capsys, caplog, make_corpus, change, said
+):
     with_callback(monkeypatch, StopAt(1, 3))
     with pytest.raises(KeyboardInterrupt):
         train(options)
@@ -425,7 +430,9 @@ def test_what_would_change_the_split_is_refused(options, make_corpus):
 def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
     plain = loop.score
     monkeypatch.setattr(loop, "score", lambda logits, targets: plain(logits, targets) * [11.0, 1.0, 1.0])
-    with pytest.raises(RunError, match=r"The loss is 6\d\.\d+ \(epoch 1, step 1; gradient norm [\d.]+, learning rate 0.001\)"):
+    with pytest.raises(
+        RunError, match=r"The loss is 6\d\.\d+ \(epoch 1, step 1; gradient norm [\d.]+, learning rate 0.001\)"
+    ):
         train(options)
 
 
