@@ -74,8 +74,11 @@ def _xla_works() -> bool:
 
 
 @contextmanager
-def refusals_explained() -> Iterator[None]:
+def refusals_explained(remedy: str) -> Iterator[None]:
     """Turn what TensorFlow raises while it computes into a line for the user.
+
+    Args:
+        remedy: what to do where memory has run out.
 
     Raises:
         RunError: memory or something else has run out, or another worker is gone.
@@ -85,7 +88,6 @@ def refusals_explained() -> Iterator[None]:
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        remedy = "lower --batch_size or --max_batch, or seq_len or dim in the config"
         raise RunError(f"Out of memory: {remedy}") from None
     except tf.errors.OpError as error:
         if "Collective ops is aborted" in str(error):

@@ -22,6 +22,7 @@ from samplernn.device import has_gpu, refusals_explained, use_xla
 from samplernn.model import SampleRNN
 from samplernn.quantize import quantizer
 
+MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
 SAMPLES_A_CALL = 1024  # generated between two chances to report and to stop
 MAX_BATCH_CPU = 64  # more are no faster
 MAX_BATCH_GPU = 128  # a file each is open, and systems allow 256 or more
@@ -221,7 +222,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     checkpoint = checkpoints.resolve(options.checkpoint_path)
     config = checkpoints.model_config(checkpoint, options.config_file)
     known = checkpoints.read_settings(checkpoint) or {}
-    with refusals_explained():
+    with refusals_explained(MEMORY_REMEDY):
         model = SampleRNN(config, options.precision)
         generator = Generator(model, options.jit_compile)
         context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)

@@ -46,13 +46,11 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
     if not options.resume:
         return None
     if options.resume_from:
-        checkpoint, why = (
-            checkpoints.resolve(options.resume_from, rolling=True),
-            f"by --resume_from {options.resume_from}",
-        )
+        checkpoint = checkpoints.resolve(options.resume_from, rolling=True)
+        why = f"chosen by --resume_from {options.resume_from}"
     else:
         runs = Path(options.logdir_root, options.id)
-        checkpoint, why = checkpoints.latest(runs), f"the latest in the newest run below {runs} that has one"
+        checkpoint, why = checkpoints.latest(runs), f"the latest of the newest run in {runs} that has one"
     if checkpoint is None:
         return None
     resumed = Resumed(checkpoint, why, checkpoints.read_settings(checkpoint) or {})
@@ -94,8 +92,9 @@ def progress_as_settings(progress: Progress) -> dict[str, Any]:
 
 
 def gather_state(model: SampleRNN, progress: Progress) -> list[np.ndarray]:
-    """The network's state for a checkpoint, parts [D, B]; all workers call it."""
-    return [gather_columns(model.distribute_strategy, part) for part in tf.nest.flatten(progress.state)]
+    """The network's state for a checkpoint, parts [D, B], none between two epochs; all workers call it."""
+    parts = tf.nest.flatten(progress.state) if progress.step else []
+    return [gather_columns(model.distribute_strategy, part) for part in parts]
 
 
 def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: SampleRNN, split: Split) -> Progress:

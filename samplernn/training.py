@@ -47,6 +47,9 @@ from samplernn.optimizer import make_optimizer
 from samplernn.resuming import HowToGoOn, Resumed
 from samplernn.stopping import StopRequest
 
+MEMORY_REMEDY = (
+    "lower --batch_size, or seq_len or dim in the config; on a GPU --precision mixed_bfloat16 needs less, too"
+)
 TENSORBOARD_STEPS = 50  # between two points of the training curves
 
 AfterCheckpoint = Callable[[Path, list[Logs]], None]
@@ -70,7 +73,7 @@ def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = N
         KeyboardInterrupt: after saying how to resume.
     """
     worker = this_worker()
-    with refusals_explained():
+    with refusals_explained(MEMORY_REMEDY):
         strategy = choose_strategy(worker, options.num_gpus)
         _train(options, worker, strategy, after_checkpoint)
         wait_for_all(strategy)  # a worker's end would stop the others; the chief may still write
@@ -145,7 +148,7 @@ def _train(
         callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, progress))
     agree = {"agree": partial(largest, strategy)} if worker.number > 1 else {}
     callbacks.append(SaveBetweenEpochs(save_rolling, options.checkpoint_every_minutes, stop, **agree))
-    with stop, _how_to_go_on_said(how_to_go_on), refusals_explained():
+    with stop, _how_to_go_on_said(how_to_go_on), refusals_explained(MEMORY_REMEDY):
         fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
     if model.stop_training:
         patience = f"{options.monitor} has not improved for {options.early_stopping_patience} epochs"

@@ -36,6 +36,7 @@ def options(tmp_path, make_corpus, tiny_config_file):
         num_epochs=2,
         batch_size=2,
         generate=False,
+        jit_compile=False,  # compiling takes longer than these trainings
     )
 
 
@@ -335,7 +336,9 @@ def test_a_rolling_checkpoint_is_replaced_and_never_generated_from(options, monk
     options = replace(options, checkpoint_every_minutes=1e-9, checkpoint_every=2)
     seen = []
     look = keras.callbacks.LambdaCallback(
-        on_train_batch_begin=lambda *_: seen.append(sorted(path.name for path in runs(options)[0].glob("*.index")))
+        on_train_batch_begin=lambda batch, logs: seen.append(
+            sorted(path.name for path in runs(options)[0].glob("*.index"))
+        )
     )
     with_callback(monkeypatch, look)
     train(options)
@@ -358,15 +361,16 @@ def test_a_rolling_checkpoint_is_replaced_and_never_generated_from(options, monk
 
 
 def test_a_second_ctrl_c_stops_at_once(options, monkeypatch):
-    first, second = StopAt(0, 3), StopAt(0, 3)
-    with_callback(monkeypatch, keras.callbacks.CallbackList([first, second]))
+    twice = StopAt(0, 3)
+    monkeypatch.setattr(twice, "_look", lambda step, look=twice._look: (look(step), look(step)))
+    with_callback(monkeypatch, twice)
     with pytest.raises(KeyboardInterrupt):
         train(options)
     assert not list(runs(options)[0].glob("*.index"))
 
 
 def test_a_stop_at_an_epochs_end_needs_no_checkpoint_of_its_own(options, monkeypatch, capsys):
-    at_end = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: signal.raise_signal(signal.SIGINT))
+    at_end = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: signal.raise_signal(signal.SIGINT))
     with_callback(monkeypatch, at_end)
     with pytest.raises(KeyboardInterrupt):
         train(options)
@@ -431,7 +435,7 @@ def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
     plain = loop.score
     monkeypatch.setattr(loop, "score", lambda logits, targets: plain(logits, targets) * [11.0, 1.0, 1.0])
     with pytest.raises(
-        RunError, match=r"The loss is 6\d\.\d+ \(epoch 1, step 1; gradient norm [\d.]+, learning rate 0.001\)"
+        RunError, match=r"The loss is 6[\d.]+ \(epoch 1, step 1; gradient norm [\d.]+, learning rate 0.001\)"
     ):
         train(options)
 
