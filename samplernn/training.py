@@ -18,10 +18,11 @@ import tensorflow as tf
 
 import samplernn
 from samplernn import checkpoint as checkpoints
-from samplernn.audio import Recording, make_writable_folder, scan_corpus
+from samplernn.audio import Recording, make_writable_folder
 from samplernn.callbacks import EarlyStopping, PrintStatistics, SaveCheckpoints, TensorBoard
 from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
-from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
+from samplernn.corpus import scan_corpus
+from samplernn.dataset import NO_TARGET, Split, split_corpus, training_epoch, validation_epoch
 from samplernn.device import refusals_explained, use_xla
 from samplernn.distribution import (
     Worker,
@@ -89,9 +90,8 @@ def _train(
     earlier = (resume_from and checkpoints.read_settings(resume_from)) or {}
     initial_epoch = checkpoints.epoch_of(resume_from) if resume_from else 0
 
-    corpus = scan_corpus(options.data_dir)
-    describe(corpus)
-    split = split_corpus(corpus, config.seq_len, options.batch_size, options.val_frac, earlier.get("split"))
+    corpus = scan_corpus(options.data_dir, options.skip_unusable, options.strict)
+    split = split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier.get("split"))
 
     if worker.number > 1:
         check_agreement(strategy, _facts(options, config, split, earlier, initial_epoch))
@@ -114,7 +114,8 @@ def _train(
     callbacks = [keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options))]
     resumable = _Resumable(Path(options.logdir_root, options.id), resume_from)
     if worker.is_chief:
-        run = _Run(options, model, corpus[0].sample_rate, split, after_checkpoint)
+        run = _Run(options, model, corpus.sample_rate, split, after_checkpoint)
+        corpus.write_report(run.folder)
         parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
         print(f"Corpus: {parts}. Run: {run.folder}")
         callbacks += [
