@@ -28,9 +28,10 @@ prepare_device()
 
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
-from samplernn.audio import chunk_file, scan_corpus  # noqa: E402
+from samplernn.audio import chunk_file  # noqa: E402
 from samplernn.cli import automatic, boolean  # noqa: E402
 from samplernn.config import PRECISIONS, ChunkOptions, ModelConfig  # noqa: E402
+from samplernn.corpus import scan_corpus  # noqa: E402
 from samplernn.dataset import training_epoch  # noqa: E402
 from samplernn.device import use_xla  # noqa: E402
 from samplernn.generation import SAMPLES_A_CALL, Generator  # noqa: E402
@@ -181,7 +182,7 @@ def corpus(pieces: int, length: int):
         for piece in range(pieces):
             start = piece * 4000 % (len(audio) - length)
             soundfile.write(Path(folder, f"{piece}.wav"), audio[start : start + length], rate)
-        yield scan_corpus(folder)
+        yield scan_corpus(folder).recordings
 
 
 def load(name: str, machine: Machine, repeats: int) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from samplernn import checkpoint as checkpoints  # noqa: E402
-from samplernn.audio import scan_corpus  # noqa: E402
+from samplernn.corpus import scan_corpus  # noqa: E402
 from samplernn.device import prepare_device  # noqa: E402
 from samplernn.loop import evaluate, validation_step  # noqa: E402
 from samplernn.model import SampleRNN  # noqa: E402
@@ -72,7 +72,7 @@ def loss_on_unheard(checkpoint):
     model = SampleRNN(checkpoints.model_config(checkpoint, None))
     model.compile(jit_compile=True)
     checkpoints.restore(checkpoint, model)
-    return evaluate(model, validation_step(model), scan_corpus(UNHEARD), BATCH)["loss"]
+    return evaluate(model, validation_step(model), scan_corpus(UNHEARD).recordings, BATCH)["loss"]
 
 
 def script(name, *arguments):

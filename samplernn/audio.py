@@ -1,4 +1,4 @@
-"""Audio files: find, examine, read, write, chunk. Samples are float32 in [-1, 1], one column a channel."""
+"""Audio files: examine, read, write, chunk. Samples are float32 in [-1, 1], one column a channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import re
 import tempfile
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +19,27 @@ import soundfile
 from samplernn.config import ChunkOptions, InputError, RunError
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
-OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
 READ_FRAMES = 2**18  # read at a time where a file may be long
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
+PROBLEMS = {  # what makes a file unusable, and how it is said after the file's name
+    "missing": "is missing: there is no such file",
+    "locked": "cannot be opened: the system refuses it; look at its permissions",
+    "unreadable": "is not audio that can be read, or is damaged",
+    "unseekable": "is compressed so that it can only be read from its start; convert it to PCM",
+    "truncated": "is truncated: it ends before its header says",
+    "empty": "is empty: it has no samples",
+    "NaN or infinite": "has samples that are NaN or infinite",
+}
+
+Listener = Callable[[np.ndarray], None]  # is given a file's samples, float32 [frames, channels], a block at a time
+
+
+class Unusable(InputError):
+    """An audio file that cannot be used; `problem`, one of PROBLEMS, says why."""
+
+    def __init__(self, name: str, problem: str):
+        super().__init__(f"{name} {PROBLEMS[problem]}")
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -36,31 +53,41 @@ class Recording:
     channels: int
 
 
-def examine(path: Path, name: str | None = None) -> Recording:
+def examine(path: Path, name: str | None = None, listener: Listener | None = None) -> Recording:
     """Make sure that a file is whole and holds audio.
 
+    Args:
+        path: of the file.
+        name: what to call it; its path by default.
+        listener: is given all samples, in order.
+
     Raises:
-        InputError: it is missing, not audio, truncated or empty, or has samples that are NaN or infinite.
+        Unusable: for one of the reasons in PROBLEMS.
     """
     name = name or str(path)
     if not path.is_file():
-        raise InputError(f"{name} is missing: there is no such file")
+        raise Unusable(name, "missing")
     try:
+        path.open("rb").close()  # tells what the system refuses from what libsndfile does
         with soundfile.SoundFile(path) as file:
-            recording = Recording(path, name, file.samplerate, file.frames, file.channels)
-            truncated = _claims_more_than_there_is(file.extra_info)
+            if not file.seekable():
+                raise Unusable(name, "unseekable")
             # PCM in a WAV is whole if its header is; other kinds may fail to decode or hold what is not a number.
-            if not truncated and not (file.format in ("WAV", "WAVEX") and file.subtype.startswith("PCM")):
-                truncated = _decode(file) < file.frames
-    except soundfile.LibsndfileError:
-        raise InputError(f"{name} is not audio that can be read, or is damaged") from None
+            sure = file.format in ("WAV", "WAVEX") and file.subtype.startswith("PCM")
+            truncated = _claims_more_than_there_is(file.extra_info)
+            if not truncated and (listener or not sure):
+                truncated = _decode(file, listener) < file.frames
+            if truncated:
+                raise Unusable(name, "truncated")
+            if file.frames == 0:
+                raise Unusable(name, "empty")
+            return Recording(path, name, file.samplerate, file.frames, file.channels)
+    except OSError:
+        raise Unusable(name, "locked") from None
+    except (soundfile.LibsndfileError, UnicodeEncodeError):  # the latter: a name that libsndfile cannot be told
+        raise Unusable(name, "unreadable") from None
     except FloatingPointError:
-        raise InputError(f"{name} has samples that are NaN or infinite") from None
-    if truncated:
-        raise InputError(f"{name} is truncated: it ends before its header says")
-    if recording.frames == 0:
-        raise InputError(f"{name} is empty: it has no samples")
-    return recording
+        raise Unusable(name, "NaN or infinite") from None
 
 
 def _claims_more_than_there_is(libsndfile_log: str) -> bool:
@@ -71,53 +98,16 @@ def _claims_more_than_there_is(libsndfile_log: str) -> bool:
     return "does not match value from 'ds64' chunk" in libsndfile_log  # RF64
 
 
-def _decode(file: soundfile.SoundFile) -> int:
+def _decode(file: soundfile.SoundFile, listener: Listener | None) -> int:
     """The number of frames that can be read; FloatingPointError where one is not finite."""
-    frames = 0
-    for block in file.blocks(READ_FRAMES, dtype="float32"):
+    frames, at_a_time = 0, max(1, READ_FRAMES // file.channels)
+    while len(block := file.read(at_a_time, dtype="float32", always_2d=True)):
         if not np.isfinite(block).all():
             raise FloatingPointError
+        if listener:
+            listener(block)
         frames += len(block)
     return frames
-
-
-def scan_corpus(data_dir: str) -> list[Recording]:
-    """Examine all WAV files below a folder, in the order of their names, numbers in them by value.
-
-    Raises:
-        InputError: there is no such folder or no WAV in it, a file cannot be used (all are named), or rates are mixed.
-    """
-    root = Path(data_dir)
-    if not data_dir or not root.is_dir():
-        problem = "not a folder, but a file" if data_dir and root.exists() else "there is no such folder"
-        raise InputError(f"--data_dir {data_dir or '(empty)'}: {problem}; name the folder with the WAV files")
-    files = sorted(
-        (path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")),
-        key=_natural_order,
-    )
-    wavs = [path for path in files if path.suffix.lower() == ".wav"]
-    if not wavs:
-        others = sum(path.suffix.lower() in OTHER_AUDIO for path in files)
-        found = f"no WAV files, but {others} of other formats" if others else "no WAV files"
-        raise InputError(f"--data_dir {data_dir}: {found} in it; cut a recording into chunks there with chunk_audio.py")
-    corpus, problems = [], []
-    for path in wavs:
-        try:
-            corpus.append(examine(path, path.relative_to(root).as_posix()))
-        except InputError as error:
-            problems.append(str(error))
-    if problems:
-        raise InputError(f"--data_dir {data_dir}: remove or replace what cannot be used: {'; '.join(problems)}")
-    rates = Counter(recording.sample_rate for recording in corpus)
-    if len(rates) > 1:
-        counts = ", ".join(f"{rate} Hz ({count} files)" for rate, count in sorted(rates.items()))
-        raise InputError(f"--data_dir {data_dir}: mixed sample rates, {counts}; convert the files to one rate")
-    return corpus
-
-
-def _natural_order(path: Path) -> tuple:
-    name = path.as_posix()
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
 
 
 def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
@@ -132,6 +122,11 @@ def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
         audio = np.empty((0, 1))
     if len(audio) < frames:
         raise RunError(f"{path} was removed, cut short or damaged while it was in use; put it back")
+    return mix_down(audio)
+
+
+def mix_down(audio: np.ndarray) -> np.ndarray:
+    """The mean of the channels: [frames] from [frames, channels]."""
     return audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1)
 
 

@@ -77,6 +77,8 @@ def training_options() -> TrainingOptions:
     """Parse the flags of train.py."""
     parser = _Parser("Train SampleRNN on a folder of WAV files.", TrainingOptions)
     parser.add("data_dir", str, "folder with the training corpus, WAV files")
+    parser.add("skip_unusable", boolean, "leave out files that cannot be used; if False, they are an error")
+    parser.add("strict", boolean, "make silent, clipped, unequally long and duplicate files an error too")
     parser.add("id", _folder_name, "id of the training session, a folder below logdir_root and output_dir")
     parser.add("verbose", boolean, "print each step on a new line; if False, over the one before")
     parser.add("logdir_root", str, "folder for checkpoints and logs")

@@ -165,6 +165,8 @@ class TrainingOptions(ComputationOptions):
     """The options of a training run, by the names and with the defaults of train.py's flags."""
 
     data_dir: str
+    skip_unusable: bool = False  # go on without the files that cannot be used
+    strict: bool = False  # refuse the doubtful ones too
     id: str = "default"
     verbose: bool = True
     logdir_root: str = "./logdir"

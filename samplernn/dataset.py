@@ -100,16 +100,6 @@ def _held_out(recordings: list[Recording], earlier: dict[str, list[str]] | None)
     return found
 
 
-def describe(corpus: list[Recording]) -> None:
-    """Say in one line each what is unusual about a corpus but no hindrance."""
-    if mixed := sum(recording.channels > 1 for recording in corpus):
-        log.warning("%d of %d files have more than one channel: mixed down to mono.", mixed, len(corpus))
-    lengths = [recording.frames for recording in corpus]
-    if min(lengths) < max(lengths):
-        log.warning("Files of unequal length, %d to %d samples: each is used to its last whole window.",
-                    min(lengths), max(lengths))  # fmt: skip
-
-
 def training_epoch(
     recordings: list[Recording],
     config: ModelConfig,

@@ -19,7 +19,7 @@ import tensorflow as tf
 import samplernn
 from samplernn import checkpoint as checkpoints
 from samplernn import resuming
-from samplernn.audio import make_writable_folder, scan_corpus
+from samplernn.audio import make_writable_folder
 from samplernn.callbacks import (
     EarlyStopping,
     PrintStatistics,
@@ -29,7 +29,8 @@ from samplernn.callbacks import (
     TensorBoard,
 )
 from samplernn.config import InputError, ModelConfig, RunError, TrainingOptions
-from samplernn.dataset import Split, describe, split_corpus
+from samplernn.corpus import scan_corpus
+from samplernn.dataset import Split, split_corpus
 from samplernn.device import refusals_explained, use_xla
 from samplernn.distribution import (
     Worker,
@@ -85,6 +86,41 @@ def _train(
     strategy: tf.distribute.Strategy,
     after_checkpoint: AfterCheckpoint | None,
 ) -> None:
+    _check_and_tell_devices(options, worker, strategy)
+    resumed = resuming.find_checkpoint(options)
+    config = resuming.choose_config(options, resumed)
+    corpus = scan_corpus(options.data_dir, options.skip_unusable, options.strict)
+    earlier = resumed and resumed.split
+    split = split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
+    if worker.number > 1:
+        check_agreement(strategy, _facts(options, config, split, resumed))
+
+    model = _build_model(options, config, strategy, resumed)
+    progress = resuming.restore_progress(resumed, options, model, split)
+    if resumed and worker.is_chief:
+        rate = _learning_rate_schedule(options)(progress.epoch, None)
+        resuming.announce(resumed, options, progress, int(model.optimizer.iterations), rate)
+    if progress.epoch >= options.num_epochs:
+        print(f"Nothing to do: {progress.epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
+        return
+
+    stop, run = StopRequest(), None
+    latest = resuming.latest_from_now_on(Path(options.logdir_root, options.id))
+    if worker.is_chief:
+        run = _Run(options, model, corpus.sample_rate, split, progress, stop, after_checkpoint)
+        latest = partial(checkpoints.latest_in, run.folder)
+        corpus.write_report(run.folder)
+        parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
+        print(f"Corpus: {parts}. Run: {run.folder}")
+    callbacks = _callbacks(options, worker, model, progress, stop, run)
+    with stop, _how_to_go_on_said(HowToGoOn(latest, resumed)), refusals_explained(MEMORY_REMEDY):
+        fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
+    if model.stop_training:
+        patience = f"{options.monitor} has not improved for {options.early_stopping_patience} epochs"
+        print(f"Stopped early: {patience}. To go on all the same, raise --early_stopping_patience.")
+
+
+def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Strategy) -> None:
     replicas = strategy.num_replicas_in_sync
     check_batch_size(options.batch_size, replicas)
     if replicas > 1 and options.precision == "mixed_float16":
@@ -95,16 +131,11 @@ def _train(
     elif replicas > 1:
         print(f"{worker}: {replicas // worker.number} of {replicas} devices.", flush=True)
 
-    resumed = resuming.find_checkpoint(options)
-    config = resuming.choose_config(options, resumed)
-    corpus = scan_corpus(options.data_dir)
-    describe(corpus)
-    split = split_corpus(corpus, config.seq_len, options.batch_size, options.val_frac, resumed and resumed.split)
-    if worker.number > 1:
-        check_agreement(strategy, _facts(options, config, split, resumed))
 
+def _build_model(
+    options: TrainingOptions, config: ModelConfig, strategy: tf.distribute.Strategy, resumed: Resumed | None
+) -> SampleRNN:
     keras.utils.set_random_seed(options.random_seed)
-    schedule = _learning_rate_schedule(options)
     with strategy.scope():
         model = SampleRNN(config, options.precision)
         optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
@@ -112,30 +143,15 @@ def _train(
         model.compile(optimizer=optimizer, jit_compile=use_xla(options.jit_compile, cudnn=True))
         if resumed:
             checkpoints.restore(resumed.checkpoint, model, optimizer)
-    progress = resuming.restore_progress(resumed, options, model, split)
-    if resumed and worker.is_chief:
-        resuming.announce(resumed, options, progress, int(optimizer.iterations), schedule(progress.epoch, None))
-    if progress.epoch >= options.num_epochs:
-        print(f"Nothing to do: {progress.epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
-        return
+    return model
 
-    stop = StopRequest()
-    runs = Path(options.logdir_root, options.id)
-    how_to_go_on = resuming.HowToGoOn(resuming.latest_from_now_on(runs), resumed)
-    run = None
-    callbacks = [keras.callbacks.LearningRateScheduler(schedule)]
-    if worker.is_chief:
-        run = _Run(options, model, corpus[0].sample_rate, split, progress, stop, after_checkpoint)
-        how_to_go_on = resuming.HowToGoOn(partial(checkpoints.latest_in, run.folder), resumed)
-        parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
-        print(f"Corpus: {parts}. Run: {run.folder}")
 
-    def save_rolling() -> None:
-        state = resuming.gather_state(model, progress)
-        if run:
-            run.save_rolling(state)
-        wait_for_all(strategy)
-
+def _callbacks(
+    options: TrainingOptions, worker: Worker, model: SampleRNN, progress: Progress, stop: StopRequest, run: _Run | None
+) -> list[keras.callbacks.Callback]:
+    """What happens between two steps and between two epochs; `run` is the chief's."""
+    strategy = model.distribute_strategy
+    callbacks = [keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options))]
     if run:
         best = options.monitor if options.checkpoint_policy == "Best" else None
         callbacks += [
@@ -146,13 +162,16 @@ def _train(
         ]
     if options.early_stopping_patience:
         callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, progress))
+
+    def save_rolling() -> None:
+        state = resuming.gather_state(model, progress)
+        if run:
+            run.save_rolling(state)
+        wait_for_all(strategy)
+
     agree = {"agree": partial(largest, strategy)} if worker.number > 1 else {}
     callbacks.append(SaveBetweenEpochs(save_rolling, options.checkpoint_every_minutes, stop, **agree))
-    with stop, _how_to_go_on_said(how_to_go_on), refusals_explained(MEMORY_REMEDY):
-        fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
-    if model.stop_training:
-        patience = f"{options.monitor} has not improved for {options.early_stopping_patience} epochs"
-        print(f"Stopped early: {patience}. To go on all the same, raise --early_stopping_patience.")
+    return callbacks
 
 
 def _facts(options: TrainingOptions, config: ModelConfig, split: Split, resumed: Resumed | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from samplernn.audio import make_writable_folder, scan_corpus
+from samplernn.audio import make_writable_folder
 from samplernn.config import (
     HYPERPARAMETERS,
     MODEL_HYPERPARAMETERS,
@@ -35,6 +35,7 @@ from samplernn.config import (
     read_json,
     write_whole,
 )
+from samplernn.corpus import scan_corpus
 from samplernn.dataset import split_corpus
 from samplernn.device import prepare_device
 from samplernn.distribution import check_batch_size
@@ -118,8 +119,9 @@ class Search:
         options = self.options
         for batch_size in options.batch_size:
             check_batch_size(batch_size, devices)
+        corpus = scan_corpus(options.data_dir).recordings
         # The longest windows in the largest batches ask most of a corpus.
-        split_corpus(scan_corpus(options.data_dir), max(options.seq_len), max(options.batch_size), options.val_frac)
+        split_corpus(corpus, max(options.seq_len), max(options.batch_size), options.val_frac)
         differences = self.exists() and _differences(self._identity(), self._read(self._file))
         if differences:
             raise InputError(

@@ -48,3 +48,28 @@ def load_golden(name):
     """The recorded numbers of one set."""
     with np.load(GOLDEN / name / "golden.npz") as data:
         return dict(data)
+
+
+def half_of(data):
+    return data[: len(data) // 2]
+
+
+def damage(path, kind, music):
+    """Make `path` a file with a certain damage."""
+    if kind.startswith("truncated"):
+        format_ = kind.split()[1]
+        soundfile.write(path, music, 16000, format=format_, subtype="MPEG_LAYER_III" if format_ == "MP3" else "PCM_16")
+        path.write_bytes(half_of(path.read_bytes()))
+    elif kind == "header only":
+        soundfile.write(path, music, 16000)
+        path.write_bytes(path.read_bytes()[:44])
+    elif kind in ("NaN", "Inf"):
+        soundfile.write(path, np.r_[music, np.float32(kind)], 16000, subtype="FLOAT")
+    elif kind == "empty":
+        soundfile.write(path, np.zeros(0), 16000)
+    elif kind == "unseekable":
+        soundfile.write(path, music, 16000, subtype="GSM610")
+    elif kind == "zero bytes":
+        path.touch()
+    else:
+        path.write_text("I am a text")

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import soundfile
+from conftest import damage, half_of
 
-from samplernn.audio import Recording, chunk_file, chunks, examine, is_silent, read_mono, scan_corpus, wav_writer
+from samplernn.audio import Recording, chunk_file, chunks, examine, is_silent, read_mono, wav_writer
 from samplernn.config import ChunkOptions, InputError, RunError
 
 
@@ -21,28 +22,6 @@ def test_a_good_file_is_described(wav):
     assert examine(wav) == Recording(wav, str(wav), 16000, 160000, 1)
 
 
-def half_of(data):
-    return data[: len(data) // 2]
-
-
-def damage(path, kind, music):
-    """Make `path` a file with a certain damage."""
-    if kind.startswith("truncated"):
-        soundfile.write(path, music, 16000, format=kind.split()[1], subtype="PCM_16")
-        path.write_bytes(half_of(path.read_bytes()))
-    elif kind == "header only":
-        soundfile.write(path, music, 16000)
-        path.write_bytes(path.read_bytes()[:44])
-    elif kind in ("NaN", "Inf"):
-        soundfile.write(path, np.r_[music, np.float32(kind)], 16000, subtype="FLOAT")
-    elif kind == "empty":
-        soundfile.write(path, np.zeros(0), 16000)
-    elif kind == "zero bytes":
-        path.touch()
-    else:
-        path.write_text("I am a text")
-
-
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
@@ -52,6 +31,8 @@ def damage(path, kind, music):
         ("truncated W64", "truncated"),
         ("truncated RF64", "truncated"),
         ("truncated FLAC", "not audio"),
+        ("truncated MP3", "truncated"),
+        ("unseekable", "only be read from its start"),
         ("header only", "truncated"),
         ("NaN", "NaN or infinite"),
         ("Inf", "NaN or infinite"),
@@ -73,45 +54,6 @@ def test_a_streamed_wav_of_unknown_size_is_accepted(wav):
     data[4:8] = data[40:44] = b"\xff" * 4
     wav.write_bytes(data)
     assert examine(wav).frames == 160000
-
-
-def test_a_corpus_is_found_below_its_folder_in_the_order_of_names(make_corpus, tmp_path):
-    root = make_corpus([1000, 1000, 1000])
-    (root / "sub").mkdir()
-    (root / "piece_0.wav").rename(root / "sub" / "last.WAV")
-    (root / "piece_2.wav").rename(root / "piece_10.wav")
-    (root / "piece_1.wav").rename(root / "piece_9.wav")
-    (root / "._piece_9.wav").write_text("what macOS leaves on foreign disks")
-    (root / "notes.txt").write_text("no audio")
-    found = [recording.name for recording in scan_corpus(str(root))]
-    assert found == ["piece_9.wav", "piece_10.wav", "sub/last.WAV"]
-
-
-def test_every_unusable_file_of_a_corpus_is_named(make_corpus, music):
-    root = make_corpus([1000])
-    damage(root / "a.wav", "text", music)
-    damage(root / "b.wav", "NaN", music)
-    with pytest.raises(InputError, match=r"a\.wav is not audio.*b\.wav has samples that are NaN"):
-        scan_corpus(str(root))
-
-
-def test_mixed_rates_are_counted(make_corpus):
-    root = make_corpus([1000, 1000, 1000])
-    soundfile.write(root / "other.wav", np.zeros(100), 44100)
-    with pytest.raises(InputError, match=r"16000 Hz \(3 files\), 44100 Hz \(1 files\)"):
-        scan_corpus(str(root))
-
-
-def test_a_folder_that_is_missing_or_has_no_wav_is_named(tmp_path, music):
-    with pytest.raises(InputError, match="nowhere: there is no such folder"):
-        scan_corpus(str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="there is no such folder"):
-        scan_corpus("")
-    with pytest.raises(InputError, match="no WAV files in it"):
-        scan_corpus(str(tmp_path))
-    soundfile.write(tmp_path / "music.flac", music, 16000)
-    with pytest.raises(InputError, match="no WAV files, but 1 of other formats"):
-        scan_corpus(str(tmp_path))
 
 
 def test_channels_are_mixed_down(tmp_path):

@@ -48,6 +48,8 @@ def test_defaults_are_the_documented_ones(monkeypatch):
     ("arguments", "name", "value"),
     [
         ("--verbose false", "verbose", False),
+        ("--skip_unusable True", "skip_unusable", True),
+        ("--strict true", "strict", True),
         ("--resume FALSE", "resume", False),
         ("--generate True", "generate", True),
         ("--max_checkpoints none", "max_checkpoints", None),

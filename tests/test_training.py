@@ -524,6 +524,22 @@ def test_files_added_before_resuming_are_trained_on_only(options, make_corpus):
     assert set(after["training"]) > set(before["training"])
 
 
+def test_unusable_files_are_an_error_or_skipped_and_then_the_run_folder_lists_them(options):
+    unusable = Path(options.data_dir, "piece_9.wav")
+    unusable.write_text("no audio")
+    with pytest.raises(InputError, match=r"piece_9\.wav is not audio"):
+        train(options)
+    assert not Path(options.logdir_root).exists()
+    train(replace(options, id="skipped", skip_unusable=True, num_epochs=1))
+    (skipped,) = runs(replace(options, id="skipped"))
+    assert "(1 of 7 files). Left out.\n    piece_9.wav\n" in (skipped / "corpus.txt").read_text()
+    unusable.unlink()
+    train(replace(options, id="clean", num_epochs=1))
+    (clean,) = runs(replace(options, id="clean"))
+    without, never = (checkpoints.read_settings(run / "model.ckpt-1")["split"] for run in (skipped, clean))
+    assert without == never
+
+
 @pytest.mark.parametrize("flag", ["logdir_root", "output_dir"])
 def test_a_folder_that_cannot_be_created_is_named(options, tmp_path, flag):
     (tmp_path / "file").touch()
@@ -546,7 +562,7 @@ def test_scores_are_sums_over_the_targets_that_count():
 
 def test_state_runs_on_inside_a_file_and_starts_from_zero_at_the_next(options):
     """The loop's losses equal those of whole files, each predicted in one go from a state of zero."""
-    corpus = training.scan_corpus(options.data_dir)
+    corpus = training.scan_corpus(options.data_dir).recordings
     config = ModelConfig.from_dict(TINY)
     model = SampleRNN(config)
     for i, variable in enumerate(model.trainable_variables):
