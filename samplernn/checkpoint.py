@@ -285,7 +285,7 @@ def save(
                 _delete(outdated)
         _write_state(_complete_in(checkpoint.parent))
     except (OSError, tf.errors.OpError) as error:
-        raise RunError(f"{checkpoint}: cannot be written ({reason(error)}); earlier checkpoints are whole") from None
+        raise RunError(f"{checkpoint}: cannot be written ({reason(error)})") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
