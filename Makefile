@@ -1,10 +1,10 @@
-# make demo, make test, make test-long, make bench: each makes the virtual environment if it is not there yet.
+# make demo, make test, make test-long, make torture, make bench: each makes the virtual environment if it is not there yet.
 # Without make, or on Windows: see the README for the plain commands.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long bench lint clean
+.PHONY: demo test test-long torture bench lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
@@ -14,6 +14,9 @@ test: $(VENV)/.installed-dev
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m long
+
+torture: $(VENV)/.installed
+	$(BIN)/python tests/torture.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bench.py

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from conftest import ROOT
 from test_training import read, runs
+from torture import torture
 
 from samplernn.audio import chunk_file
 from samplernn.config import ChunkOptions, TrainingOptions
@@ -50,3 +51,9 @@ def test_resuming_is_exact_at_the_demos_size(tmp_path):
     assert expected.keys() == found.keys()
     for key, value in expected.items():
         np.testing.assert_array_equal(found[key], value, err_msg=key)
+
+
+def test_a_training_killed_at_random_moments_loses_nothing(tmp_path):
+    figures = torture(tmp_path, kills=8)
+    print(figures)
+    assert figures.kills >= 8 and figures.while_writing >= 4 and figures.checkpoints_read >= 4
