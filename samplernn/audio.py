@@ -17,11 +17,15 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samplernn.config import ChunkOptions, InputError, RunError
+from samplernn.config import ChunkOptions, InputError, RunError, is_sample_rate
+from samplernn.device import quiet_stderr
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
 READ_FRAMES = 2**18  # read at a time where a file may be long
+LOUDEST = 1e9  # of full scale, which is 1: beyond every use, but not beyond what can be squared and added up
+MAX_CHUNK = 2**27  # samples, or milliseconds: some 3 GB of memory
+MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
 
 
@@ -36,6 +40,7 @@ class Recording:
     channels: int
 
 
+@quiet_stderr()  # to which the decoder of MP3 writes notes
 def examine(path: Path, name: str | None = None) -> Recording:
     """Make sure that a file is whole and holds audio.
 
@@ -44,7 +49,8 @@ def examine(path: Path, name: str | None = None) -> Recording:
     """
     name = name or str(path)
     if not path.is_file():
-        raise InputError(f"{name} is missing: there is no such file")
+        kind = "not a file, but a folder, a pipe or a device" if path.exists() else "missing: there is no such file"
+        raise InputError(f"{name} is {kind}")
     try:
         with soundfile.SoundFile(path) as file:
             recording = Recording(path, name, file.samplerate, file.frames, file.channels)
@@ -55,11 +61,15 @@ def examine(path: Path, name: str | None = None) -> Recording:
     except soundfile.LibsndfileError:
         raise InputError(f"{name} is not audio that can be read, or is damaged") from None
     except FloatingPointError:
-        raise InputError(f"{name} has samples that are NaN or infinite") from None
+        raise InputError(f"{name} has samples that are NaN or infinite, or as loud as if they were") from None
+    except UnicodeEncodeError:
+        raise InputError(f"{name} has a name that is not text in UTF-8; rename it") from None
     if truncated:
         raise InputError(f"{name} is truncated: it ends before its header says")
     if recording.frames == 0:
         raise InputError(f"{name} is empty: it has no samples")
+    if not is_sample_rate(recording.sample_rate):
+        raise InputError(f"{name} has an impossible sample rate, {recording.sample_rate} Hz")
     return recording
 
 
@@ -72,10 +82,11 @@ def _claims_more_than_there_is(libsndfile_log: str) -> bool:
 
 
 def _decode(file: soundfile.SoundFile) -> int:
-    """The number of frames that can be read; FloatingPointError where one is not finite."""
-    frames = 0
-    for block in file.blocks(READ_FRAMES, dtype="float32"):
-        if not np.isfinite(block).all():
+    """The number of frames that can be read; FloatingPointError where one is not finite, or as good as."""
+    frames, at_a_time = 0, max(1, READ_FRAMES // file.channels)
+    # Not by `file.blocks`, which fills up with what is not there.
+    while len(block := file.read(at_a_time, dtype="float32", always_2d=True)):
+        if not (np.abs(block) <= LOUDEST).all():  # nor is NaN
             raise FloatingPointError
         frames += len(block)
     return frames
@@ -188,6 +199,7 @@ def make_writable_folder(flag: str, folder: Path) -> None:
         raise InputError(f"{flag}: {folder} can't be written ({error.strerror}); choose another folder") from None
 
 
+@quiet_stderr()  # as for `examine`
 def chunk_file(options: ChunkOptions) -> None:
     """What chunk_audio.py does: cut a recording into WAV files, leaving out the silent ones, and report.
 
@@ -207,6 +219,11 @@ def chunk_file(options: ChunkOptions) -> None:
         raise InputError(
             f"--chunk_length {options.chunk_length}: {source} has only {duration_ms} ms; choose a shorter one"
         )
+    if max(options.chunk_length, length * recording.channels) > MAX_CHUNK:
+        most = min(MAX_CHUNK, MAX_CHUNK // recording.channels * 1000 // recording.sample_rate)
+        raise InputError(f"--chunk_length {options.chunk_length}: too long to be held in memory; {most} is the most")
+    if len(os.fsencode(source.stem)) > MAX_STEM_BYTES:
+        raise InputError(f"--input_file: the name of {source} is too long to be that of chunks; shorten it")
     make_writable_folder("--output_dir", folder)
     processed = omitted = 0
     for chunk in chunks(recording, options.chunk_length, options.overlap):
