@@ -308,16 +308,15 @@ def shard_case(draw):
 
 def state_case(draw):
     """The file `checkpoint`, from which nothing is read, points at pipes, which would never answer."""
-    trap = draw.choice(
-        ["../trap/model.ckpt-1", "/etc/passwd", "../" * 10 + "etc/passwd", "model.ckpt-1/../../trap/model.ckpt-1"]
-    )
+    traps = ["../trap/model.ckpt-1", "/etc/passwd", "../../../etc/passwd", "model.ckpt-1/../../trap/model.ckpt-1"]
+    trap = draw.choice(traps)
     state = f'model_checkpoint_path: "{trap}"\nall_model_checkpoint_paths: "{trap}"\n'.encode()
     if draw.random() < 0.5:
         state = byte_damaged(state, draw)
-    traps = {name.replace("run/", "trap/"): FIFO for name in (INDEX, SHARD, SETTINGS)}
+    pipes = {name.replace("run/", "trap/"): FIFO for name in (INDEX, SHARD, SETTINGS)}
     where = draw.choice(["run/checkpoint", "run/model.ckpt-1/checkpoint"])
     run = draw.choice(["run", "run/model.ckpt-1.index", "run/model.ckpt-1"])
-    return [argument.replace("run/model.ckpt-1", run) for argument in GENERATE], good_checkpoint() | traps | {
+    return [argument.replace("run/model.ckpt-1", run) for argument in GENERATE], good_checkpoint() | pipes | {
         where: state
     }
 

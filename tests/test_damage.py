@@ -1,7 +1,7 @@
 """Thousands of damaged files: none ends in a traceback, a crash, a hang, or another exit status than 0 or 2.
 
-`damage.py` makes them, `victim.py` meets them. A failure names its input: `python tests/victim.py FOLDER KIND/NUMBER` meets
-it again.
+`damage.py` makes them, `victim.py` meets them. A failure names its input, which is met again by
+`python tests/victim.py FOLDER NAME`.
 """
 
 import ast
@@ -120,7 +120,10 @@ def test_thousands_of_damaged_inputs_are_refused_in_one_line_or_used(kind, tmp_p
     check(damage.cases(**{kind: LONG[kind]}), tmp_path)
 
 
-@pytest.mark.parametrize("name", damage.cases(chunk=5, config=1))
+@pytest.mark.parametrize(
+    "name",
+    [*damage.cases(chunk=5), *(pytest.param(name, marks=pytest.mark.long) for name in damage.cases(config=2, index=3))],
+)
 def test_the_scripts_end_as_the_harness_says(name, tmp_path):
     (end,) = meet_all([name], tmp_path)
     case, folder = damage.case(name), tmp_path / "anew"
@@ -137,6 +140,10 @@ def test_the_same_name_makes_the_same_damage(kind):
     names = damage.cases(**{kind: 20})
     assert list(map(damage.case, names)) == list(map(damage.case, names))
     assert len({str(damage.case(name).files) for name in names}) > 5
+
+
+def good_end(**changes):
+    return {"ended": "chunk/1", "status": 2, "stderr": "Error: no\n", "peak": 1, "seen": [], "harm": [], **changes}
 
 
 @pytest.mark.parametrize(
