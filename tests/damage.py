@@ -173,8 +173,10 @@ def riff_damaged(wav, draw):
     return riff(chunks)
 
 
-STREAMINFO = {"min_block": (0, 16), "max_block": (16, 16), "min_frame": (32, 24), "max_frame": (56, 24),
-              "rate": (80, 20), "channels": (100, 3), "bits": (103, 5), "samples": (108, 36), "md5": (144, 128)}  # fmt: skip
+STREAMINFO = {
+    "min_block": (0, 16), "max_block": (16, 16), "min_frame": (32, 24), "max_frame": (56, 24), "rate": (80, 20),
+    "channels": (100, 3), "bits": (103, 5), "samples": (108, 36), "md5": (144, 128),
+}  # fmt: skip
 
 
 def flac_damaged(flac, draw):
