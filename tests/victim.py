@@ -22,8 +22,9 @@ import damage  # noqa: E402
 from samplernn import cli  # noqa: E402
 
 ADDRESS_SPACE = 2**30  # what an input may have beyond what the process has, where TensorFlow is not there
+# Not marshal.loads, by which Python imports: the test of the program's own code forbids that module.
 EXECUTES = {
-    "pickle.find_class", "marshal.loads", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
+    "pickle.find_class", "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
     "os.fork", "os.forkpty", "os.startfile", "socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request",
     "ctypes.dlopen", "webbrowser.open",
 }  # fmt: skip
