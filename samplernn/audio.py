@@ -24,7 +24,7 @@ SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
 READ_FRAMES = 2**18  # read at a time where a file may be long
 LOUDEST = 1e9  # of full scale, which is 1: beyond every use, but not beyond what can be squared and added up
-MAX_CHUNK = 2**27  # samples, or milliseconds: some 3 GB of memory
+MAX_CHUNK = 2**27  # samples, or milliseconds: 3.6 GB of memory at most
 MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
 
