@@ -16,19 +16,26 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samplernn.config import ChunkOptions, InputError, RunError
+from samplernn.config import ChunkOptions, InputError, RunError, is_sample_rate
+from samplernn.device import quiet_stderr
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 READ_FRAMES = 2**18  # read at a time where a file may be long
+LOUDEST = 1e9  # of full scale, which is 1: beyond every use, but not beyond what can be squared and added up
+MAX_CHUNK = 2**27  # samples, or milliseconds: 3.6 GB of memory at most
+MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
 PROBLEMS = {  # what makes a file unusable, and how it is said after the file's name
     "missing": "is missing: there is no such file",
+    "not a file": "is not a file, but a folder, a pipe or a device",
+    "badly named": "has a name that is not text in UTF-8; rename it",
     "locked": "cannot be opened: the system refuses it; look at its permissions",
     "unreadable": "is not audio that can be read, or is damaged",
     "unseekable": "is compressed so that it can only be read from its start; convert it to PCM",
     "truncated": "is truncated: it ends before its header says",
     "empty": "is empty: it has no samples",
-    "NaN or infinite": "has samples that are NaN or infinite",
+    "NaN or infinite": "has samples that are NaN or infinite, or as loud as if they were",
+    "of an impossible sample rate": "has an impossible sample rate",
 }
 
 Listener = Callable[[np.ndarray], None]  # is given a file's samples, float32 [frames, channels], a block at a time
@@ -53,6 +60,7 @@ class Recording:
     channels: int
 
 
+@quiet_stderr()  # to which the decoder of MP3 writes notes
 def examine(path: Path, name: str | None = None, listener: Listener | None = None) -> Recording:
     """Make sure that a file is whole and holds audio.
 
@@ -66,7 +74,7 @@ def examine(path: Path, name: str | None = None, listener: Listener | None = Non
     """
     name = name or str(path)
     if not path.is_file():
-        raise Unusable(name, "missing")
+        raise Unusable(name, "not a file" if path.exists() else "missing")
     try:
         path.open("rb").close()  # tells what the system refuses from what libsndfile does
         with soundfile.SoundFile(path) as file:
@@ -81,10 +89,14 @@ def examine(path: Path, name: str | None = None, listener: Listener | None = Non
                 raise Unusable(name, "truncated")
             if file.frames == 0:
                 raise Unusable(name, "empty")
+            if not is_sample_rate(file.samplerate):
+                raise Unusable(name, "of an impossible sample rate")
             return Recording(path, name, file.samplerate, file.frames, file.channels)
     except OSError:
         raise Unusable(name, "locked") from None
-    except (soundfile.LibsndfileError, UnicodeEncodeError):  # the latter: a name that libsndfile cannot be told
+    except UnicodeEncodeError:
+        raise Unusable(name, "badly named") from None
+    except soundfile.LibsndfileError:
         raise Unusable(name, "unreadable") from None
     except FloatingPointError:
         raise Unusable(name, "NaN or infinite") from None
@@ -98,11 +110,12 @@ def _claims_more_than_there_is(libsndfile_log: str) -> bool:
     return "does not match value from 'ds64' chunk" in libsndfile_log  # RF64
 
 
-def _decode(file: soundfile.SoundFile, listener: Listener | None) -> int:
-    """The number of frames that can be read; FloatingPointError where one is not finite."""
+def _decode(file: soundfile.SoundFile, listener: Listener | None = None) -> int:
+    """The number of frames that can be read; FloatingPointError where one is not finite, or as good as."""
     frames, at_a_time = 0, max(1, READ_FRAMES // file.channels)
+    # Not by `file.blocks`, which fills up with what is not there.
     while len(block := file.read(at_a_time, dtype="float32", always_2d=True)):
-        if not np.isfinite(block).all():
+        if not (np.abs(block) <= LOUDEST).all():  # nor is NaN
             raise FloatingPointError
         if listener:
             listener(block)
@@ -183,6 +196,7 @@ def make_writable_folder(flag: str, folder: Path) -> None:
         raise InputError(f"{flag}: {folder} can't be written ({error.strerror}); choose another folder") from None
 
 
+@quiet_stderr()  # as for `examine`
 def chunk_file(options: ChunkOptions) -> None:
     """What chunk_audio.py does: cut a recording into WAV files, leaving out the silent ones, and report.
 
@@ -202,6 +216,11 @@ def chunk_file(options: ChunkOptions) -> None:
         raise InputError(
             f"--chunk_length {options.chunk_length}: {source} has only {duration_ms} ms; choose a shorter one"
         )
+    if max(options.chunk_length, length * recording.channels) > MAX_CHUNK:
+        most = min(MAX_CHUNK, MAX_CHUNK // recording.channels * 1000 // recording.sample_rate)
+        raise InputError(f"--chunk_length {options.chunk_length}: too long to be held in memory; {most} is the most")
+    if len(os.fsencode(source.stem)) > MAX_STEM_BYTES:
+        raise InputError(f"--input_file: the name of {source} is too long to be that of chunks; shorten it")
     make_writable_folder("--output_dir", folder)
     processed = omitted = 0
     for chunk in chunks(recording, options.chunk_length, options.overlap):

@@ -27,7 +27,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from samplernn.config import InputError, ModelConfig, RunError, read_json, write_whole
+from samplernn import bundle
+from samplernn.config import MONITORS, InputError, ModelConfig, RunError, is_sample_rate, read_json, write_whole
 from samplernn.device import reason
 from samplernn.optimizer import scaling, slots
 
@@ -145,8 +146,17 @@ def _rolling_in(run_folder: Path) -> list[Path]:
 
 
 def _is_complete(checkpoint: Path) -> bool:
-    shards = _files_of(checkpoint, "data-*-of-*")
-    return Path(f"{checkpoint}.index").is_file() and bool(shards) and shards[0].name.endswith(f"-of-{len(shards):05}")
+    shards = _shards_of(checkpoint)
+    return (
+        Path(f"{checkpoint}.index").is_file()
+        and bool(shards)
+        and shards[0].name.endswith(f"-of-{len(shards):05}")
+        and all(shard.is_file() for shard in shards)  # from a pipe or a device reading would never end
+    )
+
+
+def _shards_of(checkpoint: Path) -> list[Path]:
+    return _files_of(checkpoint, "data-*-of-*")
 
 
 def _files_of(checkpoint: Path, suffix: str = "*") -> list[Path]:
@@ -175,21 +185,37 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
 
 
 def _has_form_of_settings(content: Any) -> bool:
-    def has(name, kind, item):
-        values = content.get(name, kind())
-        return isinstance(values, kind) and all(
-            isinstance(value, item) for value in (values.values() if kind is dict else values)
-        )
-
     return (
         isinstance(content, dict)
         and isinstance(content.get("config"), dict)
-        and has("split", dict, list)
-        and has("history", list, dict)
-        and has("sums", list, float)
-        and type(content.get("step", 0)) is int
+        and (content.get("sample_rate") is None or is_sample_rate(content["sample_rate"]))
+        and _has_form_of_split(content.get("split", {}))
+        and _has_form_of_history(content.get("history", []))
+        and _has_form_of_place(content)
         and isinstance(content.get("arguments", {}), dict)
     )
+
+
+def _has_form_of_split(split: Any) -> bool:
+    def names(part):
+        return isinstance(part, list) and all(isinstance(name, str) for name in part)
+
+    return split == {} or (
+        isinstance(split, dict) and all(names(split.get(part)) for part in ("training", "validation"))
+    )
+
+
+def _has_form_of_history(history: Any) -> bool:
+    def logs(epoch):
+        return isinstance(epoch, dict) and all(isinstance(epoch.get(name), (int, float)) for name in MONITORS)
+
+    return isinstance(history, list) and all(map(logs, history))
+
+
+def _has_form_of_place(content: dict[str, Any]) -> bool:
+    step, sums = content.get("step", 0), content.get("sums", [0.0, 0.0, 0.0])
+    numbers = isinstance(sums, list) and len(sums) == 3 and all(isinstance(value, float) for value in sums)
+    return type(step) is int and step >= 0 and numbers
 
 
 def has_config(checkpoint: Path) -> bool:
@@ -216,7 +242,18 @@ def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
             f"--config_file {config_file} is not the config of {checkpoint.name}, which is in {where}: {listed};"
             " leave the flag out to use that"
         )
+    _check_size(checkpoint, config)
     return config
+
+
+def _check_size(checkpoint: Path, config: ModelConfig) -> None:
+    """Refuse a config of a network that is larger than the checkpoint, before there is memory to be had for it."""
+    least = 4 * config.num_parameters  # bytes
+    if sum(shard.stat().st_size for shard in _shards_of(checkpoint)) < least:
+        raise InputError(
+            f"{checkpoint} is of another network than the config, whose {config.num_parameters} parameters take more"
+            " bytes than it has; give the config it was trained with"
+        )
 
 
 def _own_config(checkpoint: Path) -> tuple[ModelConfig | None, Path | None]:
@@ -232,10 +269,10 @@ def _own_config(checkpoint: Path) -> tuple[ModelConfig | None, Path | None]:
 
 def _with_embedding_of(checkpoint: Path, config: ModelConfig) -> ModelConfig:
     """PRiSM's networks ignore emb_size: their embedding is as wide as the checkpoint says."""
-    embeddings = _read(checkpoint, lambda key: key == EMBEDDINGS).get(EMBEDDINGS)
-    if embeddings is None or embeddings.ndim != 2 or embeddings.shape[1] == config.emb_size:
+    shape = _shapes(checkpoint).get(EMBEDDINGS, ())
+    if len(shape) != 2 or shape[1] in (0, config.emb_size):
         return config
-    width = embeddings.shape[1]
+    width = shape[1]
     log.warning("emb_size is %d in the config, %d in the checkpoint, whose own it is.", config.emb_size, width)
     return replace(config, emb_size=width)
 
@@ -325,8 +362,8 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
         InputError: it cannot be read, or is of a network of another shape.
     """
     weights = _weights(model)
+    _check_shapes(checkpoint, weights, _shapes(checkpoint))
     values = _read(checkpoint, lambda key: optimizer is not None or SLOT not in key)
-    _check_shapes(checkpoint, weights, values)
     variables = dict(weights)
     if optimizer is not None:
         ours = _slots(model, optimizer)
@@ -379,9 +416,9 @@ def _scalars(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[
     }
 
 
-def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], values: dict[str, np.ndarray]) -> None:
+def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], shapes: dict[str, tuple[int, ...]]) -> None:
     tiers = {key.split("/")[0] for key in weights}
-    theirs = {key: value.shape for key, value in values.items() if key.split("/")[0] in tiers and SLOT not in key}
+    theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] in tiers and SLOT not in key}
     ours = {key: tuple(variable.shape) for key, variable in weights.items()}
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key):
@@ -391,13 +428,21 @@ def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], values: 
             )
 
 
+def _shapes(checkpoint: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a checkpoint's tensors by their keys, without the suffix that these have in common."""
+    with _readable(checkpoint):
+        shapes = bundle.shapes(Path(f"{checkpoint}.index"), _shards_of(checkpoint))
+        return {key.removesuffix(KEY_SUFFIX): shape for key, shape in shapes.items() if key.endswith(KEY_SUFFIX)}
+
+
 def _read(checkpoint: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
-    """The tensors of a checkpoint whose keys, without their common suffix, are wanted."""
+    """The tensors of a checkpoint whose keys, as `_shapes` has them, are wanted."""
+    keys = [key for key in _shapes(checkpoint) if wanted(key)]  # which TensorFlow can read unharmed
     # Where TensorFlow reads, it takes a path for a pattern, in which brackets have a meaning: give it the name alone.
+    # `tf.train.load_checkpoint` would follow a file `checkpoint` to wherever that points; this reads what it is given.
     with _readable(checkpoint), _working_folder(checkpoint.parent):
-        reader = tf.train.load_checkpoint(checkpoint.name)
-        keys = [key[: -len(KEY_SUFFIX)] for key in reader.get_variable_to_shape_map() if key.endswith(KEY_SUFFIX)]
-        return {key: reader.get_tensor(key + KEY_SUFFIX) for key in keys if wanted(key)}
+        reader = tf.compat.v1.train.NewCheckpointReader(checkpoint.name)
+        return {key: reader.get_tensor(key + KEY_SUFFIX) for key in keys}
 
 
 @contextmanager
@@ -414,7 +459,7 @@ def _working_folder(folder: Path) -> Iterator[None]:
 def _readable(checkpoint: Path) -> Iterator[None]:
     try:
         yield
-    except (tf.errors.OpError, ValueError, RuntimeError, LookupError) as error:
+    except (tf.errors.OpError, OSError, ValueError, RuntimeError, LookupError) as error:
         raise InputError(
             f"{checkpoint}: damaged, or not a checkpoint ({reason(error)}); name another epoch's"
         ) from None

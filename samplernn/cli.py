@@ -6,8 +6,10 @@ TensorFlow is imported by none of it, so that `--help` and a wrong flag are answ
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -32,6 +34,8 @@ from samplernn.config import (
     TrainingOptions,
     as_text,
     is_address,
+    is_sample_rate,
+    shortened,
 )
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
@@ -76,14 +80,14 @@ def _fail(message: str, exit_status: int) -> int:
 def training_options() -> TrainingOptions:
     """Parse the flags of train.py."""
     parser = _Parser("Train SampleRNN on a folder of WAV files.", TrainingOptions)
-    parser.add("data_dir", str, "folder with the training corpus, WAV files")
+    parser.add("data_dir", path, "folder with the training corpus, WAV files")
     parser.add("skip_unusable", boolean, "leave out files that cannot be used; if False, they are an error")
     parser.add("strict", boolean, "make silent, clipped, unequally long and duplicate files an error too")
     parser.add("id", _folder_name, "id of the training session, a folder below logdir_root and output_dir")
     parser.add("verbose", boolean, "print each step on a new line; if False, over the one before")
-    parser.add("logdir_root", str, "folder for checkpoints and logs")
-    parser.add("output_dir", str, "folder for the audio generated during training")
-    parser.add("config_file", optional(str), "JSON file with the parameters of the model", shown=DEFAULT_CONFIG_FILE)
+    parser.add("logdir_root", path, "folder for checkpoints and logs")
+    parser.add("output_dir", path, "folder for the audio generated during training")
+    parser.add("config_file", optional(path), "JSON file with the parameters of the model", shown=DEFAULT_CONFIG_FILE)
     parser.add("num_epochs", positive_int, "number of epochs, those done before a resume included")
     parser.add("batch_size", positive_int, "size of a mini-batch")
     parser.add("optimizer", str, "optimizer", choices=OPTIMIZERS)
@@ -96,7 +100,7 @@ def training_options() -> TrainingOptions:
     parser.add("checkpoint_policy", checkpoint_policy, "Always (or All), or Best: only if the monitored value improved")
     parser.add("max_checkpoints", optional(positive_int), "checkpoints to keep; None keeps all")
     parser.add("resume", boolean, "go on from resume_from, or from the latest checkpoint of this id")
-    parser.add("resume_from", optional(str), "checkpoint to resume from; ignored when resume is False")
+    parser.add("resume_from", optional(path), "checkpoint to resume from; ignored when resume is False")
     parser.add(
         "early_stopping_patience", optional(positive_int), "epochs without improvement to stop after; None: go on"
     )
@@ -121,10 +125,10 @@ def training_options() -> TrainingOptions:
 def generation_options() -> GenerationOptions:
     """Parse the flags of generate.py."""
     parser = _Parser("Generate audio from a trained model.", GenerationOptions)
-    parser.add("output_path", str, "path of the WAV file; epoch and temperature are added to its name")
-    parser.add("checkpoint_path", str, "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100")
+    parser.add("output_path", path, "path of the WAV file; epoch and temperature are added to its name")
+    parser.add("checkpoint_path", path, "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100")
     shown = "the one beside the checkpoint"
-    parser.add("config_file", optional(str), "JSON file with the parameters of the model", shown=shown)
+    parser.add("config_file", optional(path), "JSON file with the parameters of the model", shown=shown)
     parser.add("dur", seconds, "duration, seconds")
     parser.add("num_seqs", positive_int, "number of sequences")
     parser.add("max_batch", automatic(positive_int), "number of sequences generated at the same time", shown="auto")
@@ -139,8 +143,8 @@ def generation_options() -> GenerationOptions:
 def chunk_options() -> ChunkOptions:
     """Parse the flags of chunk_audio.py."""
     parser = _Parser("Cut a recording into chunks to train on.", ChunkOptions)
-    parser.add("input_file", str, "the recording: WAV, FLAC, OGG or MP3")
-    parser.add("output_dir", str, "folder for the chunks")
+    parser.add("input_file", path, "the recording: WAV, FLAC, OGG or MP3")
+    parser.add("output_dir", path, "folder for the chunks")
     parser.add("chunk_length", positive_int, "length of a chunk, milliseconds")
     parser.add("overlap", non_negative_int, "overlap of consecutive chunks, milliseconds")
     return parser.options(vars(parser.parse_args()))
@@ -199,14 +203,14 @@ def _frozen(value):
 
 
 def _add_seed(parser: _Parser) -> None:
-    parser.add("seed", optional(str), "audio to begin from")
+    parser.add("seed", optional(path), "audio to begin from")
     parser.add("seed_offset", non_negative_int, "where in the seed audio to begin, samples")
 
 
 def _add_search(parser: _Parser, types: tuple[str, ...]) -> None:
-    parser.add("data_dir", str, "folder with the training corpus, WAV files")
+    parser.add("data_dir", path, "folder with the training corpus, WAV files")
     parser.add("id", _folder_name, "id of the search, a folder below logdir")
-    parser.add("logdir", str, "folder for searches")
+    parser.add("logdir", path, "folder for searches")
     parser.add("num_epochs", positive_int, "number of epochs of a trial, at most")
     parser.add("type", str, "how the values to try are chosen", choices=types)
     parser.add("objective", str, "what makes a trial better than another, its best over the epochs", choices=MONITORS)
@@ -269,6 +273,19 @@ def automatic(type_: Callable) -> Callable:
     return parse
 
 
+def path(text: str) -> str:
+    """What can be the path of a file or a folder, be there one or not."""
+    try:
+        text.encode()
+        os.lstat(text)
+    except UnicodeEncodeError:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is not text in UTF-8; rename it") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise argparse.ArgumentTypeError(f"{shortened(text)} is too long for a name; shorten it") from None
+    return text
+
+
 def positive_int(text: str) -> int:
     return _number(int, text, lambda value: 1 <= value < 2**31, "a whole number from 1 up")
 
@@ -278,7 +295,7 @@ def non_negative_int(text: str) -> int:
 
 
 def sample_rate(text: str) -> int:
-    return _number(int, text, lambda value: 1 <= value <= 10**6, "a rate in Hz, such as 16000")
+    return _number(int, text, is_sample_rate, "a rate in Hz, such as 16000")
 
 
 def seconds(text: str) -> float:

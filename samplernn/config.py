@@ -19,6 +19,10 @@ KERAS_TUNER_TYPES = ("bayesian", "random_search")
 RAY_TUNE_TYPES = ("bayesian", "random_search", "pbt")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
+MAX_LAYERS = 128
+MAX_NUMBERS = 2**31  # that a network holds: 8 GB
+MAX_SAMPLE_RATE = 10**6  # Hz
+MAX_JSON_BYTES = 2**26  # the names of a million files in a checkpoint's settings
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
 DEFAULT_TEMPERATURE = 0.95
@@ -56,8 +60,13 @@ class ModelConfig:
     rnn_dropout: float = 0.0
 
     def __post_init__(self):
-        for name in ("seq_len", "dim", "num_rnn_layers", "emb_size"):
-            _require(_is_size(getattr(self, name)), name, self, f"a whole number from 1 to {MAX_SIZE}")
+        for name, most in (
+            ("seq_len", MAX_SIZE),
+            ("dim", MAX_SIZE),
+            ("num_rnn_layers", MAX_LAYERS),
+            ("emb_size", MAX_SIZE),
+        ):
+            _require(_is_size(getattr(self, name), most), name, self, f"a whole number from 1 to {most}")
         _require(_is_int(self.q_levels) and 2 <= self.q_levels <= 65536, "q_levels", self, "a whole number, 2 to 65536")
         _require(self.rnn_type in RNN_TYPES, "rnn_type", self, " or ".join(RNN_TYPES))
         _require(self.q_type in Q_TYPES, "q_type", self, " or ".join(Q_TYPES))
@@ -66,6 +75,9 @@ class ModelConfig:
         self._check_frame_sizes()
         if self.q_type == "mu-law":
             object.__setattr__(self, "q_levels", 256)
+        numbers = max(self.num_parameters, self.frame_sizes[0] * self.q_levels * self.dim)  # the sample tier's table
+        smaller = f"less, or another parameter: the network would hold {numbers} numbers, {MAX_NUMBERS} are the most"
+        _require(numbers <= MAX_NUMBERS, "dim", self, smaller)
 
     def _check_frame_sizes(self) -> None:
         sizes = self.frame_sizes
@@ -90,7 +102,7 @@ class ModelConfig:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"the parameters are {', '.join(known)}"
-                raise InputError(f"unknown parameter {name!r}; {hint}")
+                raise InputError(f"unknown parameter {shortened(repr(name))}; {hint}")
         # The original's configs may say null where they mean the default.
         return cls(**{name: value for name, value in values.items() if value is not None})
 
@@ -110,6 +122,20 @@ class ModelConfig:
     def lookback(self) -> int:
         """Samples of context before those that a window predicts: a frame of the upper tier."""
         return self.frame_sizes[1]
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of the network's parameters, counted without making it."""
+        dim, (small, big) = self.dim, self.frame_sizes
+        gates, biases = (3, 2) if self.rnn_type == "gru" else (4, 1)
+        recurrent = self.num_rnn_layers * gates * dim * (2 * dim + biases)
+        if self.skip_conn:  # the first layer's input is twice as wide, and the skip connections have weights
+            recurrent += gates * dim**2 + self.num_rnn_layers * dim**2 + dim
+        tiers = sum(
+            (frame + 1) * dim + recurrent + ratio * dim**2 for frame, ratio in ((big, big // small), (small, small))
+        )
+        sample = self.emb_size * (self.q_levels + small * dim) + 2 * (dim + 1) * dim + (dim + 1) * self.q_levels
+        return tiers + sample
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON can hold it."""
@@ -279,6 +305,11 @@ class RayTuneOptions(SearchOptions):
             raise InputError(f"--type pbt changes {' and '.join(MUTABLE)} in flight: give several values of one")
 
 
+def is_sample_rate(value: Any) -> bool:
+    """Whether it is a rate in Hz that audio may have."""
+    return _is_size(value, MAX_SAMPLE_RATE)
+
+
 def is_address(value: Any) -> bool:
     """Whether it is text such as host:6379."""
     host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
@@ -293,6 +324,11 @@ def better(monitor: str) -> Callable:
 def as_text(value: Any) -> str:
     """A hyperparameter's value as a flag takes it."""
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def shortened(text: str) -> str:
+    """Text that a message can quote, whatever its length."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def nearest_multiples(value: int, divisor: int) -> str:
@@ -325,7 +361,13 @@ def read_json(path: str | Path) -> Any:
         InputError: it cannot be read or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        if Path(path).exists() and not Path(path).is_file():  # opening a pipe may take for ever
+            raise InputError("cannot be read (not a file, but a folder, a pipe or a device)")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_JSON_BYTES + 1)
+        if len(content) > MAX_JSON_BYTES:
+            raise InputError("too large for what it should be")
+        return json.loads(content.decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError("there is no such file") from None
     except OSError as error:
@@ -339,15 +381,15 @@ def read_json(path: str | Path) -> Any:
 def _require(holds: bool, name: str, config: ModelConfig, expected: str) -> None:
     if not holds:
         value = getattr(config, name)
-        raise InputError(f"{name} is {json.dumps(value, default=str)[:80]}; it must be {expected}")
+        raise InputError(f"{name} is {shortened(json.dumps(value, default=str))}; it must be {expected}")
 
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_size(value: Any) -> bool:
-    return _is_int(value) and 1 <= value <= MAX_SIZE
+def _is_size(value: Any, most: int = MAX_SIZE) -> bool:
+    return _is_int(value) and 1 <= value <= most
 
 
 def _is_number(value: Any) -> bool:

@@ -8,10 +8,15 @@ from __future__ import annotations
 import functools
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from samplernn.config import InputError, RunError
+
+_quiet_lock = threading.Lock()
+_quiet_depth = 0
+_stderr: int | None = None  # a copy of it, while it is quiet
 
 
 def import_tensorflow() -> None:
@@ -105,12 +110,22 @@ def reason(error: Exception) -> str:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Drop what is written to the process's stderr; some lines of TensorFlow's, each printed once, heed no setting."""
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    """Drop what is written to the process's stderr: some lines of libraries', written by C++, heed no setting.
+
+    Several threads may want it at the same time: the last to leave restores it.
+    """
+    global _quiet_depth, _stderr
+    with _quiet_lock:
+        _quiet_depth += 1
+        if _quiet_depth == 1:
+            _stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
     try:
-        os.dup2(nowhere, 2)
         yield
     finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                os.dup2(_stderr, 2)
+                os.close(_stderr)

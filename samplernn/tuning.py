@@ -198,7 +198,7 @@ class Search:
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
         trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
         if found := checkpoints.resolve(resume_from, rolling=True) if resume_from else checkpoints.latest(folder):
-            trial.checkpoint, trial.history = str(found), checkpoints.read_settings(found)["history"]
+            trial.checkpoint, trial.history = str(found), (checkpoints.read_settings(found) or {}).get("history", [])
         self._save(trial)
         started = time.monotonic() - trial.seconds
 

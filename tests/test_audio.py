@@ -7,7 +7,16 @@ import pytest
 import soundfile
 from conftest import damage, half_of
 
-from samplernn.audio import Recording, chunk_file, chunks, examine, is_silent, read_mono, wav_writer
+from samplernn.audio import (
+    Recording,
+    _decode,
+    chunk_file,
+    chunks,
+    examine,
+    is_silent,
+    read_mono,
+    wav_writer,
+)
 from samplernn.config import ChunkOptions, InputError, RunError
 
 
@@ -173,3 +182,24 @@ def test_a_damaged_recording_leaves_nothing_behind(wav, tmp_path):
     with pytest.raises(InputError, match="--input_file.*truncated"):
         chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks")))
     assert not (tmp_path / "chunks").exists()
+
+
+def test_what_cannot_be_decoded_to_its_end_is_truncated(tmp_path, music):
+    """What is counted is what comes, not what the header says."""
+    soundfile.write(tmp_path / "x.wav", music, 16000, subtype="IMA_ADPCM")
+    with soundfile.SoundFile(tmp_path / "x.wav") as whole:
+        assert _decode(whole) == whole.frames >= len(music)
+        whole.seek(whole.frames - 100)
+        assert _decode(whole) == 100
+
+
+def test_what_is_as_loud_as_infinity_is_refused(tmp_path, music):
+    soundfile.write(tmp_path / "x.wav", np.r_[music, np.float32(1e30)], 16000, subtype="FLOAT")
+    with pytest.raises(InputError, match="as loud as"):
+        examine(tmp_path / "x.wav")
+
+
+def test_a_chunk_that_memory_would_not_hold_is_refused(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros(300000), 1)
+    with pytest.raises(InputError, match="--chunk_length 200000000: .* 134217728 is the most"):
+        chunk_file(ChunkOptions(str(tmp_path / "x.wav"), str(tmp_path / "out"), chunk_length=10**8 * 2))

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 import tensorflow as tf
+from bundle_table import block, read_table, table, varint
 from conftest import GOLDEN, TINY
 
 from samplernn import checkpoint as checkpoints
@@ -200,7 +201,21 @@ def test_a_folder_with_brackets_in_its_name_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", "{", '{"config": 1}', '{"config": {}, "split": [1]}', '{"config": {}, "history": {}}']
+    "content",
+    [
+        "[]",
+        "{",
+        '{"config": 1}',
+        '{"config": {}, "split": [1]}',
+        '{"config": {}, "split": {"training": ["a.wav"]}}',
+        '{"config": {}, "split": {"training": [], "validation": [1]}}',
+        '{"config": {}, "history": {}}',
+        '{"config": {}, "history": [{"loss": 1.0}]}',
+        '{"config": {}, "history": [{"loss": "a", "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}]}',
+        '{"config": {}, "sample_rate": "abc"}',
+        '{"config": {}, "sample_rate": -1}',
+        '{"config": {}, "sample_rate": 1e400}',
+    ],
 )
 def test_settings_of_a_wrong_form_are_refused(tmp_path, content):
     (tmp_path / "model.ckpt-1.json").write_text(content)
@@ -229,3 +244,75 @@ def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path):
     assert len(set(folders)) == 3
     for folder in folders:
         assert abs(time.mktime(time.strptime(folder.name, "%d.%m.%Y_%H.%M.%S")) - started) < 10
+
+
+def sub(tag, content):
+    """A message in a message, as protocol buffers have it."""
+    return bytes([tag << 3 | 2]) + varint(len(content)) + content
+
+
+def shaped(*sizes, dtype=1, size=0):
+    shape = sub(2, b"".join(sub(2, b"\x08" + varint(dimension)) for dimension in sizes))
+    return b"\x08" + varint(dtype) + shape + b"\x28" + varint(size)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        shaped(-5),
+        shaped(2**62, 2**62),
+        shaped(2**62, size=2**64 - 8),
+        shaped(*[1] * 300, size=4),
+        shaped(2**40, size=2**42),
+        shaped(256, dtype=0),
+        shaped(256, dtype=99),
+        shaped(2**28, dtype=7),
+        shaped(2**28, dtype=20),
+        shaped(2**28, dtype=21),
+        shaped(256, size=1024) + b"\x18\x09",
+        shaped(256, size=1024) + b"\x20" + varint(-1),
+        shaped(256, size=1024) + sub(7, sub(1, b"\x10\x05")) * 2,
+        b"\xff\xff\xff",
+    ],
+    ids=range(14),
+)
+def test_an_index_that_tensorflow_would_die_of_is_refused(tmp_path, entry):
+    """Its checksums are right, so that TensorFlow would believe it: abort, or reserve gigabytes."""
+    copy_prism(tmp_path, 1)
+    path = tmp_path / "model.ckpt-1.index"
+    entries = dict(read_table(path.read_bytes()))
+    entries[b"sample_mlp/outputs/bias/.ATTRIBUTES/VARIABLE_VALUE"] = entry
+    path.write_bytes(table(block(entries.items())))
+    model = SampleRNN(checkpoints.model_config(PRISM, None))
+    with pytest.raises(InputError, match="model.ckpt-1"):
+        checkpoints.restore(tmp_path / "model.ckpt-1", model)
+
+
+def test_an_index_written_anew_is_read_as_it_was(tmp_path):
+    copy_prism(tmp_path, 1)
+    path = tmp_path / "model.ckpt-1.index"
+    path.write_bytes(table(block(read_table(path.read_bytes()))))
+    theirs = tf.train.load_checkpoint(str(PRISM)).get_variable_to_shape_map()
+    found = checkpoints._read(tmp_path / "model.ckpt-1", lambda key: True)
+    suffix = "/.ATTRIBUTES/VARIABLE_VALUE"
+    assert {key + suffix: list(value.shape) for key, value in found.items()} == {
+        key: shape for key, shape in theirs.items() if key.endswith(suffix)
+    }
+
+
+def test_nothing_is_read_from_where_a_state_file_points(tmp_path):
+    copy_prism(tmp_path, 1)
+    copy_prism(tmp_path / "elsewhere", 2)
+    (tmp_path / "elsewhere" / "model.ckpt-2.data-00000-of-00001").write_bytes(b"")
+    (tmp_path / "model.ckpt-1").mkdir()
+    for folder in (tmp_path, tmp_path / "model.ckpt-1"):
+        (folder / "checkpoint").write_text(f'model_checkpoint_path: "{tmp_path}/elsewhere/model.ckpt-2"')
+    model = SampleRNN(checkpoints.model_config(PRISM, None))
+    checkpoints.restore(checkpoints.resolve(str(tmp_path)), model)
+
+
+def test_a_config_of_a_larger_network_than_the_checkpoint_is_refused_before_it_is_made(tmp_path):
+    copy_prism(tmp_path, 1)
+    (tmp_path / "my.config.json").write_text('{"dim": 4096}')
+    with pytest.raises(InputError, match="take more bytes than it has"):
+        checkpoints.model_config(tmp_path / "model.ckpt-1", None)

@@ -1,6 +1,7 @@
 """The JSON config: defaults, and every rule with the message that it gives."""
 
 import json
+import os
 
 import pytest
 from conftest import ROOT
@@ -96,3 +97,41 @@ def test_only_what_shapes_the_network_counts_as_a_difference():
 def test_mu_law_ignores_q_levels():
     assert ModelConfig(q_levels=64).q_levels == 256
     assert json.dumps(ModelConfig(q_type="linear", q_levels=64).to_dict()["q_levels"]) == "64"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"dim": 2**20, "num_rnn_layers": 128},
+        {"emb_size": 2**20, "dim": 2**12},
+        {"frame_sizes": [2**19, 2**20], "seq_len": 2**20, "dim": 64, "emb_size": 1},
+        {"frame_sizes": [16, 2**20], "seq_len": 2**20, "dim": 1024},
+    ],
+)
+def test_a_network_of_terabytes_is_refused_before_it_is_made(values):
+    with pytest.raises(
+        InputError, match=r"dim is \d+; it must be less, .* would hold \d+ numbers, 2147483648 are the most"
+    ):
+        ModelConfig.from_dict(values)
+
+
+@pytest.mark.parametrize("values", [{"num_rnn_layers": 129}, {"num_rnn_layers": 2**20, "dim": 1}])
+def test_a_network_of_more_layers_than_can_be_compiled_is_refused(values):
+    with pytest.raises(InputError, match="from 1 to 128"):
+        ModelConfig.from_dict(values)
+
+
+def test_only_a_file_of_a_sensible_size_is_read(tmp_path):
+    with pytest.raises(InputError, match="not a file, but a folder, a pipe or a device"):
+        ModelConfig.load("/dev/zero" if os.path.exists("/dev/zero") else tmp_path)
+    with (tmp_path / "huge.config.json").open("wb") as file:
+        file.truncate(8 * 2**30)
+    with pytest.raises(InputError, match="too large"):
+        ModelConfig.load(tmp_path / "huge.config.json")
+
+
+def test_what_a_message_quotes_is_short():
+    for values in ({"a" * 10**6: 1}, {"dim": "a" * 10**6}, {"dim": [[1] * 10**5]}):
+        with pytest.raises(InputError) as caught:
+            ModelConfig.from_dict(values)
+        assert len(str(caught.value)) < 300

@@ -219,3 +219,12 @@ def test_initial_weights_follow_the_documented_distributions():
     assert skip.bias is None and model.frame_rnn.rnn.skips[0].bias is not None
     assert np.abs(skip.kernel).max() == pytest.approx(np.sqrt(6 / 64), rel=0.02)
     assert model.frame_rnn.rnn.rnns[0].cell.kernel.shape == (128, 192)
+
+
+@pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
+@pytest.mark.parametrize("skip_conn", [False, True])
+def test_parameters_are_counted_as_they_are(rnn_type, skip_conn):
+    values = {"seq_len": 24, "frame_sizes": [3, 12], "dim": 8, "num_rnn_layers": 3, "emb_size": 5}
+    values |= {"q_type": "linear", "q_levels": 20, "rnn_type": rnn_type, "skip_conn": skip_conn}
+    model = SampleRNN(ModelConfig.from_dict(values))
+    assert model.config.num_parameters == sum(np.prod(variable.shape) for variable in model.trainable_variables)

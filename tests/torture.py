@@ -35,7 +35,13 @@ from samplernn.config import ChunkOptions  # noqa: E402
 CONFIG = {"seq_len": 1024, "frame_sizes": [64, 256], "dim": 192, "num_rnn_layers": 1, "emb_size": 64}
 FILES, CHUNK_LENGTH = 4, 250  # half of them to validate with; milliseconds
 STEPS = 3  # of an epoch, 4000 // 1024
-FLAGS = {"batch_size": 2, "generate": False, "early_stopping_patience": None, "jit_compile": False, "max_checkpoints": 2}
+FLAGS = {
+    "batch_size": 2,
+    "generate": False,
+    "early_stopping_patience": None,
+    "jit_compile": False,
+    "max_checkpoints": 2,
+}
 ENDLESS = 10**6  # epochs
 PATIENCE = 180  # seconds for a process to get where it is killed
 SHARE = 0.1  # of the time, at least, in which a checkpoint is being written

@@ -1,0 +1,498 @@
+"""A machine that damages good files: WAV and other audio, JSON, checkpoints. The same number makes the same damage.
+
+`case("chunk/7")` gives the files of a small folder, of which one is damaged, and the command that is to meet it.
+"""
+
+import functools
+import io
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import soundfile
+from bundle_table import block, handle, read_table, table, varint
+from conftest import GOLDEN
+
+EXTREME_BYTES = b"\x00\xff\x7f\x80\x01"
+FIFO, FOLDER = object(), object()  # what is in the place of a file
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link in the place of a file."""
+
+    target: str
+
+
+@dataclass
+class Case:
+    """Files by their names, of which one is damaged, and the command that is to meet it in their folder."""
+
+    name: str
+    command: list[str]
+    files: dict[str, object] = field(default_factory=dict)
+
+
+# --- Bytes of any kind ---
+
+
+def truncated(data, draw):
+    return data[: position(data, draw)]
+
+
+def bit_flipped(data, draw):
+    at = position(data, draw)
+    return data[:at] + bytes([data[at] ^ 1 << draw.randrange(8)]) + data[at + 1 :]
+
+
+def overwritten(data, draw):
+    """A run of up to eight bytes of one extreme value."""
+    at, length = position(data, draw), draw.randint(1, 8)
+    return data[:at] + bytes([draw.choice(EXTREME_BYTES)]) * length + data[at + length :]
+
+
+def number_overwritten(data, draw):
+    """A field of four or eight bytes, in either order."""
+    at, size = position(data, draw) & ~1, draw.choice([2, 4, 8])
+    return data[:at] + integer(draw, size, draw.choice(["little", "big"])) + data[at + size :]
+
+
+def inserted(data, draw):
+    at = position(data, draw)
+    return data[:at] + draw.randbytes(draw.choice([1, 2, 4, 100])) + data[at:]
+
+
+def removed(data, draw):
+    at = position(data, draw)
+    return data[:at] + data[at + draw.choice([1, 2, 4, 100]) :]
+
+
+def repeated(data, draw):
+    start, end = sorted([position(data, draw), position(data, draw)])
+    return data[:end] + data[start:]
+
+
+def swapped(data, draw):
+    a, b, c = sorted(position(data, draw) for _ in range(3))
+    return data[:a] + data[b:c] + data[a:b] + data[c:]
+
+
+def concatenated(data, draw):
+    return data + draw.choice([data, b"\0" * 100, data[::-1]])
+
+
+BYTE_DAMAGES = [
+    truncated, bit_flipped, overwritten, number_overwritten, inserted, removed, repeated, swapped, concatenated
+]  # fmt: skip
+
+
+def position(data, draw):
+    """Somewhere in the data, more often than not where its header, or its footer, is."""
+    last = max(0, len(data) - 1)
+    return min(last, draw.choice([draw.randint(0, last), draw.randint(0, 63), max(0, last - draw.randint(0, 63))]))
+
+
+def integer(draw, size, order="little"):
+    """An extreme number, as a field of `size` bytes."""
+    most = 2 ** (8 * size)
+    value = draw.choice([0, 1, 2, most // 2 - 1, most // 2, most - 1, most - 2, draw.randrange(most)])
+    return value.to_bytes(size, order)
+
+
+def byte_damaged(data, draw):
+    good = data
+    while data == good:
+        for _ in range(draw.choice([1, 1, 1, 2, 3])):
+            data = draw.choice(BYTE_DAMAGES)(data, draw) if data else good[:1]
+    return data
+
+
+# --- Audio ---
+
+AUDIO_FORMATS = [
+    ("WAV", "PCM_16"), ("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAV", "ULAW"), ("WAV", "IMA_ADPCM"),
+    ("WAVEX", "PCM_16"), ("RF64", "PCM_16"), ("FLAC", "PCM_16"), ("FLAC", "PCM_16"), ("FLAC", "PCM_24"),
+    ("AIFF", "PCM_16"), ("AU", "FLOAT"), ("W64", "PCM_16"), ("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"),
+]  # fmt: skip
+
+
+@functools.cache
+def good_audio(format_, subtype, channels=1, samples=2000):
+    noise = np.random.default_rng(channels).normal(0, 0.1, [samples, channels])
+    file = io.BytesIO()
+    soundfile.write(file, noise, 16000, format=format_, subtype=subtype)
+    return file.getvalue()
+
+
+def riff_chunks(wav):
+    """(id, content) of each chunk of a RIFF file."""
+    chunks, at = [], 12
+    while at + 8 <= len(wav):
+        size = int.from_bytes(wav[at + 4 : at + 8], "little")
+        chunks.append((wav[at : at + 4], wav[at + 8 : at + 8 + size]))
+        at += 8 + size + size % 2
+    return chunks
+
+
+def riff(chunks, lies=()):
+    """A RIFF file of such chunks; `lies` are what chunks, by their places, claim as their size."""
+    lies = dict(lies)
+    body = b"".join(
+        name + lies.get(i, len(content).to_bytes(4, "little")) + content + b"\0" * (len(content) % 2)
+        for i, (name, content) in enumerate(chunks)
+    )
+    return b"RIFF" + lies.get("riff", (4 + len(body)).to_bytes(4, "little")) + b"WAVE" + body
+
+
+def riff_damaged(wav, draw):
+    """One thing wrong with a WAV: a chunk's size, a field of its format, or the chunks there are."""
+    chunks = riff_chunks(wav)
+    a, b = draw.randrange(len(chunks)), draw.randrange(len(chunks))
+    kind = draw.choice(["size", "size", "format", "format", "format", "swap", "repeat", "drop", "junk"])
+    if kind == "size":
+        return riff(chunks, {draw.choice([a, "riff"]): integer(draw, 4)})
+    if kind == "format":  # tag, channels, rate, bytes a second, bytes a frame, bits
+        at, size = draw.choice([(0, 2), (2, 2), (4, 4), (8, 4), (12, 2), (14, 2)])
+        format_ = chunks[0][1]
+        chunks[0] = chunks[0][0], format_[:at] + integer(draw, size) + format_[at + size :]
+    elif kind == "swap":
+        chunks[a], chunks[b] = chunks[b], chunks[a]
+    elif kind == "repeat":
+        chunks.insert(b, chunks[a])
+    elif kind == "drop":
+        del chunks[a]
+    else:
+        junk = (
+            draw.choice([b"LIST", b"fact", b"cue ", b"smpl", b"bext", b"\0\0\0\0"]),
+            draw.randbytes(draw.randint(0, 50)),
+        )
+        chunks.insert(a, junk)
+        return riff(chunks, {a: integer(draw, 4)} if draw.random() < 0.5 else {})
+    return riff(chunks)
+
+
+STREAMINFO = {
+    "min_block": (0, 16), "max_block": (16, 16), "min_frame": (32, 24), "max_frame": (56, 24), "rate": (80, 20),
+    "channels": (100, 3), "bits": (103, 5), "samples": (108, 36), "md5": (144, 128),
+}  # fmt: skip
+
+
+def flac_damaged(flac, draw):
+    """A field of a FLAC's STREAMINFO, which are the 34 bytes from the eighth on, replaced by an extreme."""
+    at, size = STREAMINFO[draw.choice(list(STREAMINFO))]
+    value = draw.choice([0, 1, 2**size - 1, 2 ** (size - 1), draw.randrange(2**size)])
+    info, shift = int.from_bytes(flac[8:42], "big"), 8 * 34 - at - size
+    info = info & ~((2**size - 1) << shift) | value << shift
+    return flac[:8] + info.to_bytes(34, "big") + flac[42:]
+
+
+def damaged_audio(draw, formats=AUDIO_FORMATS):
+    format_, subtype = draw.choice(formats)
+    data = good = good_audio(format_, subtype, draw.choice([1, 2]))
+    own = {"WAV": riff_damaged, "WAVEX": riff_damaged, "FLAC": flac_damaged}.get(format_, byte_damaged)
+    while data == good:
+        data = draw.choice([own, byte_damaged])(good, draw)
+    return data
+
+
+def chunk_case(draw):
+    length = draw.choice(["1", "10", "50", "100", "2147483647"])
+    flags = ["--input_file", "x.wav", "--output_dir", "out", "--chunk_length", length]
+    return ["chunk_audio", *flags], {"x.wav": damaged_audio(draw)}
+
+
+def corpus_case(draw):
+    """Four good files and a damaged one, for the loader."""
+    files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
+    return ["load", "c"], files | {"c/x.wav": damaged_audio(draw, [f for f in AUDIO_FORMATS if f[0].startswith("WAV")])}
+
+
+# --- JSON ---
+
+HOSTILE_JSON = [
+    "0", "1", "-1", "2", "1.5", "-0.0", "1e-400", "1e400", "-1e400", "NaN", "Infinity", "-Infinity", "2147483648",
+    "1048576", "1048577", "9223372036854775808", "1" + "0" * 400, "1" + "0" * 5000, "true", "false", "null", '""',
+    '"abc"', '"1024"', '"gru"', '"mu-law"', '"\\ud800"', '"\\u0000"', '"%s %d {0}"', '"../../etc/passwd"',
+    '"' + "a" * 100000 + '"', "[]", "{}", "[0]", "[1, 2]", "[16, 64]", "[64, 16]", "[1, 1048576]", '["a", "b"]',
+    "[[[]]]", '{"a": 1}', '{"__class__": "os.system"}', "[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900,
+    "[" * 100000, "01", "+1", "0x10", "'a'", "undefined", "1,", "", "//", '"\n"', "[" + "0," * 100000 + "0]",
+]  # fmt: skip
+MARK = "the place"
+ENCODINGS = ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037", "utf-7"]
+
+
+def json_damaged(values, draw):
+    """JSON text in which one thing is wrong, as bytes."""
+    kind = draw.choice(["value"] * 6 + ["name", "twice", "missing", "encoding", "bytes", "bytes"])
+    if kind == "bytes":
+        return byte_damaged(json.dumps(values).encode(), draw)
+    if kind == "encoding":
+        return json.dumps(values).encode(draw.choice(ENCODINGS))
+    values = json.loads(json.dumps(values))
+    holder, key = draw.choice(list(places(values)))
+    if kind == "value":
+        holder[key] = MARK
+        return json.dumps(values).replace(json.dumps(MARK), draw.choice(HOSTILE_JSON)).encode()
+    if kind == "missing":
+        del holder[key]
+    elif isinstance(holder, list):
+        holder.insert(key, holder[key])
+    elif kind == "name":
+        holder[draw.choice(["", "a" * 100000, "dim ", "Dim", "\udcff", "\n", str(key)[:-1]])] = holder.pop(key)
+    else:
+        holder[MARK] = MARK
+        twice = f"{json.dumps(key)}: {draw.choice(HOSTILE_JSON)}"
+        return json.dumps(values).replace(f"{json.dumps(MARK)}: {json.dumps(MARK)}", twice).encode()
+    return json.dumps(values).encode()
+
+
+def places(values):
+    """(holder, key) of every value in parsed JSON."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        yield values, key
+        if isinstance(value, (dict, list)):
+            yield from places(value)
+
+
+# --- Checkpoints ---
+
+PRISM = GOLDEN / "gru-linear" / "model.ckpt-1"
+INDEX, SHARD, SETTINGS = (f"run/model.ckpt-1.{part}" for part in ("index", "data-00000-of-00001", "json"))
+GENERATE = ["generate", "--output_path", "out/x.wav", "--checkpoint_path", "run/model.ckpt-1", "--dur", "0.001",
+            "--jit_compile", "False"]  # fmt: skip
+
+
+@functools.cache
+def good_checkpoint():
+    """The files of a checkpoint that says all that one of this project says."""
+    config = json.loads((PRISM.parent / "model.config.json").read_text())
+    logs = {"loss": 5.5, "accuracy": 0.1, "val_loss": 5.4, "val_accuracy": 0.2}
+    settings = {
+        "epoch": 1,
+        "history": [logs],
+        "config": config,
+        "arguments": {"data_dir": "c", "batch_size": 2, "temperature": [0.95], "resume": True, "seed": None},
+        "sample_rate": 16000,
+        "versions": {"tensorflow": "2.21.0"},
+        "split": {"training": ["0.wav", "1.wav"], "validation": ["2.wav", "3.wav"]},
+    }
+    return {
+        INDEX: PRISM.with_name("model.ckpt-1.index").read_bytes(),
+        SHARD: PRISM.with_name("model.ckpt-1.data-00000-of-00001").read_bytes(),
+        SETTINGS: json.dumps(settings).encode(),
+    }
+
+
+def config_case(draw):
+    good = {name: data for name, data in good_checkpoint().items() if name != SETTINGS}
+    config = json.loads(good_checkpoint()[SETTINGS])["config"]
+    return [*GENERATE, "--config_file", "my.config.json"], good | {"my.config.json": json_damaged(config, draw)}
+
+
+def settings_case(draw):
+    settings = json.loads(good_checkpoint()[SETTINGS])
+    return GENERATE, good_checkpoint() | {SETTINGS: json_damaged(settings, draw)}
+
+
+def resume_case(draw):
+    """Damaged settings before a training that goes on with them."""
+    files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
+    flags = ["--data_dir", "c", "--resume_from", "run/model.ckpt-1", "--num_epochs", "2", "--batch_size", "2"]
+    quick = ["--generate", "False", "--jit_compile", "False", "--logdir_root", "out", "--output_dir", "out"]
+    return ["train", *flags, *quick, "--checkpoint_policy", "Best"], files | settings_case(draw)[1]
+
+
+def shard_case(draw):
+    return GENERATE, good_checkpoint() | {SHARD: byte_damaged(good_checkpoint()[SHARD], draw)}
+
+
+def state_case(draw):
+    """The file `checkpoint`, from which nothing is read, points at pipes, which would never answer."""
+    traps = ["../trap/model.ckpt-1", "/etc/passwd", "../../../etc/passwd", "model.ckpt-1/../../trap/model.ckpt-1"]
+    trap = draw.choice(traps)
+    state = f'model_checkpoint_path: "{trap}"\nall_model_checkpoint_paths: "{trap}"\n'.encode()
+    if draw.random() < 0.5:
+        state = byte_damaged(state, draw)
+    pipes = {name.replace("run/", "trap/"): FIFO for name in (INDEX, SHARD, SETTINGS)}
+    where = draw.choice(["run/checkpoint", "run/model.ckpt-1/checkpoint"])
+    run = draw.choice(["run", "run/model.ckpt-1.index", "run/model.ckpt-1"])
+    return [argument.replace("run/model.ckpt-1", run) for argument in GENERATE], good_checkpoint() | pipes | {
+        where: state
+    }
+
+
+def index_case(draw):
+    return GENERATE, good_checkpoint() | {INDEX: index_damaged(good_checkpoint()[INDEX], draw)}
+
+
+def index_damaged(index, draw):
+    """An index that is wrong in what it says, or how; but for the plainest damage, all checksums are right."""
+    kind = draw.choice(["bytes", "block", "compression", "where", "footer", "keys"] + ["entry"] * 6)
+    entries = read_table(index)
+    content = block(entries)
+    if kind == "bytes":
+        return byte_damaged(index, draw)
+    if kind == "block":
+        return table(byte_damaged(content, draw))
+    if kind == "compression":
+        claim = varint(int.from_bytes(integer(draw, 4), "little"))
+        return table(draw.choice([content, claim + content[:100]]), compression=draw.choice([1, 1, 2, 255]))
+    sizes = [0, 1, 2**31, 2**32, 2**33, 2**60, 2**63, 2**64 - 1, 2**64 - 6, len(content) - 1]
+    if kind == "where":
+        return table(content, where=(draw.choice([0, *sizes]), draw.choice(sizes)))
+    if kind == "footer":
+        return table(content, footer=b"".join(handle(draw.choice(sizes), draw.choice(sizes)) for _ in range(2)))
+    if kind == "keys":
+        return table(block(keys_damaged(entries, draw)))
+    at = draw.randrange(len(entries))
+    key, value = entries[at]
+    entries[at] = key, draw.choice([byte_damaged, entry_damaged])(value, draw)
+    return table(block(entries))
+
+
+def keys_damaged(entries, draw):
+    """Entries that are missing, there twice, in no order, or named as a path."""
+    at = draw.randrange(len(entries))
+    kind = draw.choice(["missing", "twice", "order", "path", "none", "long"])
+    if kind == "missing":
+        return entries[:at] + entries[at + 1 :]
+    if kind == "twice":
+        return entries[: at + 1] + entries[at:]
+    if kind == "order":
+        return [entries[0], *draw.sample(entries[1:], len(entries) - 1)]
+    if kind == "none":
+        return entries[: draw.randint(0, 1)]
+    name = {"path": draw.choice([b"../../etc/passwd", b"/etc/passwd", b"\xff\xfe", b"a\0b"]), "long": b"k" * 2**17}[
+        kind
+    ]
+    suffix = draw.choice([b"", b"/.ATTRIBUTES/VARIABLE_VALUE"])
+    return sorted([*entries, (name + suffix, entries[-1][1])])
+
+
+ENTRY_NUMBERS = [-1, -(2**31), -(2**63), 0, 1, 2, 7, 2**20, 2**31 - 1, 2**34, 2**40, 2**62, 2**63 - 1]
+
+
+def entry_damaged(value, draw):
+    """A tensor's entry with an extreme in it. Its fields: 1 dtype, 2 shape, 3 shard, 4 offset, 5 size, 6 checksum,
+    7 slices; of a field that is there twice, the last counts."""
+
+    def number():
+        return draw.choice(ENTRY_NUMBERS)
+
+    def sub(tag, content):
+        return bytes([tag << 3 | 2]) + varint(len(content)) + content
+
+    def dimensions(sizes):
+        return b"".join(sub(2, b"\x08" + varint(size)) for size in sizes)
+
+    kind = draw.choice(["dtype", "dtype", "shape", "shape", "shape", "tag", "slices", "checksum"])
+    if kind == "dtype":
+        size = b"\x28" + varint(number()) if draw.random() < 0.3 else b""
+        big = sub(2, dimensions([draw.choice([2**20, 2**28])])) if draw.random() < 0.3 else b""
+        return value + b"\x08" + varint(draw.choice([*range(24), 99, 101, 120, -1, 2**31])) + size + big
+    if kind == "shape":
+        sizes = [number() for _ in range(draw.choice([1, 1, 2, 3, 300]))]
+        total = b"\x28" + varint(4 * int(np.prod(sizes, dtype=object))) if draw.random() < 0.5 else b""
+        unknown = b"\x18\x01" if draw.random() < 0.2 else b""
+        return b"\x08\x01" + sub(2, dimensions(sizes) + unknown) + b"\x28" + varint(number()) + total
+    if kind == "tag":
+        return value + bytes([draw.choice([3, 4, 5]) << 3]) + varint(number())
+    if kind == "slices":
+        extent = sub(1, b"\x08" + varint(number()) + b"\x10" + varint(number()))
+        return value + sub(7, extent) * draw.choice([1, 2])
+    return value + b"\x35" + draw.randbytes(4)
+
+
+# --- Names and what is no file ---
+
+NAMES = [
+    "a b.wav", '"q".wav', "'.wav", "ü.wav", "音.wav", "a\nb.wav", "-x.wav", "--help.wav", "x.wav ", "%s%d.wav",
+    "{0}.wav", "[1]*?.wav", "$(id).wav", "`id`.wav", ";id;.wav", "a\\b.wav", "\x1b[31m.wav", "\udcff\udcfe.wav",
+    "é\udc80.wav", "~.wav", ".wav", "..wav", "٣-²-3.wav", "9" * 200 + ".wav", "n" * 230 + ".wav", "n" * 251 + ".wav",
+    "n" * 252 + ".wav", "n" * 5000, "con.wav",
+]  # fmt: skip
+
+
+def name_case(draw):
+    """A good file, folder or checkpoint under a name that is trouble."""
+    name, good = draw.choice(NAMES), good_audio("WAV", "PCM_16")
+    use = draw.choice(["chunk", "corpus", "seed", "output", "out_folder", "config", "checkpoint"])
+    path = draw.choice(["", "./"]) + name
+    there = {} if len(name.encode("utf-8", "surrogateescape")) > 255 else {name: good}
+    if use == "chunk":
+        flags = [f"--input_file={path}", "--output_dir", "out", "--chunk_length", "50"]
+        return ["chunk_audio", *flags], there
+    if use == "corpus":
+        files = {f"c/{i}.wav": good for i in range(4)}
+        return ["load", "c"], files | {f"c/{name}": data for name, data in there.items()}
+    if use == "seed":
+        return [*GENERATE, f"--seed={path}"], good_checkpoint() | there
+    if use == "output":
+        command = list(GENERATE)
+        command[1:3] = [f"--output_path=out/{name}"]
+        return command, good_checkpoint()
+    if use == "out_folder":
+        flags = ["--input_file", "good.wav", f"--output_dir=out/{name}", "--chunk_length", "50"]
+        return ["chunk_audio", *flags], {"good.wav": good}
+    if use == "config":
+        files = {f: data for f, data in good_checkpoint().items() if f != SETTINGS}
+        config = json.dumps(json.loads(good_checkpoint()[SETTINGS])["config"]).encode()
+        return [*GENERATE, f"--config_file={path}"], files | dict.fromkeys(there, config)
+    command = [argument.replace("run/model.ckpt-1", f"{path}/model.ckpt-1") for argument in GENERATE]
+    files = {f.replace("run", name): data for f, data in good_checkpoint().items()}
+    return command, files if there else {}
+
+
+SPECIALS = [FIFO, FOLDER, Link("/dev/zero"), Link("x.wav"), Link("."), Link("nowhere"), Link("/dev/stdin")]
+
+
+def special_case(draw):
+    """What is no file where one is expected."""
+    use = draw.choice(["chunk", "corpus", "seed", "config", "beside", INDEX, SHARD, SETTINGS])
+    special = {"x.wav": draw.choice(SPECIALS)}
+    if use == "chunk":
+        return ["chunk_audio", "--input_file", "x.wav", "--output_dir", "out"], special
+    if use == "corpus":
+        return ["load", "c"], {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)} | {
+            "c/x.wav": special["x.wav"]
+        }
+    good = good_checkpoint()
+    if use == "seed":
+        return [*GENERATE, "--seed", "x.wav"], good | special
+    if use == "config":
+        return [*GENERATE, "--config_file", "x.wav"], good | special
+    if use == "beside":
+        return GENERATE, {INDEX: good[INDEX], SHARD: good[SHARD], "run/x.config.json": special["x.wav"]}
+    return GENERATE, good | {use: special["x.wav"]}
+
+
+# --- All of them ---
+
+KINDS: dict[str, Callable] = {
+    "chunk": chunk_case,
+    "corpus": corpus_case,
+    "config": config_case,
+    "settings": settings_case,
+    "resume": resume_case,
+    "index": index_case,
+    "shard": shard_case,
+    "state": state_case,
+    "name": name_case,
+    "special": special_case,
+}
+
+
+WITH_TENSORFLOW = tuple(kind for kind in KINDS if kind not in ("chunk", "corpus"))
+
+
+def cases(**numbers):
+    """The names of so many cases of each kind."""
+    return [f"{kind}/{i}" for kind, number in numbers.items() for i in range(number)]
+
+
+def case(name):
+    """The case of a name, which is of a kind and a number; always the same."""
+    command, files = KINDS[name.split("/")[0]](random.Random(name))
+    return Case(name, list(command), files)
