@@ -361,18 +361,20 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
     Raises:
         InputError: it cannot be read, or is of a network of another shape.
     """
-    weights = _weights(model)
-    _check_shapes(checkpoint, weights, _shapes(checkpoint))
-    values = _read(checkpoint, lambda key: optimizer is not None or SLOT not in key)
+    weights, shapes = _weights(model), _shapes(checkpoint)
+    _check_shapes(checkpoint, weights, shapes)
     variables = dict(weights)
     if optimizer is not None:
         ours = _slots(model, optimizer)
-        if ours.keys() == {key for key in values if SLOT in key}:
-            variables |= ours | _scalars(model, optimizer)
+        if {key: tuple(slot.shape) for key, slot in ours.items()} == {
+            key: shapes[key] for key in shapes if SLOT in key
+        }:
+            scalars = _scalars(model, optimizer)
+            variables |= ours | {key: value for key, value in scalars.items() if shapes.get(key) == value.shape}
         else:
             log.warning("%s holds no state of the optimizer %s, which starts afresh.", checkpoint, optimizer.name)
-    for key in variables.keys() & values.keys():
-        variables[key].assign(values[key])
+    for key, value in _read(checkpoint, lambda key: key in variables).items():
+        variables[key].assign(value)
 
 
 def read_state(checkpoint: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:

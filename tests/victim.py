@@ -20,6 +20,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import damage  # noqa: E402
 
 from samplernn import cli  # noqa: E402
+from samplernn.corpus import CACHE  # noqa: E402
 
 ADDRESS_SPACE = 2**30  # what an input may have beyond what the process has, where TensorFlow is not there
 # Not marshal.loads, by which Python imports: the test of the program's own code forbids that module.
@@ -71,14 +72,13 @@ class Watch:
 
 def load(folder):
     """What train.py does with its corpus: scan, split, and read every window of an epoch."""
-    from samplernn.audio import scan_corpus
     from samplernn.config import ModelConfig
-    from samplernn.dataset import describe, split_corpus, training_epoch, validation_epoch
+    from samplernn.corpus import scan_corpus
+    from samplernn.dataset import split_corpus, training_epoch, validation_epoch
 
     corpus = scan_corpus(folder)
-    describe(corpus)
     config = ModelConfig(seq_len=128, frame_sizes=(4, 16))
-    split = split_corpus(corpus, config.seq_len, 2, 0.1)
+    split = split_corpus(corpus.recordings, config.seq_len, 2, 0.1)
     for _ in training_epoch(split.training, config, 2, 0, 0)[0]:
         pass
     for _ in validation_epoch(split.validation, config, 2):
@@ -114,7 +114,7 @@ def harm_done(case, folder, status):
         if isinstance(content, bytes) and not unchanged(folder / name, content)
     ]
     there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    new = there - set(case.files)
+    new = {name for name in there - set(case.files) if Path(name).name != CACHE}
     outside = [name for name in new if not name.startswith("out/")]
     half = [name for name in new if status or name.endswith(".part")]
     return sorted(harm + outside + half)
