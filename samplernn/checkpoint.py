@@ -113,6 +113,11 @@ def _is_complete(checkpoint: Path) -> bool:
     return Path(f"{checkpoint}.index").is_file() and bool(shards) and shards[0].name.endswith(f"-of-{len(shards):05}")
 
 
+def weight_files(checkpoint: Path) -> list[Path]:
+    """The files that hold what is in a checkpoint, in the order of their names: the data, then the index."""
+    return [*_files_of(checkpoint, "data-*-of-*"), Path(f"{checkpoint}.index")]
+
+
 def _files_of(checkpoint: Path, suffix: str = "*") -> list[Path]:
     return sorted(checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}.{suffix}"))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,13 +15,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import samplernn
 from samplernn import checkpoint as checkpoints
 from samplernn.audio import Recording, make_writable_folder, scan_corpus
 from samplernn.callbacks import EarlyStopping, PrintStatistics, SaveCheckpoints, TensorBoard
-from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.config import DEFAULT_CONFIG_FILE, GenerationOptions, InputError, ModelConfig, RunError, TrainingOptions
 from samplernn.dataset import NO_TARGET, Split, describe, split_corpus, training_epoch, validation_epoch
-from samplernn.device import refusals_explained, use_xla
+from samplernn.device import refusals_explained, use_xla, versions
 from samplernn.distribution import (
     Worker,
     check_agreement,
@@ -34,7 +32,7 @@ from samplernn.distribution import (
     this_worker,
     wait_for_all,
 )
-from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
+from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files, seed_context
 from samplernn.model import SampleRNN
 from samplernn.optimizer import apply_gradients, loss_scale, make_optimizer
 
@@ -353,6 +351,7 @@ class _Run:
         self._output_rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
         self._output_path = Path(options.output_dir, options.id, options.id)
         if options.generate:
+            count_samples(options.output_file_dur, self._output_rate, "--output_file_dur")
             self._context = seed_context(model, options.max_generate_per_epoch, options.seed, options.seed_offset)
             self._generator = Generator(model, options.jit_compile)
             make_writable_folder("--output_dir", self._output_path.parent)
@@ -368,18 +367,26 @@ class _Run:
             checkpoints.rotate(self.folder, options.max_checkpoints)
         if options.generate:
             print(f"Generating audio for epoch {epoch}...", flush=True)
-            generate_files(
-                self._generator,
-                self._output_path,
-                epoch,
-                self._context,
-                options.output_file_dur,
-                self._output_rate,
-                match_temperatures(options.temperature, options.max_generate_per_epoch),
-                options.random_seed + epoch,
-            )
+            generate_files(self._generator, checkpoint, self._context, self._clips(checkpoint, epoch))
         if self._after_checkpoint:
             self._after_checkpoint(checkpoint, history)
+
+    def _clips(self, checkpoint: Path, epoch: int) -> GenerationOptions:
+        """How generate.py is to be called for the same audio."""
+        options = self._options
+        return GenerationOptions(
+            output_path=str(self._output_path),
+            checkpoint_path=str(checkpoint),
+            dur=options.output_file_dur,
+            num_seqs=options.max_generate_per_epoch,
+            sample_rate=self._output_rate,
+            temperature=options.temperature,
+            seed=options.seed,
+            seed_offset=options.seed_offset,
+            random_seed=(options.random_seed + epoch) % 2**31,  # the flag takes no larger one
+            precision=options.precision,
+            jit_compile=options.jit_compile,
+        )
 
     def _settings(self, epoch: int, history: list[dict[str, float]]) -> dict[str, Any]:
         return {
@@ -388,13 +395,7 @@ class _Run:
             "config": self._model.config.to_dict(),
             "arguments": asdict(self._options),
             "sample_rate": self._corpus_rate,
-            "versions": {
-                "samplernn": samplernn.__version__,
-                "tensorflow": tf.__version__,
-                "keras": keras.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": versions(),
             "split": self._split.names(),
         }
 
