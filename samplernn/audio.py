@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import re
 import tempfile
-import uuid
+import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,15 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samplernn.config import ChunkOptions, InputError, RunError, is_sample_rate
+from samplernn.config import (
+    ChunkOptions,
+    InputError,
+    RunError,
+    cannot_be_written,
+    errors_naming,
+    is_sample_rate,
+    written_aside,
+)
 from samplernn.device import quiet_stderr
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
@@ -25,6 +32,7 @@ LOUDEST = 1e9  # of full scale, which is 1: beyond every use, but not beyond wha
 MAX_CHUNK = 2**27  # samples, or milliseconds: 3.6 GB of memory at most
 MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
+MAX_WAV_FRAMES = (2**32 - 44) // 2  # of 16 bits, one channel: a WAV counts its bytes in 32 bits, 44 are its header
 PROBLEMS = {  # what makes a file unusable, and how it is said after the file's name
     "missing": "is missing: there is no such file",
     "not a file": "is not a file, but a folder, a pipe or a device",
@@ -150,37 +158,33 @@ def to_pcm16(audio: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def wav_writer(path: Path, sample_rate: int, channels: int = 1) -> Iterator[Callable[[np.ndarray], None]]:
-    """Give a function that appends float audio [frames] or [frames, channels] to a new 16-bit WAV.
+    """Give a function that appends float audio [frames] or [frames, channels] to a 16-bit WAV, which it begins anew.
 
-    The file appears at the end, whole, or not at all. Ctrl-C is an end too: what is there by then is kept.
+    After each call the file is a WAV of all that was appended, and stays so where the process is killed or the disk
+    is full during the next.
 
     Raises:
-        RunError: the disk refuses.
+        OSError: the disk refuses; the error names the file.
     """
-    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short, where the name is as long as names may be
-    frames = 0
 
     def write(audio: np.ndarray) -> None:
-        nonlocal frames
-        file.write(to_pcm16(audio))
-        frames += len(audio)
+        with errors_naming(path):
+            wav.writeframes(to_pcm16(audio).tobytes())  # the samples first, then the header that counts them
+            file.flush()
 
+    with errors_naming(path), path.open("wb") as file, wave.open(file) as wav:
+        wav.setparams((channels, 2, sample_rate, 0, "NONE", ""))
+        write(np.empty(0))  # the header
+        yield write
+
+
+def wav_frames(path: Path) -> int:
+    """How many frames a WAV holds by its header; 0 where it has none yet."""
     try:
-        aside.touch(exist_ok=False)  # says what the system's error is, where libsndfile does not
-        try:
-            with soundfile.SoundFile(aside, "w", sample_rate, channels, "PCM_16", format="WAV") as file:
-                yield write
-        except KeyboardInterrupt:
-            if frames:
-                os.replace(aside, path)
-            raise
-        os.replace(aside, path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        too_many = isinstance(error, OSError) and error.errno == errno.EMFILE
-        remedy = "lower --max_batch" if too_many else "is the disk full?"
-        raise RunError(f"{path}: cannot be written ({getattr(error, 'strerror', error)}); {remedy}") from None
-    finally:
-        aside.unlink(missing_ok=True)
+        with wave.open(str(path)) as file:
+            return file.getnframes()
+    except (EOFError, wave.Error):
+        return 0
 
 
 def make_writable_folder(flag: str, folder: Path) -> None:
@@ -202,6 +206,7 @@ def chunk_file(options: ChunkOptions) -> None:
 
     Raises:
         InputError: the recording can't be used, is shorter than a chunk, or the folder can't be written.
+        RunError: the disk refuses.
     """
     source, folder = Path(options.input_file), Path(options.output_dir)
     try:
@@ -230,11 +235,19 @@ def chunk_file(options: ChunkOptions) -> None:
             print(f"Chunk {chunk.number} is silent, omitting it.")
         else:
             path = folder / f"{source.stem}_chunk_{chunk.number}.wav"
-            with wav_writer(path, recording.sample_rate, recording.channels) as write:
-                write(chunk.audio)
+            _write_chunk(path, chunk.audio, recording.sample_rate)
             end_ms = chunk.start_ms + options.chunk_length
             print(f"Chunk {chunk.number}: {chunk.start_ms} to {end_ms} ms.")
     print(f"{processed} chunks processed, {omitted} omitted for silence; {processed - omitted} saved to {folder}.")
+
+
+def _write_chunk(path: Path, audio: np.ndarray, sample_rate: int) -> None:
+    """Write audio [frames, channels] to a file that appears whole or not at all: half a chunk must never look whole."""
+    try:
+        with written_aside(path) as aside, wav_writer(aside, sample_rate, audio.shape[1]) as write:
+            write(audio)
+    except OSError as error:
+        raise cannot_be_written(error) from None
 
 
 @dataclass(frozen=True)

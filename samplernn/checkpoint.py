@@ -159,6 +159,11 @@ def _shards_of(checkpoint: Path) -> list[Path]:
     return _files_of(checkpoint, "data-*-of-*")
 
 
+def weight_files(checkpoint: Path) -> list[Path]:
+    """The files that hold what is in a checkpoint, in the order of their names: the data, then the index."""
+    return [*_files_of(checkpoint, "data-*-of-*"), Path(f"{checkpoint}.index")]
+
+
 def _files_of(checkpoint: Path, suffix: str = "*") -> list[Path]:
     return sorted(checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}.{suffix}"))
 

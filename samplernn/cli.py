@@ -136,6 +136,8 @@ def generation_options() -> GenerationOptions:
     parser.add("sample_rate", sample_rate, "sample rate, Hz", shown=rate)
     parser.add("temperature", temperature, "sampling temperature, one for all sequences or one for each", nargs="+")
     _add_seed(parser)
+    random_seed = "seed of the random numbers; the same one repeats the audio"
+    parser.add("random_seed", optional(non_negative_int), random_seed, shown="a new one each time")
     _add_computation(parser)
     return parser.options(vars(parser.parse_args()))
 

@@ -6,7 +6,8 @@ import difflib
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ MAX_LAYERS = 128
 MAX_NUMBERS = 2**31  # that a network holds: 8 GB
 MAX_SAMPLE_RATE = 10**6  # Hz
 MAX_JSON_BYTES = 2**26  # the names of a million files in a checkpoint's settings
+SCRIPTS = Path(__file__).resolve().parent.parent  # the folder of train.py, generate.py and the others
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
 DEFAULT_TEMPERATURE = 0.95
@@ -183,6 +185,7 @@ class GenerationOptions(ComputationOptions):
     temperature: tuple[float, ...] = (DEFAULT_TEMPERATURE,)
     seed: str | None = None
     seed_offset: int = 0  # samples
+    random_seed: int | None = None  # None: a new one each time
     max_batch: int | None = None  # None: as many as are fast and fit
 
 
@@ -331,6 +334,14 @@ def shortened(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def as_flags(values: dict[str, Any]) -> list[str]:
+    """What a script is to be called with, so that its flags have these values."""
+    flags = []
+    for name, value in values.items():
+        flags += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
+    return flags
+
+
 def nearest_multiples(value: int, divisor: int) -> str:
     """The multiples of a divisor on both sides of a value, as a remedy names them; 0 is none."""
     lower = value // divisor * divisor
@@ -338,20 +349,47 @@ def nearest_multiples(value: int, divisor: int) -> str:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears whole or not at all: aside first, then under its name.
+    """Write a file that appears whole or not at all, and is on the disk before it has its name.
 
     Raises:
         OSError: the disk refuses; then what was there before is there still.
     """
-    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.part")  # others may write the same file
+    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give another path, of a file to write; it gets this path's name at the end, or is removed where writing fails.
+
+    Raises:
+        OSError: the disk refuses; then what was there before is there still.
+    """
+    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short, and new: others may write the same file
+    with errors_naming(path, instead_of=aside):
+        try:
+            yield aside
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def errors_naming(path: Path, instead_of: Path | None = None) -> Iterator[None]:
+    """Let the system's errors name a file where they name none, as those of writing do, or another instead of it."""
     try:
-        with aside.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.filename is not None and error.filename != instead_of and error.filename != str(instead_of):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def cannot_be_written(error: OSError, remedy: str = "is the disk full?") -> RunError:
+    """The line for a user about a file that the disk refuses, which the error names."""
+    return RunError(f"{error.filename}: cannot be written ({error.strerror}); {remedy}")
 
 
 def read_json(path: str | Path) -> Any:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import samplernn
 from samplernn.config import InputError, RunError
 
 _quiet_lock = threading.Lock()
@@ -34,6 +36,16 @@ def prepare_device() -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
     if not has_gpu():
         print("No GPU found: running on the CPU.", flush=True)
+
+
+def versions() -> dict[str, str]:
+    """The versions of all that numbers depend on, to be noted beside a result."""
+    import keras
+    import numpy
+    import tensorflow
+
+    modules = {module.__name__: module.__version__ for module in (samplernn, tensorflow, keras, numpy)}
+    return modules | {"python": platform.python_version()}
 
 
 def has_gpu() -> bool:

@@ -1,25 +1,36 @@
-"""From a model to audio files: the seed, the temperatures, the loop over blocks, the names of the files."""
+"""From a model to audio files: the seed, the temperatures, the loop over blocks, what is noted of it."""
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import logging
 import math
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
-from samplernn.audio import examine, read_mono, wav_writer
-from samplernn.config import DEFAULT_SAMPLE_RATE, GenerationOptions, InputError, ModelConfig
-from samplernn.device import has_gpu, refusals_explained, use_xla
+from samplernn.audio import MAX_WAV_FRAMES, examine, read_mono
+from samplernn.config import (
+    DEFAULT_SAMPLE_RATE,
+    SCRIPTS,
+    GenerationOptions,
+    InputError,
+    ModelConfig,
+    RunError,
+    as_flags,
+    cannot_be_written,
+)
+from samplernn.device import has_gpu, refusals_explained, use_xla, versions
 from samplernn.model import SampleRNN
+from samplernn.output import TOO_MANY_FILES, new_files, output_names
 from samplernn.quantize import quantizer
 
 MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
@@ -27,12 +38,14 @@ SAMPLES_A_CALL = 1024  # generated between two chances to report and to stop
 MAX_BATCH_CPU = 64  # more are no faster
 MAX_BATCH_GPU = 128  # a file each is open, and systems allow 256 or more
 REPORT_SECONDS = 1.0
+HASH_BYTES = 2**20  # read at a time
+NO_TOKEN = -1  # drawn from what is no distribution
 
 log = logging.getLogger(__name__)
 
 
 def inverse_cdf(logits, temperature, uniform):
-    """Draw tokens from softmax(logits / temperature) by one uniform number each.
+    """Draw tokens from softmax(logits / temperature) by one uniform number each, NO_TOKEN where that is not a number.
 
     Args:
         logits: [B, Q].
@@ -43,9 +56,9 @@ def inverse_cdf(logits, temperature, uniform):
         int32 tokens [B].
     """
     cumulative = tf.cumsum(tf.nn.softmax(logits / temperature[:, None]), axis=1)
-    threshold = uniform[:, None] * cumulative[:, -1:]  # rounding may leave the total a little off 1
-    tokens = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=1)
-    return tf.minimum(tokens, logits.shape[1] - 1)
+    total = cumulative[:, -1]  # rounding may leave it a little off 1; it is NaN where any of the logits is
+    tokens = tf.reduce_sum(tf.cast(cumulative <= uniform[:, None] * total[:, None], tf.int32), axis=1)
+    return tf.where(tf.math.is_nan(total), NO_TOKEN, tf.minimum(tokens, logits.shape[1] - 1))
 
 
 class Generator:
@@ -57,8 +70,9 @@ class Generator:
 
     def __init__(self, model: SampleRNN, jit_compile: bool | None = None):
         self.model = model
+        self.jit_compile = use_xla(jit_compile)
         self._weights = tf.function(model.step_weights, autograph=False)
-        self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=use_xla(jit_compile))
+        self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=self.jit_compile)
         self._blocks_a_call = max(1, SAMPLES_A_CALL // model.lookback)
 
     def __call__(
@@ -75,6 +89,9 @@ class Generator:
 
         Yields:
             int32 tokens [B, n], one after the other; their n sum to num_samples.
+
+        Raises:
+            RunError: the logits are not numbers.
         """
         weights = self._weights()
         context, state = tf.constant(context, tf.int32), self.model.initial_state(len(context))
@@ -84,7 +101,13 @@ class Generator:
         for left in range(num_samples, 0, -length):
             uniforms = np.stack([stream.random(length, np.float32) for stream in random], axis=1)  # [length, B]
             tokens, context, state = self._blocks(context, state, weights, temperature, uniforms)
-            yield tokens[:, :left].numpy()
+            tokens = tokens[:, :left].numpy()
+            if (tokens == NO_TOKEN).any():
+                raise RunError(
+                    "The model's output is not a number: its weights are damaged, or too large for --precision;"
+                    " use another checkpoint, or --precision float32"
+                )
+            yield tokens
 
     def _generate_blocks(self, context, state, weights, temperature, uniforms):
         lookback = self.model.lookback
@@ -110,15 +133,23 @@ def match_temperatures(temperature: Sequence[float], num_seqs: int) -> list[floa
     return [*temperature, *[temperature[-1]] * num_seqs][:num_seqs]
 
 
-def seed_context(model: SampleRNN, num_seqs: int, seed: str | None, seed_offset: int) -> np.ndarray:
-    """The tokens to begin from, [B, lookback]: a stretch of the seed audio, or silence.
+@dataclass(frozen=True)
+class Context:
+    """What sequences begin from; it comes before them."""
+
+    tokens: np.ndarray  # int32 [B, lookback]
+    seed: dict[str, Any] | None = None  # the audio that they are from: path, sha256, offset in samples; None: silence
+
+
+def seed_context(model: SampleRNN, num_seqs: int, seed: str | None, seed_offset: int) -> Context:
+    """A stretch of the seed audio, or silence, for each sequence.
 
     Raises:
         InputError: the seed is not audio, or ends before the stretch does.
     """
     quantize = quantizer(model.config.q_type, model.config.q_levels)
     if seed is None:
-        return np.full([num_seqs, model.lookback], quantize.zero, np.int32)
+        return Context(np.full([num_seqs, model.lookback], quantize.zero, np.int32))
     try:
         recording = examine(Path(seed))
     except InputError as error:
@@ -129,58 +160,99 @@ def seed_context(model: SampleRNN, num_seqs: int, seed: str | None, seed_offset:
     if seed_offset > largest:
         raise InputError(f"--seed_offset {seed_offset} is too far into {seed}; {largest} is the largest that will do")
     tokens = quantize.encode(read_mono(recording.path, seed_offset, model.lookback))
-    return np.tile(tokens, [num_seqs, 1])
+    source = {"path": str(recording.path.absolute()), "sha256": _sha256(recording.path), "offset": seed_offset}
+    return Context(np.tile(tokens, [num_seqs, 1]), source)
 
 
-def generate_files(
-    generator: Generator,
-    output_path: str | Path,
-    epoch: int,
-    context: np.ndarray,
-    dur: float,
-    sample_rate: int,
-    temperature: Sequence[float],
-    random_seed: int,
-    max_batch: int | None = None,
-) -> list[Path]:
-    """Generate one WAV file for each row of the context, reporting progress on stdout.
+def count_samples(dur: float, sample_rate: int, flag: str = "--dur") -> int:
+    """The length of a sequence of `dur` seconds, exact to the sample.
 
-    What Ctrl-C cuts short is kept.
+    Raises:
+        InputError: a WAV can't be that long; the message names the flag.
+    """
+    num_samples = max(1, round(dur * sample_rate))
+    if num_samples > MAX_WAV_FRAMES:
+        longest = MAX_WAV_FRAMES // sample_rate
+        raise InputError(f"{flag} {dur}: at {sample_rate} Hz {longest} is the longest that will do; a WAV ends at 4 GB")
+    return num_samples
+
+
+def generate_files(generator: Generator, checkpoint: Path, context: Context, options: GenerationOptions) -> list[Path]:
+    """Generate sequences, each a WAV with a JSON beside it, reporting progress on stdout.
+
+    Whatever ends it early, what is written by then is kept.
 
     Args:
         generator: of the model.
-        output_path: what the files' names begin with; an ending `.wav` is taken off.
-        epoch: for the names.
-        context: tokens [B, lookback] to begin from.
-        dur: seconds; the length of the files is exact to the sample.
-        sample_rate: Hz.
-        temperature: one for each sequence.
-        random_seed: the same one gives the same audio.
-        max_batch: how many are generated at the same time; None: at most MAX_BATCH_CPU or MAX_BATCH_GPU, and
-            no more than fit.
+        checkpoint: the one whose weights the model has.
+        context: what to begin from.
+        options: with a sample_rate and a random_seed. The checkpoint and the seed audio that they name are not read
+            again.
+
+    Returns:
+        The WAVs' paths.
 
     Raises:
-        InputError: the path can't be written.
-        RunError: the disk refuses while writing.
+        InputError: the path can't be written, or a WAV can't be as long.
+        RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
-    num_samples = max(1, round(dur * sample_rate))
-    config = generator.model.config
-    with _reserved(_output_names(output_path, epoch, temperature)) as paths:
-        first, size = 0, _batch_size(len(paths), max_batch)
-        while first < len(paths):
-            rows = slice(first, min(first + size, len(paths)))
-            seeds = [(random_seed, row) for row in range(rows.start, rows.stop)]
-            pieces = generator(context[rows], num_samples, temperature[rows], seeds)
-            which = f"Sequences {rows.start + 1} to {rows.stop} of {len(paths)}: " if size < len(paths) else ""
-            try:
-                _write(pieces, paths[rows], config, sample_rate, _Progress(num_samples, sample_rate, which))
-                first = rows.stop
-            except tf.errors.ResourceExhaustedError:
-                if max_batch or size == 1:
-                    raise
-                size = _batch_size(len(paths), size // 2)
-                log.warning("Out of memory: generating %d sequences at a time.", size)
+    options = replace(options, checkpoint_path=str(checkpoint), jit_compile=generator.jit_compile)
+    num_samples = count_samples(options.dur, options.sample_rate)
+    temperature = match_temperatures(options.temperature, options.num_seqs)
+    names = output_names(options.output_path, checkpoints.epoch_of(checkpoint), temperature)
+    common = _facts(checkpoint, generator.model.config, context, options)
+    paths, size = [], _batch_size(len(names), options.max_batch)
+    while len(paths) < len(names):
+        rows = range(len(paths), min(len(paths) + size, len(names)))
+        batch = slice(rows.start, rows.stop)
+        seeds = [(options.random_seed, row) for row in rows]
+        pieces = generator(context.tokens[batch], num_samples, temperature[batch], seeds)
+        command = generate_command(replace(options, max_batch=size))
+        facts = [{"command": command, "sequence": row, "temperature": temperature[row], **common} for row in rows]
+        which = f"Sequences {rows.start + 1} to {rows.stop} of {len(names)}: " if size < len(names) else ""
+        try:
+            paths += _write(pieces, names[batch], facts, num_samples, generator.model.config, which)
+        except tf.errors.ResourceExhaustedError:
+            if options.max_batch or size == 1:
+                raise
+            size = _batch_size(len(names), size // 2)
+            log.warning("Out of memory: generating %d sequences at a time.", size)
     return paths
+
+
+def generate_command(options: GenerationOptions) -> list[str]:
+    """The command that generates with these options, from whatever folder it is called in."""
+    values = {name: value for name, value in asdict(options).items() if value is not None}
+    paths = {"output_path", "checkpoint_path", "config_file", "seed"} & values.keys()
+    return ["python", str(SCRIPTS / "generate.py"), *as_flags(values | {p: Path(values[p]).absolute() for p in paths})]
+
+
+def _facts(checkpoint: Path, config: ModelConfig, context: Context, options: GenerationOptions) -> dict[str, Any]:
+    """What the JSONs of all sequences say: what they are made from and how."""
+    return {
+        "num_seqs": options.num_seqs,
+        "random_seed": options.random_seed,
+        "seed": context.seed,
+        "sample_rate": options.sample_rate,
+        "checkpoint": {
+            "path": str(checkpoint.absolute()),
+            "sha256": _sha256(*checkpoints.weight_files(checkpoint)),
+        },
+        "config": config.to_dict(),
+        "precision": options.precision,
+        "jit_compile": options.jit_compile,
+        "versions": versions(),
+    }
+
+
+def _sha256(*paths: Path) -> str:
+    """The hash of files, one after the other, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(HASH_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _batch_size(num_seqs: int, max_batch: int | None) -> int:
@@ -191,25 +263,31 @@ def _batch_size(num_seqs: int, max_batch: int | None) -> int:
 
 def _write(
     pieces: Iterator[np.ndarray],
-    paths: Sequence[Path],
+    names: Sequence[Path],
+    facts: Sequence[dict[str, Any]],
+    num_samples: int,
     config: ModelConfig,
-    sample_rate: int,
-    report: Callable[[int], None],
-) -> None:
-    """Write pieces of tokens [B, n] as they come, each row to its file, and say what was written."""
-    quantize, done = quantizer(config.q_type, config.q_levels), 0
+    which: str,
+) -> list[Path]:
+    """Write pieces of tokens [B, n] as they come, each row to a file of its own, and say what was written."""
+    quantize, report = quantizer(config.q_type, config.q_levels), _Progress(num_samples, facts[0]["sample_rate"], which)
+    paths, done = [], 0
     try:
-        with ExitStack() as files:
-            writers = [files.enter_context(wav_writer(path, sample_rate)) for path in paths]
+        with ExitStack() as stack:
+            files = [stack.enter_context(new_files(*file, num_samples)) for file in zip(names, facts)]
+            paths = [path for path, _ in files]
             for tokens in pieces:
-                for write, audio in zip(writers, quantize.decode(tokens)):
+                for (_, write), audio in zip(files, quantize.decode(tokens)):
                     write(audio)
                 done += tokens.shape[1]
                 report(done)
+    except OSError as error:
+        remedy = {"remedy": "lower --max_batch"} if error.errno in TOO_MANY_FILES else {}
+        raise cannot_be_written(error, **remedy) from None
     finally:
-        for path in paths:
-            if _is_written(path):
-                print(f"Wrote {path}", flush=True)
+        for path in filter(Path.exists, paths):
+            print(f"Wrote {path}", flush=True)
+    return paths
 
 
 def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
@@ -217,27 +295,23 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
 
     Raises:
         InputError: an option can't be used; the message names it and the remedy.
-        RunError: the disk refuses.
+        RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
     checkpoint = checkpoints.resolve(options.checkpoint_path)
     config = checkpoints.model_config(checkpoint, options.config_file)
     known = checkpoints.read_settings(checkpoint) or {}
+    options = replace(
+        options,
+        sample_rate=choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
+        random_seed=secrets.randbits(31) if options.random_seed is None else options.random_seed,
+    )
+    count_samples(options.dur, options.sample_rate)
     with refusals_explained(MEMORY_REMEDY):
         model = SampleRNN(config, options.precision)
         generator = Generator(model, options.jit_compile)
         context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)
         checkpoints.restore(checkpoint, model)
-        return generate_files(
-            generator,
-            options.output_path,
-            checkpoints.epoch_of(checkpoint),
-            context,
-            options.dur,
-            choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
-            match_temperatures(options.temperature, options.num_seqs),
-            secrets.randbits(31),
-            options.max_batch,
-        )
+        return generate_files(generator, checkpoint, context, options)
 
 
 def choose_sample_rate(given: int | None, known: int | None, source: str) -> int:
@@ -245,48 +319,6 @@ def choose_sample_rate(given: int | None, known: int | None, source: str) -> int
     if given and known and given != known:
         log.warning("--sample_rate %d, though %s %d Hz: pitch and tempo will differ.", given, source, known)
     return given or known or DEFAULT_SAMPLE_RATE
-
-
-def _output_names(output_path: str | Path, epoch: int, temperature: Sequence[float]) -> list[Path]:
-    if not Path(output_path).name or str(output_path).endswith(("/", "\\")):
-        raise InputError(f"--output_path {output_path}: not the name of a file; add one, such as out.wav")
-    stem = re.sub(r"\.wav$", "", str(output_path), flags=re.IGNORECASE)
-    several = len(temperature) > 1
-    return [
-        Path(f"{stem}_e={epoch}{f'({i})' if several else ''}_t={float(value)}.wav")
-        for i, value in enumerate(temperature)
-    ]
-
-
-@contextmanager
-def _reserved(names: Sequence[Path]) -> Iterator[list[Path]]:
-    """Create new files of these names before the work is done, and remove those that it leaves empty."""
-    paths = []
-    try:
-        for name in names:
-            paths.append(_create_new(name))
-        yield paths
-    finally:
-        for path in paths:
-            if not _is_written(path):
-                path.unlink(missing_ok=True)
-
-
-def _is_written(path: Path) -> bool:
-    """Whether a reserved file holds something by now."""
-    return path.exists() and path.stat().st_size > 0
-
-
-def _create_new(name: Path) -> Path:
-    try:
-        name.parent.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count():
-            path = name.with_name(f"{name.stem}_{number}{name.suffix}") if number else name
-            with suppress(FileExistsError):
-                path.open("xb").close()
-                return path
-    except OSError as error:
-        raise InputError(f"{name}: can't be written ({error.strerror}); choose another output path") from None
 
 
 class _Progress:

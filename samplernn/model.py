@@ -147,7 +147,8 @@ class SampleRNN(keras.Model):
         Args:
             context: int32 [B, lookback], the samples before.
             state: from `initial_state` or from the block before.
-            sample: function of logits [B, Q] and the position in the block, int scalar, that returns int32 tokens [B].
+            sample: function of logits [B, Q] and the position in the block, int scalar, that returns int32 tokens [B],
+                negative ones where it can draw none.
             weights: from `step_weights`.
 
         Returns:
@@ -162,7 +163,7 @@ class SampleRNN(keras.Model):
             conditioning, small_state = self.frame_rnn.step(frame, small_state, big_conditioning[i], small_weights)
 
             def generate_sample(j, window):
-                logits = self.sample_mlp.step(window, conditioning[j], sample_weights)
+                logits = self.sample_mlp.step(tf.maximum(window, 0), conditioning[j], sample_weights)
                 token = sample(tf.transpose(logits), i * self.small + j)
                 return j + 1, tf.concat([window[1:], token[None]], axis=0)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,7 +15,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import samplernn
 from samplernn import checkpoint as checkpoints
 from samplernn import resuming
 from samplernn.audio import make_writable_folder
@@ -28,10 +26,10 @@ from samplernn.callbacks import (
     SaveCheckpoints,
     TensorBoard,
 )
-from samplernn.config import InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.config import GenerationOptions, InputError, ModelConfig, RunError, TrainingOptions
 from samplernn.corpus import scan_corpus
 from samplernn.dataset import Split, split_corpus
-from samplernn.device import refusals_explained, use_xla
+from samplernn.device import refusals_explained, use_xla, versions
 from samplernn.distribution import (
     Worker,
     check_agreement,
@@ -41,7 +39,7 @@ from samplernn.distribution import (
     this_worker,
     wait_for_all,
 )
-from samplernn.generation import Generator, choose_sample_rate, generate_files, match_temperatures, seed_context
+from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files, seed_context
 from samplernn.loop import Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
@@ -221,6 +219,7 @@ class _Run:
         self._output_rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
         self._output_path = Path(options.output_dir, options.id, options.id)
         if options.generate:
+            count_samples(options.output_file_dur, self._output_rate, "--output_file_dur")
             self._context = seed_context(model, options.max_generate_per_epoch, options.seed, options.seed_offset)
             self._generator = Generator(model, options.jit_compile)
             make_writable_folder("--output_dir", self._output_path.parent)
@@ -238,7 +237,8 @@ class _Run:
             checkpoints.rotate(self.folder, self._options.max_checkpoints)
         if self._options.generate:
             with self._stop.at_once():
-                self._generate(epoch)
+                print(f"Generating audio for epoch {epoch}...", flush=True)
+                generate_files(self._generator, checkpoint, self._context, self._clips(checkpoint, epoch))
         if self._after_checkpoint:
             self._after_checkpoint(checkpoint, self._progress.history)
 
@@ -252,18 +252,21 @@ class _Run:
     def _save(self, checkpoint: Path, state: Sequence[np.ndarray] = ()) -> None:
         checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(), state)
 
-    def _generate(self, epoch: int) -> None:
+    def _clips(self, checkpoint: Path, epoch: int) -> GenerationOptions:
+        """How generate.py is to be called for the same audio."""
         options = self._options
-        print(f"Generating audio for epoch {epoch}...", flush=True)
-        generate_files(
-            self._generator,
-            self._output_path,
-            epoch,
-            self._context,
-            options.output_file_dur,
-            self._output_rate,
-            match_temperatures(options.temperature, options.max_generate_per_epoch),
-            options.random_seed + epoch,
+        return GenerationOptions(
+            output_path=str(self._output_path),
+            checkpoint_path=str(checkpoint),
+            dur=options.output_file_dur,
+            num_seqs=options.max_generate_per_epoch,
+            sample_rate=self._output_rate,
+            temperature=options.temperature,
+            seed=options.seed,
+            seed_offset=options.seed_offset,
+            random_seed=(options.random_seed + epoch) % 2**31,  # the flag takes no larger one
+            precision=options.precision,
+            jit_compile=options.jit_compile,
         )
 
     def _settings(self) -> dict[str, Any]:
@@ -272,13 +275,7 @@ class _Run:
             "config": self._model.config.to_dict(),
             "arguments": asdict(self._options),
             "sample_rate": self._corpus_rate,
-            "versions": {
-                "samplernn": samplernn.__version__,
-                "tensorflow": tf.__version__,
-                "keras": keras.__version__,
-                "numpy": np.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": versions(),
             "split": self._split.names(),
         }
 

@@ -24,12 +24,14 @@ from samplernn.audio import make_writable_folder
 from samplernn.config import (
     HYPERPARAMETERS,
     MODEL_HYPERPARAMETERS,
+    SCRIPTS,
     TRAINING_HYPERPARAMETERS,
     InputError,
     ModelConfig,
     RunError,
     SearchOptions,
     TrainingOptions,
+    as_flags,
     as_text,
     better,
     read_json,
@@ -342,11 +344,8 @@ def train_command(options: TrainingOptions) -> list[str]:
     """The command of a training: the folder of its data, and the flags that are not at their defaults."""
     values = {item.name: getattr(options, item.name) for item in fields(options)}
     changed = [item.name for item in fields(options) if values[item.name] != item.default]
-    command = ["python", _short(Path(__file__).resolve().parent.parent / "train.py")]
-    for name in sorted(changed, key=lambda name: name != "data_dir"):
-        value = values[name]
-        command += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
-    return command
+    changed.sort(key=lambda name: name != "data_dir")
+    return ["python", _short(SCRIPTS / "train.py"), *as_flags({name: values[name] for name in changed})]
 
 
 def _model_config(hyperparameters: dict[str, Any]) -> ModelConfig:

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from conftest import damage, half_of
 
+from samplernn import audio as audio_files
 from samplernn.audio import (
     Recording,
     _decode,
@@ -80,6 +81,31 @@ def test_16_bit_audio_is_written_back_exactly(tmp_path):
     np.testing.assert_array_equal(written, samples)
     assert rate == 16000
     assert [path.name for path in tmp_path.iterdir()] == ["all.wav"]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_wav_is_whole_after_each_piece_and_in_the_end_as_libsndfile_writes_it(tmp_path, music, channels):
+    audio = music[: 1000 * channels].reshape(1000, channels)
+    with wav_writer(tmp_path / "grows.wav", 11025, channels) as write:
+        for end in (0, 300, 301, 1000):
+            write(audio[audio_files.wav_frames(tmp_path / "grows.wav") : end])
+            soundfile.write(tmp_path / "known.wav", audio[:end], 11025, "PCM_16")
+            assert (tmp_path / "grows.wav").read_bytes() == (tmp_path / "known.wav").read_bytes()
+
+
+@pytest.mark.parametrize("last_write", ["", "the samples", "their number in one of two places"])
+def test_what_a_kill_leaves_can_be_read(tmp_path, music, last_write):
+    """Samples are written before the header's two fields that count them, of which the first is that of the file."""
+    path = tmp_path / "cut.wav"
+    soundfile.write(path, music[:1000], 16000)
+    expected, _ = soundfile.read(path)
+    data = bytearray(path.read_bytes())
+    data += music[1000:1333].tobytes()[:999] if last_write else b""
+    if "number" in last_write:
+        data[4:8] = (len(data) - 8).to_bytes(4, "little")
+    path.write_bytes(data)
+    np.testing.assert_array_equal(soundfile.read(path)[0], expected)
+    assert examine(path).frames == audio_files.wav_frames(path) == 1000
 
 
 def plain_is_silent(audio, rate, length_ms):
@@ -175,6 +201,18 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(wav, tmp_path):
     with pytest.raises(RunError, match=r"music_chunk_1\.wav: cannot be written"):
         chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=1000))
     assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["music_chunk_1.wav"]
+
+
+def test_half_a_chunk_is_not_kept(wav, tmp_path, monkeypatch):
+    def interrupt(audio, to_pcm16=audio_files.to_pcm16):
+        if len(audio):
+            raise KeyboardInterrupt
+        return to_pcm16(audio)
+
+    monkeypatch.setattr(audio_files, "to_pcm16", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=1000))
+    assert list((tmp_path / "chunks").iterdir()) == []
 
 
 def test_a_damaged_recording_leaves_nothing_behind(wav, tmp_path):

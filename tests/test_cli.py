@@ -1,6 +1,10 @@
 """The scripts as a user meets them: exit status, one line on stderr, no TensorFlow before the flags are right."""
 
+import json
 import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +15,8 @@ import soundfile
 from conftest import GOLDEN, ROOT
 
 from samplernn import cli
-from samplernn.config import InputError, RunError, TrainingOptions
+from samplernn.config import GenerationOptions, InputError, RunError, TrainingOptions
+from samplernn.generation import generate_from_checkpoint
 
 SCRIPTS = ["train.py", "generate.py", "chunk_audio.py"]
 
@@ -104,6 +109,7 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (GENERATE, "--max_batch 0", "--max_batch: 0 is not a whole number from 1 up, nor auto"),
         (GENERATE, "--jit_compile maybe", "'maybe' is neither True nor False, nor auto"),
         (GENERATE, "--precision float64", "--precision: invalid choice: 'float64'"),
+        (GENERATE, "--random_seed -1", "--random_seed: -1 is not a whole number from 0 up"),
         (GENERATE, "--sample_rate 0", "--sample_rate: 0 is not"),
         (CHUNK, "--chunk_length 0", "--chunk_length: 0 is not"),
         (CHUNK, "--overlap -1", "--overlap: -1 is not"),
@@ -165,6 +171,67 @@ def test_generating_from_the_command_line(tmp_path):
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert soundfile.info(tmp_path / "a" / "b_e=1_t=0.95.wav").frames == 1600
+
+
+GENERATING = ["--checkpoint_path", GOLDEN / "gru" / "model.ckpt-1", "--sample_rate", "16000", "--random_seed", "3"]
+
+
+@pytest.fixture(scope="module")
+def a_second(tmp_path_factory):
+    """A second of what GENERATING generates, as nothing ends it: int16 [samples]."""
+    wav = str(tmp_path_factory.mktemp("whole") / "x.wav")
+    given = {"checkpoint_path": str(GENERATING[1]), "sample_rate": 16000, "random_seed": 3, "dur": 1.0}
+    (path,) = generate_from_checkpoint(GenerationOptions(output_path=wav, **given))
+    return soundfile.read(path, dtype="int16")[0]
+
+
+def begin_alike(one, other):
+    both = min(len(one), len(other))
+    return both >= 1024 and (one[:both] == other[:both]).all()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_killed_generation_leaves_what_was_done(tmp_path, a_second):
+    wav, *flags = tmp_path / "x_e=1_t=0.95.wav", *map(str, GENERATING)
+    command = [sys.executable, ROOT / "generate.py", "--output_path", tmp_path / "x.wav", *flags, "--dur", "3600"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not (wav.exists() and wav.stat().st_size > 20000) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert begin_alike(soundfile.read(wav, dtype="int16")[0], a_second)
+    said = json.loads(wav.with_suffix(".json").read_text())
+    assert (said["samples"], said["complete"], said["random_seed"]) == (None, False, 3)
+
+
+def can_mount():
+    mount = ["unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]  # of a namespace of its own, seen by no other
+    return shutil.which("unshare") and subprocess.run(mount, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="unshare can't mount a file system here")
+def test_a_full_disk_leaves_what_was_written(tmp_path, a_second):
+    """A disk of 200 kB; the second command finds it full."""
+    disk, kept = tmp_path / "disk", tmp_path / "kept"
+    disk.mkdir()
+    kept.mkdir()
+    flags = ["--output_path", disk / "x.wav", *GENERATING, "--dur", "20"]
+    generate = shlex.join(map(str, [sys.executable, ROOT / "generate.py", *flags]))
+    d = shlex.quote(str(disk))
+    script = f"mount -t tmpfs -o size=200k tmpfs {d} && {generate}; echo $?; {generate}; echo $?; cp {d}/* {d}/../kept"
+    result = subprocess.run(["unshare", "-Urm", "sh", "-c", script], capture_output=True, text=True, timeout=240)
+    assert re.findall(r"^\d$", result.stdout, re.MULTILINE) == ["1", "1"], result.stderr
+    lines = result.stderr.splitlines()
+    assert len(lines) == 2 and all(line.startswith(f"Error: {disk}/x_e=1_t=0.95") for line in lines)
+    assert all(line.endswith("cannot be written (No space left on device); is the disk full?") for line in lines)
+    assert sorted(path.name for path in kept.iterdir()) == ["x_e=1_t=0.95.json", "x_e=1_t=0.95.wav"]
+    audio, _ = soundfile.read(kept / "x_e=1_t=0.95.wav", dtype="int16")
+    assert begin_alike(audio, a_second) and len(audio) > 80000
+    said = json.loads((kept / "x_e=1_t=0.95.json").read_text())
+    assert said["complete"] is False and said["samples"] in (None, len(audio))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")

@@ -1,16 +1,27 @@
-"""Generation is the network; sampling is the softmax; files are new, whole and of the right length."""
+"""Generation is the network; sampling is the softmax; files are new, playable at any time, and can be made again."""
 
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
 import re
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from conftest import GOLDEN, MUSIC, load_golden
+from conftest import GOLDEN, MUSIC, ROOT, load_golden
 
-from samplernn import generation
-from samplernn.config import GenerationOptions, InputError, ModelConfig
+import samplernn
+from samplernn import cli, generation
+from samplernn.audio import MAX_WAV_FRAMES
+from samplernn.config import GenerationOptions, InputError, ModelConfig, RunError
 from samplernn.generation import (
+    Context,
     Generator,
     choose_sample_rate,
     generate_files,
@@ -158,8 +169,8 @@ def test_the_seed_is_a_stretch_of_the_audio(tmp_path, music):
     soundfile.write(tmp_path / "seed.wav", np.stack([music[:100], np.zeros(100)], axis=1), 16000)
     context = seed_context(tiny(), 3, str(tmp_path / "seed.wav"), 84)
     whole, _ = soundfile.read(tmp_path / "seed.wav", dtype="float32")
-    np.testing.assert_array_equal(context, np.tile(MuLaw().encode(whole.mean(axis=1)[84:]), [3, 1]))
-    assert (seed_context(tiny(), 3, None, 0) == 128).all()
+    np.testing.assert_array_equal(context.tokens, np.tile(MuLaw().encode(whole.mean(axis=1)[84:]), [3, 1]))
+    assert (seed_context(tiny(), 3, None, 0).tokens == 128).all()
 
 
 @pytest.mark.parametrize(
@@ -180,25 +191,50 @@ def test_a_seed_that_is_not_audio_is_refused(tmp_path):
         seed_context(tiny(), 1, str(tmp_path / "nowhere.wav"), 0)
 
 
-def files(tmp_path, temperature, name="out.wav", dur=0.01):
-    context = np.full([len(temperature), 16], 128)
-    return generate_files(Generator(tiny()), tmp_path / name, 100, context, dur, 16000, temperature, 0)
+CHECKPOINT = GOLDEN / "gru" / "model.ckpt-1"
 
 
-def test_files_have_the_documented_names(tmp_path, capsys):
-    assert [path.name for path in files(tmp_path, [0.95])] == ["out_e=100_t=0.95.wav"]
+def files(tmp_path, temperature, name="out.wav", model=None, **options):
+    """The files that a tiny model generates, under the golden checkpoint's name."""
+    options = GenerationOptions(
+        **{"checkpoint_path": "", "num_seqs": len(temperature), "dur": 0.01, "sample_rate": 16000, "random_seed": 0}
+        | {"output_path": str(tmp_path / name), "temperature": tuple(temperature), **options}
+    )
+    context = Context(np.full([len(temperature), 16], 128))
+    return generate_files(Generator(model or tiny(), options.jit_compile), CHECKPOINT, context, options)
+
+
+def said_of(path):
+    return json.loads(path.with_suffix(".json").read_text())
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def silence(self, context, num_samples, temperature, seeds):
+    yield np.full([len(context), num_samples], 128)
+
+
+def test_files_have_the_documented_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Generator, "__call__", silence)
+    assert [path.name for path in files(tmp_path, [0.95])] == ["out_e=1_t=0.95.wav"]
     assert [path.name for path in files(tmp_path, [1, 0.75], "new/out")] == [
-        "out_e=100(0)_t=1.0.wav",
-        "out_e=100(1)_t=0.75.wav",
+        "out_e=1(0)_t=1.0.wav",
+        "out_e=1(1)_t=0.75.wav",
     ]
-    assert f"Wrote {tmp_path / 'new' / 'out_e=100(1)_t=0.75.wav'}" in capsys.readouterr().out
+    assert f"Wrote {tmp_path / 'new' / 'out_e=1(1)_t=0.75.wav'}" in capsys.readouterr().out
 
 
-def test_an_existing_file_is_never_overwritten(tmp_path):
-    (tmp_path / "out_e=100_t=0.95.wav").write_text("mine")
+@pytest.mark.parametrize("ending", ["wav", "json"])
+def test_an_existing_file_is_never_overwritten(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(Generator, "__call__", silence)
+    (tmp_path / f"out_e=1_t=0.95.{ending}").write_text("mine")
     names = [path.name for _ in range(2) for path in files(tmp_path, [0.95])]
-    assert names == ["out_e=100_t=0.95_1.wav", "out_e=100_t=0.95_2.wav"]
-    assert (tmp_path / "out_e=100_t=0.95.wav").read_text() == "mine"
+    assert names == ["out_e=1_t=0.95_1.wav", "out_e=1_t=0.95_2.wav"]
+    assert (tmp_path / f"out_e=1_t=0.95.{ending}").read_text() == "mine"
+    others = ["out_e=1_t=0.95_1.json", "out_e=1_t=0.95_1.wav", "out_e=1_t=0.95_2.json", "out_e=1_t=0.95_2.wav"]
+    assert names_in(tmp_path) == sorted([f"out_e=1_t=0.95.{ending}", *others])
 
 
 def test_the_length_is_exact_and_the_format_16_bit(tmp_path):
@@ -207,45 +243,121 @@ def test_the_length_is_exact_and_the_format_16_bit(tmp_path):
     assert (info.frames, info.samplerate, info.subtype, info.channels) == (round(0.01234 * 16000), 16000, "PCM_16", 1)
 
 
-def interrupted_after(pieces, error):
-    """A generator's call that ends in an error after some pieces of 16 samples."""
+def test_a_length_that_no_wav_can_have_is_refused_before_the_work(monkeypatch):
+    options = GenerationOptions(output_path="out.wav", checkpoint_path=str(CHECKPOINT), dur=134218, sample_rate=16000)
+    monkeypatch.setattr(generation, "SampleRNN", None)
+    with pytest.raises(InputError, match="--dur 134218: at 16000 Hz 134217 is the longest that will do"):
+        generate_from_checkpoint(options)
+    assert 44 + 2 * generation.count_samples(134217, 16000) < 2**32 < 44 + 2 * (MAX_WAV_FRAMES + 1)
+
+
+def spied(pieces, error, look=lambda: None):
+    """A generator's call that looks at the files before each of some pieces of 16 samples, and ends in an error."""
 
     def generate(self, context, num_samples, temperature, seeds):
-        for _ in range(pieces):
-            yield np.full([len(context), 16], 200)
+        for i in range(pieces):
+            look()
+            yield np.full([len(context), 16], 100 + i)
+        look()
         raise error
 
     return generate
 
 
-def test_an_interrupted_generation_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(Generator, "__call__", interrupted_after(0, KeyboardInterrupt()))
+def test_files_are_playable_and_described_at_any_time(tmp_path, monkeypatch):
+    seen = []
+
+    def look():
+        for path in tmp_path.glob("*.wav"):
+            seen.append((len(soundfile.read(path)[0]), said_of(path)["samples"], said_of(path)["complete"]))
+
+    monkeypatch.setattr(Generator, "__call__", spied(2, KeyboardInterrupt(), look))
     with pytest.raises(KeyboardInterrupt):
+        files(tmp_path, [1.0, 1.0], dur=1)
+    assert seen == [(0, None, False)] * 2 + [(16, None, False)] * 2 + [(32, None, False)] * 2
+    assert [said_of(path)["samples"] for path in tmp_path.glob("*.wav")] == [32, 32]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError()])
+def test_an_end_before_the_first_sample_leaves_no_file(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(Generator, "__call__", spied(0, error))
+    with pytest.raises(type(error)):
         files(tmp_path, [1.0, 1.0])
-    assert list(tmp_path.iterdir()) == []
+    assert names_in(tmp_path) == []
 
 
-def test_what_ctrl_c_cuts_short_is_kept(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(Generator, "__call__", interrupted_after(3, KeyboardInterrupt()))
-    with pytest.raises(KeyboardInterrupt):
-        files(tmp_path, [1.0, 1.0], dur=1)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out_e=100(0)_t=1.0.wav", "out_e=100(1)_t=1.0.wav"]
-    assert {soundfile.info(path).frames for path in tmp_path.iterdir()} == {48}
-    assert capsys.readouterr().out.count("Wrote") == 2
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError()])
+def test_what_is_cut_short_is_kept(tmp_path, monkeypatch, capsys, error):
+    monkeypatch.setattr(Generator, "__call__", spied(3, error))
+    with pytest.raises(type(error)):
+        files(tmp_path, [1.0, 1.0, 1.0], dur=1, max_batch=2)  # the third is not begun
+    stems = ["out_e=1(0)_t=1.0", "out_e=1(1)_t=1.0"]
+    assert names_in(tmp_path) == [f"{stem}.{ending}" for stem in stems for ending in ("json", "wav")]
+    for path in tmp_path.glob("*.wav"):
+        audio, _ = soundfile.read(path, dtype="float32")
+        np.testing.assert_allclose(audio, MuLaw().decode(np.repeat([100, 101, 102], 16)), atol=2**-16)
+        assert (said_of(path)["samples"], said_of(path)["complete"]) == (48, False)
+    assert re.findall("Wrote .*", capsys.readouterr().out) == [f"Wrote {tmp_path / stem}.wav" for stem in stems]
 
 
-def test_a_failure_leaves_no_half_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(Generator, "__call__", interrupted_after(3, RuntimeError()))
-    with pytest.raises(RuntimeError):
-        files(tmp_path, [1.0, 1.0], dur=1)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files as Linux does")
+def test_too_many_open_files_is_one_line(tmp_path):
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    model = tiny()
+    most = max(int(name) for name in os.listdir("/proc/self/fd")) + 10
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"out_e=1\(\d+\)_t=1.0.(wav|json): cannot be written .*; lower --max_batch"):
+            files(tmp_path, [1.0] * most, model=model, max_batch=most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize(
+    ("weights", "value"),
+    [
+        ("embedding/embeddings", math.nan),
+        ("outputs/bias", math.nan),
+        ("outputs/bias", math.inf),
+        ("big_frame_rnn/upsample", math.nan),
+        ("outputs/kernel", 3e38),
+    ],
+)
+def test_what_is_not_a_number_is_not_sampled(weights, value, jit_compile):
+    model = tiny(num_rnn_layers=1)
+    (spoiled,) = (variable for variable in model.trainable_variables if variable.path.endswith(weights))
+    spoiled.assign(tf.fill(spoiled.shape, value))
+    with pytest.raises(RunError, match="output is not a number: .* use another checkpoint, or --precision float32"):
+        generated(Generator(model, jit_compile), np.full([2, 16], 128), 64, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("jit_compile", [True, False])
+def test_what_was_good_before_is_kept(tmp_path, monkeypatch, jit_compile):
+    """A level's embedding is not a number: all is well until that level is drawn."""
+    monkeypatch.setattr(generation, "SAMPLES_A_CALL", 16)
+    model, context = tiny(), np.full([1, 16], 128)
+    tokens = generated(Generator(model), context, 96, [1.0])[0]
+    level = next(token for token in tokens[40:] if token not in tokens[:40])
+    good = int(np.argmax(tokens == level)) // 16 * 16  # the piece in which it is drawn may be lost, no other
+    assert good >= 32
+    embeddings = model.sample_mlp.embedding.embeddings
+    embeddings.assign(tf.where(tf.range(256)[:, None] == level, math.nan, embeddings))
+    with pytest.raises(RunError, match="not a number"):
+        files(tmp_path, [1.0], model=model, dur=1, jit_compile=jit_compile)
+    (path,) = tmp_path.glob("*.wav")
+    audio, _ = soundfile.read(path, dtype="float32")
+    assert good <= len(audio) <= good + 16 and said_of(path)["complete"] is False
+    np.testing.assert_allclose(audio, MuLaw().decode(tokens[: len(audio)]), atol=2**-16)
 
 
 def test_batches_of_sequences_are_as_one(tmp_path, capsys):
     temperature = [0.5, 0.7, 0.9, 1.1, 1.3]
-    context, generator = np.full([5, 16], 128), Generator(tiny())
-    whole = generate_files(generator, tmp_path / "whole", 1, context, 0.01, 16000, temperature, 3)
-    parts = generate_files(generator, tmp_path / "parts", 1, context, 0.01, 16000, temperature, 3, max_batch=2)
+    whole = files(tmp_path, temperature, "whole", random_seed=3)
+    parts = files(tmp_path, temperature, "parts", random_seed=3, max_batch=2)
     for one, other in zip(whole, parts):
         np.testing.assert_array_equal(soundfile.read(one)[0], soundfile.read(other)[0])
     assert "Sequences 3 to 4 of 5: Generated 0.01 of 0.01 seconds" in capsys.readouterr().out
@@ -267,23 +379,26 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path, monkeypatch):
         yield np.full([len(context), num_samples], 200)
 
     monkeypatch.setattr(Generator, "__call__", generate)
-    assert {soundfile.info(path).frames for path in files(tmp_path, [1.0] * 6)} == {160}
+    paths = files(tmp_path, [1.0] * 6)
+    assert {soundfile.info(path).frames for path in paths} == {160}
+    assert {tuple(said_of(path)["command"][-2:]) for path in paths} == {("--max_batch", "1")}
+    assert len(names_in(tmp_path)) == 12
     assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
     with pytest.raises(tf.errors.ResourceExhaustedError):
-        generate_files(Generator(tiny()), tmp_path / "b", 1, np.zeros([6, 16]), 0.01, 16000, [1.0] * 6, 0, max_batch=4)
+        files(tmp_path, [1.0] * 6, "b", max_batch=4)
 
 
 def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(Generator, "__call__", None)
+    monkeypatch.setattr(Generator, "__call__", spied(0, AssertionError()))
     with pytest.raises(InputError, match="can't be written"):
         files(tmp_path, [1.0], "file/out.wav")
 
 
 @pytest.mark.parametrize("name", ["", "folder/"])
-def test_an_output_path_without_a_name_is_refused(name):
+def test_an_output_path_without_a_name_is_refused(tmp_path, name):
     with pytest.raises(InputError, match="--output_path .*: not the name of a file"):
-        generate_files(Generator(tiny()), name, 1, np.full([1, 16], 128), 0.01, 16000, [1.0], 0)
+        files(tmp_path, [1.0], output_path=name)
 
 
 def test_the_sample_rate_is_the_flags_the_known_or_the_default(caplog):
@@ -295,19 +410,79 @@ def test_the_sample_rate_is_the_flags_the_known_or_the_default(caplog):
     assert "--sample_rate 8000, though the checkpoint was trained on 44100 Hz" in caplog.text
 
 
-def test_a_prism_checkpoint_generates_as_it_is(tmp_path, capsys):
-    options = GenerationOptions(
+@pytest.fixture
+def options(tmp_path):
+    return GenerationOptions(
         output_path=str(tmp_path / "out.wav"),
-        checkpoint_path=str(GOLDEN / "gru" / "model.ckpt-1.index"),
+        checkpoint_path=f"{CHECKPOINT}.index",
         num_seqs=2,
-        dur=0.05,
+        dur=0.02,
         temperature=(0.9,),
         seed=str(MUSIC),
         seed_offset=20000,
     )
+
+
+def test_a_prism_checkpoint_generates_as_it_is(options, capsys):
     paths = generate_from_checkpoint(options)
     assert [path.name for path in paths] == ["out_e=1(0)_t=0.9.wav", "out_e=1(1)_t=0.9.wav"]
-    assert {soundfile.info(path).frames for path in paths} == {800}
-    assert re.search(r"Generated 0\.05 of 0\.05 seconds", capsys.readouterr().out)
+    assert {soundfile.info(path).frames for path in paths} == {320}
+    assert re.search(r"Generated 0\.02 of 0\.02 seconds", capsys.readouterr().out)
     one, two = (soundfile.read(path)[0] for path in paths)
     assert not np.array_equal(one, two)
+
+
+def test_a_random_seed_repeats_the_audio_bit_for_bit(options):
+    one, same, other, new, newer = (
+        generate_from_checkpoint(replace(options, random_seed=random_seed, num_seqs=1, jit_compile=False))[0]
+        for random_seed in (7, 7, 8, None, None)
+    )
+    assert one.read_bytes() == same.read_bytes()
+    assert len({path.read_bytes() for path in (one, other, new, newer)}) == 4
+    assert len({said_of(path)["random_seed"] for path in (one, other, new, newer)}) == 4
+
+
+def test_the_json_says_how_the_wav_was_made(options, tmp_path):
+    options = replace(options, random_seed=7, temperature=(0.9, 1.1))
+    _, path = generate_from_checkpoint(options)
+    parts = [CHECKPOINT.with_name(f"model.ckpt-1.{ending}") for ending in ("data-00000-of-00001", "index")]
+    data = b"".join(part.read_bytes() for part in parts)
+    said = said_of(path)
+    del said["command"]  # it is run below
+    assert said == {
+        "sequence": 1,
+        "num_seqs": 2,
+        "temperature": 1.1,
+        "random_seed": 7,
+        "seed": {"path": str(MUSIC), "sha256": hashlib.sha256(MUSIC.read_bytes()).hexdigest(), "offset": 20000},
+        "sample_rate": 16000,
+        "checkpoint": {"path": str(CHECKPOINT), "sha256": hashlib.sha256(data).hexdigest()},
+        "config": ModelConfig.load(GOLDEN / "gru" / "model.config.json").to_dict(),
+        "precision": "float32",
+        "jit_compile": True,
+        "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+        | {"samplernn": samplernn.__version__, "python": platform.python_version()},
+        "samples": 320,
+        "complete": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"seed": None, "temperature": (0.8, 1.1), "sample_rate": 8000, "jit_compile": False, "num_seqs": 3},
+        {"config_file": "model.config.json", "max_batch": 1, "random_seed": 0, "precision": "mixed_bfloat16"}
+        | {"jit_compile": False},
+    ],
+)
+def test_the_command_in_the_json_makes_the_same_files(options, tmp_path, monkeypatch, changes):
+    monkeypatch.chdir(GOLDEN / "gru")
+    paths = generate_from_checkpoint(replace(options, checkpoint_path="model.ckpt-1", **changes))
+    monkeypatch.chdir(tmp_path)
+    (command,) = {tuple(said_of(path)["command"]) for path in paths}
+    assert command[:2] == ("python", str(ROOT / "generate.py"))
+    monkeypatch.setattr(sys, "argv", list(command[1:]))
+    again = generate_from_checkpoint(cli.generation_options())
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
+    assert not set(again) & set(paths)

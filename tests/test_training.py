@@ -4,6 +4,7 @@ import json
 import math
 import re
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +16,10 @@ import tensorflow as tf
 from conftest import GOLDEN, TINY
 
 from samplernn import checkpoint as checkpoints
-from samplernn import loop, training
+from samplernn import cli, loop, training
 from samplernn.callbacks import PrintStatistics, Remarks, SaveCheckpoints, format_duration
 from samplernn.config import InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.generation import generate_from_checkpoint
 from samplernn.loop import Progress, score
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
@@ -218,9 +220,36 @@ def test_audio_is_generated_after_each_checkpoint(options, capsys):
     train(options)
     folder = Path(options.output_dir, "test")
     names = ["test_e=2(0)_t=0.8.wav", "test_e=2(1)_t=0.8.wav"]
-    assert sorted(path.name for path in folder.iterdir()) == names
+    assert sorted(path.name for path in folder.glob("*.wav")) == names
+    assert len(list(folder.iterdir())) == 4
     assert all(soundfile.info(folder / name).frames == 800 for name in names)
     assert f"Wrote {folder / names[1]}" in capsys.readouterr().out
+
+
+def test_the_command_beside_a_clip_makes_it_again(options, monkeypatch, music, tmp_path):
+    soundfile.write(tmp_path / "seed.wav", music[:100], 16000)
+    monkeypatch.chdir(tmp_path)
+    options = replace(
+        options, generate=True, max_generate_per_epoch=2, temperature=(0.8, 1.1), output_file_dur=0.05, seed="seed.wav",
+        seed_offset=50, random_seed=2**31 - 1, sample_rate=8000, logdir_root="logdir"
+    )  # fmt: skip
+    train(options)
+    folder = Path(options.output_dir, "test")
+    clips = sorted(folder.glob("*.wav"))
+    assert [clip.name[5:-4] for clip in clips] == ["e=1(0)_t=0.8", "e=1(1)_t=1.1", "e=2(0)_t=0.8", "e=2(1)_t=1.1"]
+    monkeypatch.chdir(folder)
+    made = []
+    for clip in clips[::2]:
+        monkeypatch.setattr(sys, "argv", json.loads(clip.with_suffix(".json").read_text())["command"][1:])
+        made += generate_from_checkpoint(cli.generation_options())
+    assert [clip.read_bytes() for clip in made] == [clip.read_bytes() for clip in clips]
+    assert len(set(clips + made)) == 8 and len({clip.read_bytes() for clip in clips}) == 4
+
+
+def test_clips_that_no_wav_can_hold_are_refused_before_anything_is_written(options):
+    with pytest.raises(InputError, match="--output_file_dur 200000.0: at 16000 Hz 134217 is the longest"):
+        train(replace(options, generate=True, output_file_dur=200000.0))
+    assert not Path(options.logdir_root).exists()
 
 
 def test_nan_stops_training_and_keeps_the_last_good_checkpoint(options, monkeypatch):

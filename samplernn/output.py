@@ -1,0 +1,96 @@
+"""The files of generated sequences, under names that are new: a WAV, and beside it a JSON that says how it was made."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from samplernn.audio import wav_frames, wav_writer
+from samplernn.config import InputError, write_whole
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+
+
+def output_names(output_path: str | Path, epoch: int, temperature: Sequence[float]) -> list[Path]:
+    """The WAVs' paths: the epoch and the temperature are added, and a number where there are several.
+
+    Raises:
+        InputError: the path does not end in the name of a file.
+    """
+    if not Path(output_path).name or str(output_path).endswith(("/", "\\")):
+        raise InputError(f"--output_path {output_path}: not the name of a file; add one, such as out.wav")
+    stem = re.sub(r"\.wav$", "", str(output_path), flags=re.IGNORECASE)
+    several = len(temperature) > 1
+    return [
+        Path(f"{stem}_e={epoch}{f'({i})' if several else ''}_t={float(value)}.wav")
+        for i, value in enumerate(temperature)
+    ]
+
+
+@contextmanager
+def new_files(
+    name: Path, facts: dict[str, Any], num_samples: int
+) -> Iterator[tuple[Path, Callable[[np.ndarray], None]]]:
+    """Create the two files of one sequence; give the WAV's path and the function that appends audio [n] to it.
+
+    What is appended is kept, however it ends. Where that is nothing, both files are removed.
+
+    Args:
+        name: path of the WAV, to which a number is added if need be: neither file may be there before.
+        facts: what the JSON says; `sample_rate`, in Hz, is the WAV's. `samples`, which is None until they are counted
+            at the end, and `complete` are added.
+        num_samples: the length of a complete sequence.
+
+    Raises:
+        InputError: the path can't be written.
+        OSError: the disk refuses, or too many files are open; the error names the file.
+    """
+    path = _create_new(name)
+
+    def note(samples: int | None) -> None:
+        content = facts | {"samples": samples, "complete": samples == num_samples}
+        write_whole(_beside(path), json.dumps(content, indent=2) + "\n")
+
+    try:
+        with wav_writer(path, facts["sample_rate"]) as write:
+            note(None)
+            yield path, write
+    finally:
+        if samples := wav_frames(path):
+            note(samples)
+        else:
+            path.unlink(missing_ok=True)
+            _beside(path).unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _create_new(name: Path) -> Path:
+    """Create an empty WAV and JSON, of this name or of the first number of it of which there is neither."""
+    try:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count():
+            path = name.with_name(f"{name.stem}_{number}{name.suffix}") if number else name
+            with suppress(FileExistsError):
+                path.touch(exist_ok=False)
+                try:
+                    _beside(path).touch(exist_ok=False)
+                except OSError:
+                    path.unlink()
+                    raise
+                return path
+    except OSError as error:
+        if error.errno in NO_SPACE + TOO_MANY_FILES:
+            raise
+        raise InputError(f"{name}: can't be written ({error.strerror}); choose another output path") from None
