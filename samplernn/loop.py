@@ -108,7 +108,7 @@ def _check_numbers(model: SampleRNN, scores: np.ndarray, norm: float, progress: 
     # Where the loss is scaled, steps whose gradients overflow are left out: that is part of the method.
     sound = math.isfinite(norm) or bool(scaling(model.optimizer))
     if not (sound and loss < EXPLODED * math.log(model.config.q_levels)):  # nan is not less
-        rate = float(model.optimizer.learning_rate)
+        rate = float(model.optimizer.learning_rate.numpy())
         raise RunError(
             f"The loss is {loss:.4g} (epoch {progress.epoch + 1}, step {progress.step}; gradient norm {norm:.4g},"
             f" learning rate {rate:.4g}): training diverges; try a lower --learning_rate"

@@ -97,7 +97,7 @@ def _train(
     progress = resuming.restore_progress(resumed, options, model, split)
     if resumed and worker.is_chief:
         rate = _learning_rate_schedule(options)(progress.epoch, None)
-        resuming.announce(resumed, options, progress, int(model.optimizer.iterations), rate)
+        resuming.announce(resumed, options, progress, int(model.optimizer.iterations.numpy()), rate)
     if progress.epoch >= options.num_epochs:
         print(f"Nothing to do: {progress.epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
         return
