@@ -15,16 +15,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samplernn.config import (
-    ChunkOptions,
-    InputError,
-    RunError,
-    cannot_be_written,
-    errors_naming,
-    is_sample_rate,
-    written_aside,
-)
+from samplernn.config import ChunkOptions, is_sample_rate
 from samplernn.device import quiet_stderr
+from samplernn.errors import InputError, RunError
+from samplernn.files import cannot_be_written, errors_naming, written_aside
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 READ_FRAMES = 2**18  # read at a time where a file may be long

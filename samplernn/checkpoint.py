@@ -28,8 +28,10 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn import bundle
-from samplernn.config import MONITORS, InputError, ModelConfig, RunError, is_sample_rate, read_json, write_whole
+from samplernn.config import MONITORS, ModelConfig, is_sample_rate
 from samplernn.device import reason
+from samplernn.errors import InputError, RunError
+from samplernn.files import read_json, write_whole
 from samplernn.optimizer import scaling, slots
 
 RUN_FOLDER_FORMAT = "%d.%m.%Y_%H.%M.%S"

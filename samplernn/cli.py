@@ -27,16 +27,15 @@ from samplernn.config import (
     RNN_TYPES,
     ChunkOptions,
     GenerationOptions,
-    InputError,
     KerasTunerOptions,
     RayTuneOptions,
-    RunError,
     TrainingOptions,
     as_text,
     is_address,
     is_sample_rate,
     shortened,
 )
+from samplernn.errors import InputError, RunError
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
 

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio import PROBLEMS, SILENCE_POWER, Recording, Unusable, examine, mix_down
-from samplernn.config import InputError, read_json, write_whole
+from samplernn.errors import InputError
+from samplernn.files import read_json, write_whole
 
 OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from samplernn.audio import READ_FRAMES, Recording, read_mono
-from samplernn.config import InputError, ModelConfig
+from samplernn.config import ModelConfig
+from samplernn.errors import InputError
 from samplernn.quantize import quantizer
 
 SPLIT_SEED = 42  # the split must be the same on every run and every machine

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import samplernn
-from samplernn.config import InputError, RunError
+from samplernn.errors import InputError, RunError
 
 _quiet_lock = threading.Lock()
 _quiet_depth = 0

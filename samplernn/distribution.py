@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from samplernn.config import InputError, RunError, is_address, nearest_multiples
+from samplernn.config import is_address, nearest_multiples
+from samplernn.errors import InputError, RunError
 
 EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
 

@@ -18,17 +18,10 @@ import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
 from samplernn.audio import MAX_WAV_FRAMES, examine, read_mono
-from samplernn.config import (
-    DEFAULT_SAMPLE_RATE,
-    SCRIPTS,
-    GenerationOptions,
-    InputError,
-    ModelConfig,
-    RunError,
-    as_flags,
-    cannot_be_written,
-)
+from samplernn.config import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, ModelConfig, as_flags
 from samplernn.device import has_gpu, refusals_explained, use_xla, versions
+from samplernn.errors import InputError, RunError
+from samplernn.files import cannot_be_written
 from samplernn.model import SampleRNN
 from samplernn.output import TOO_MANY_FILES, new_files, output_names
 from samplernn.quantize import quantizer

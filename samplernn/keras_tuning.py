@@ -11,7 +11,8 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.errors import FailedTrialError
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 
-from samplernn.config import InputError, KerasTunerOptions, as_text, better
+from samplernn.config import KerasTunerOptions, as_text, better
+from samplernn.errors import InputError
 from samplernn.process import in_own_process
 from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
 

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.audio import Recording
-from samplernn.config import RunError
 from samplernn.dataset import NO_TARGET, Split, training_epoch, validation_epoch
 from samplernn.distribution import hand_out, rows_here, sum_over_replicas
+from samplernn.errors import RunError
 from samplernn.model import SampleRNN
 from samplernn.optimizer import apply_gradients, loss_scale, scaling
 

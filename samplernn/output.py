@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio import wav_frames, wav_writer
-from samplernn.config import InputError, write_whole
+from samplernn.errors import InputError
+from samplernn.files import write_whole
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from samplernn.config import RunError
+from samplernn.errors import RunError
 
 SECONDS_TO_END = 5
 

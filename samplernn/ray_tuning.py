@@ -35,8 +35,9 @@ from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 import samplernn
-from samplernn.config import MUTABLE, InputError, RayTuneOptions, RunError, better
+from samplernn.config import MUTABLE, RayTuneOptions, better
 from samplernn.device import quiet_stderr
+from samplernn.errors import InputError, RunError
 from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
 
 BEST = "best"  # the objective's best value so far, as a trial reports it

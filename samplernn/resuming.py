@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
-from samplernn.config import DEFAULT_CONFIG_FILE, InputError, ModelConfig, TrainingOptions, as_text
+from samplernn.config import DEFAULT_CONFIG_FILE, ModelConfig, TrainingOptions, as_text
 from samplernn.dataset import Split
 from samplernn.distribution import gather_columns, hand_out_columns
+from samplernn.errors import InputError
 from samplernn.loop import Progress
 from samplernn.model import SampleRNN
 

@@ -26,7 +26,7 @@ from samplernn.callbacks import (
     SaveCheckpoints,
     TensorBoard,
 )
-from samplernn.config import GenerationOptions, InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.config import GenerationOptions, ModelConfig, TrainingOptions
 from samplernn.corpus import scan_corpus
 from samplernn.dataset import Split, split_corpus
 from samplernn.device import refusals_explained, use_xla, versions
@@ -39,6 +39,7 @@ from samplernn.distribution import (
     this_worker,
     wait_for_all,
 )
+from samplernn.errors import InputError, RunError
 from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files, seed_context
 from samplernn.loop import Logs, Progress, fit
 from samplernn.model import SampleRNN

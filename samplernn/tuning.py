@@ -26,21 +26,19 @@ from samplernn.config import (
     MODEL_HYPERPARAMETERS,
     SCRIPTS,
     TRAINING_HYPERPARAMETERS,
-    InputError,
     ModelConfig,
-    RunError,
     SearchOptions,
     TrainingOptions,
     as_flags,
     as_text,
     better,
-    read_json,
-    write_whole,
 )
 from samplernn.corpus import scan_corpus
 from samplernn.dataset import split_corpus
 from samplernn.device import prepare_device
 from samplernn.distribution import check_batch_size
+from samplernn.errors import InputError, RunError
+from samplernn.files import read_json, write_whole
 
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
 

@@ -18,7 +18,8 @@ from samplernn.audio import (
     read_mono,
     wav_writer,
 )
-from samplernn.config import ChunkOptions, InputError, RunError
+from samplernn.config import ChunkOptions
+from samplernn.errors import InputError, RunError
 
 
 @pytest.fixture

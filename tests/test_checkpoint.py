@@ -12,7 +12,8 @@ from bundle_table import block, read_table, table, varint
 from conftest import GOLDEN, TINY
 
 from samplernn import checkpoint as checkpoints
-from samplernn.config import InputError, ModelConfig, RunError
+from samplernn.config import ModelConfig
+from samplernn.errors import InputError, RunError
 from samplernn.model import SampleRNN
 from samplernn.optimizer import SLOT_NAMES, make_optimizer
 

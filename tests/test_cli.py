@@ -15,7 +15,8 @@ import soundfile
 from conftest import GOLDEN, ROOT
 
 from samplernn import cli
-from samplernn.config import GenerationOptions, InputError, RunError, TrainingOptions
+from samplernn.config import GenerationOptions, TrainingOptions
+from samplernn.errors import InputError, RunError
 from samplernn.generation import generate_from_checkpoint
 
 SCRIPTS = ["train.py", "generate.py", "chunk_audio.py"]

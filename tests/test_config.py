@@ -6,7 +6,8 @@ import os
 import pytest
 from conftest import ROOT
 
-from samplernn.config import InputError, ModelConfig
+from samplernn.config import ModelConfig
+from samplernn.errors import InputError
 
 
 def test_the_shipped_default_config_holds_the_documented_defaults():

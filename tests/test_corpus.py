@@ -16,8 +16,8 @@ import soundfile
 from conftest import damage
 
 from samplernn import audio, corpus
-from samplernn.config import InputError
 from samplernn.corpus import CACHE, scan_corpus
+from samplernn.errors import InputError
 
 DAMAGES = ["text", "truncated WAV", "empty", "NaN", "unseekable"]
 

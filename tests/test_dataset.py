@@ -8,9 +8,10 @@ import soundfile
 
 from samplernn import dataset
 from samplernn.audio import Recording
-from samplernn.config import InputError, ModelConfig, RunError
+from samplernn.config import ModelConfig
 from samplernn.corpus import scan_corpus
 from samplernn.dataset import NO_TARGET, plan_rows, split_corpus, training_epoch, validation_epoch
+from samplernn.errors import InputError, RunError
 from samplernn.quantize import MuLaw
 
 CONFIG = ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=8)

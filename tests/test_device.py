@@ -3,7 +3,7 @@
 import pytest
 
 from samplernn import device
-from samplernn.config import InputError
+from samplernn.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import soundfile
 from conftest import GOLDEN, ROOT, TINY
 from test_training import epochs_saved
 
-from samplernn.config import InputError
 from samplernn.distribution import Worker, check_batch_size, choose_strategy, this_worker
+from samplernn.errors import InputError
 
 BATCH_SIZE = 4
 # Rows run out one after the other, also in validation, whose files are these: 0, 1, 4 and 10.

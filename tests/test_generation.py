@@ -19,7 +19,8 @@ from conftest import GOLDEN, MUSIC, ROOT, load_golden
 import samplernn
 from samplernn import cli, generation
 from samplernn.audio import MAX_WAV_FRAMES
-from samplernn.config import GenerationOptions, InputError, ModelConfig, RunError
+from samplernn.config import GenerationOptions, ModelConfig
+from samplernn.errors import InputError, RunError
 from samplernn.generation import (
     Context,
     Generator,

@@ -16,8 +16,10 @@ from hypothesis import strategies as some
 
 from samplernn import cli
 from samplernn.audio import Recording, chunks, examine
-from samplernn.config import InputError, ModelConfig, read_json
+from samplernn.config import ModelConfig
 from samplernn.dataset import plan_rows, split_corpus
+from samplernn.errors import InputError
+from samplernn.files import read_json
 from samplernn.quantize import Linear, MuLaw
 
 # A number for `make test`, and another for the tests marked long.

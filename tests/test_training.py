@@ -18,7 +18,8 @@ from conftest import GOLDEN, TINY
 from samplernn import checkpoint as checkpoints
 from samplernn import cli, loop, training
 from samplernn.callbacks import PrintStatistics, Remarks, SaveCheckpoints, format_duration
-from samplernn.config import InputError, ModelConfig, RunError, TrainingOptions
+from samplernn.config import ModelConfig, TrainingOptions
+from samplernn.errors import InputError, RunError
 from samplernn.generation import generate_from_checkpoint
 from samplernn.loop import Progress, score
 from samplernn.model import SampleRNN

@@ -18,7 +18,8 @@ from tensorboard.plugins.hparams import metadata
 
 from samplernn import checkpoint as checkpoints
 from samplernn import cli, process
-from samplernn.config import HYPERPARAMETERS, InputError, KerasTunerOptions, RayTuneOptions, RunError, TrainingOptions
+from samplernn.config import HYPERPARAMETERS, KerasTunerOptions, RayTuneOptions, TrainingOptions
+from samplernn.errors import InputError, RunError
 from samplernn.process import in_own_process
 from samplernn.training import train
 from samplernn.tuning import Search, Trial, from_space, search_space, train_command

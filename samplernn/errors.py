@@ -1,0 +1,15 @@
+"""What ends a script with one line instead of a traceback."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """What the user gave cannot be used: the message is one line that names it and the remedy."""
+
+    exit_status = 2
+
+
+class RunError(Exception):
+    """What was asked for is sound, but the machine or the numbers refuse: one line, as InputError."""
+
+    exit_status = 1

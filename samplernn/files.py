@@ -1,0 +1,83 @@
+"""Files that are whole: JSON read within bounds, files written aside, what the system says when it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from samplernn.errors import InputError, RunError
+
+MAX_JSON_BYTES = 2**26  # the names of a million files in a checkpoint's settings
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all, and is on the disk before it has its name.
+
+    Raises:
+        OSError: the disk refuses; then what was there before is there still.
+    """
+    with written_aside(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give another path, of a file to write; it gets this path's name at the end, or is removed where writing fails.
+
+    Raises:
+        OSError: the disk refuses; then what was there before is there still.
+    """
+    aside = path.with_name(f".{uuid.uuid4().hex[:12]}.part")  # short, and new: others may write the same file
+    with errors_naming(path, instead_of=aside):
+        try:
+            yield aside
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def errors_naming(path: Path, instead_of: Path | None = None) -> Iterator[None]:
+    """Let the system's errors name a file where they name none, as those of writing do, or another instead of it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and error.filename != instead_of and error.filename != str(instead_of):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def cannot_be_written(error: OSError, remedy: str = "is the disk full?") -> RunError:
+    """The line for a user about a file that the disk refuses, which the error names."""
+    return RunError(f"{error.filename}: cannot be written ({error.strerror}); {remedy}")
+
+
+def read_json(path: str | Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: it cannot be read or is not JSON.
+    """
+    try:
+        if Path(path).exists() and not Path(path).is_file():  # opening a pipe may take for ever
+            raise InputError("cannot be read (not a file, but a folder, a pipe or a device)")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_JSON_BYTES + 1)
+        if len(content) > MAX_JSON_BYTES:
+            raise InputError("too large for what it should be")
+        return json.loads(content.decode("utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError("there is no such file") from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise InputError("nested too deeply for a config; write one flat JSON object") from None
+    except ValueError as error:
+        raise InputError(f"not valid JSON ({error})") from None
