@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +12,20 @@ import pytest
 import soundfile
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the figures are exact on the CPU
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests are a shell's background job
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
 MUSIC = ROOT / "examples" / "demo-chorales.flac"
 TINY = {"seq_len": 128, "frame_sizes": [4, 16], "dim": 8, "num_rnn_layers": 1, "emb_size": 8}
+
+
+def can_mount():
+    mount = ["unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]  # of a namespace of its own, seen by no other
+    return shutil.which("unshare") and subprocess.run(mount, capture_output=True).returncode == 0
+
+
+needs_small_disks = pytest.mark.skipif(not can_mount(), reason="unshare can't mount a file system here")
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,10 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, needs_small_disks
 from test_training import epochs_saved, read
 
 DROP_CAPABILITY, MAY_IGNORE_PERMISSIONS = 24, 1  # prctl's PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
-
-
-def small_disks_work():
-    if not shutil.which("unshare"):
-        return False
-    mount = "mount -t tmpfs -o size=1m tmpfs /mnt"
-    return subprocess.run(["unshare", "-Urm", "sh", "-c", mount], capture_output=True).returncode == 0
 
 
 def command(corpus, config_file, **flags):
@@ -35,7 +28,7 @@ def failed_with_one_line(status, error, said):
     assert said in error
 
 
-@pytest.mark.skipif(not small_disks_work(), reason="no file system can be mounted here")
+@needs_small_disks
 @pytest.mark.parametrize("generate", [False, True])
 def test_a_full_disk_ends_training_and_leaves_what_was_written(tmp_path, make_corpus, tiny_config_file, generate):
     disk, copy = tmp_path / "disk", tmp_path / "copy"

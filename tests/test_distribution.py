@@ -3,11 +3,13 @@
 import json
 import os
 import pickle
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import soundfile
 from conftest import GOLDEN, ROOT, TINY
 from test_training import epochs_saved
 
+from samplernn import checkpoint as checkpoints
 from samplernn.distribution import Worker, check_batch_size, choose_strategy, this_worker
 from samplernn.errors import InputError
 
@@ -208,8 +211,8 @@ def wait_for(text, process):
 
 @pytest.mark.long
 @pytest.mark.parametrize("victim", [0, 1])
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGSTOP])
-def test_whoever_stops_in_whatever_way_the_other_stops(work, tmp_path, victim, sent):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sent):
     runs = endless(work, tmp_path / "logdir")
     workers = [Process(tmp_path / str(i), runs, tf_config=config) for i, config in enumerate(cluster(2))]
     wait_for("Epoch: 2/", workers[0])
@@ -222,6 +225,21 @@ def test_whoever_stops_in_whatever_way_the_other_stops(work, tmp_path, victim, s
         assert error.startswith("Error: Another worker has stopped") and "train again with --resume_from" in error
     finally:
         workers[victim].process.kill()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, victim, sent, status):
+    runs = endless(work, tmp_path / "logdir")
+    workers = [Process(tmp_path / str(i), runs, tf_config=config) for i, config in enumerate(cluster(2))]
+    wait_for("Epoch: 2/", workers[0])
+    workers[victim].process.send_signal(sent)
+    assert [worker.end() for worker in workers] == [status, status]
+    said = re.search(r"To go on .*, train again with --resume_from (.*)", workers[0].out)
+    alone = [run(work, "gru-adam", resume_from=said[1], num_epochs=checkpoints.epoch_of(Path(said[1])) + 1)]
+    process = Process(tmp_path / "alone", alone)
+    assert len(process.records()[0]["logs"]) == 1 and f"Resuming from {said[1]}" in process.out
 
 
 @pytest.mark.long

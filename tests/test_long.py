@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,3 +58,25 @@ def test_a_training_killed_at_random_moments_loses_nothing(tmp_path):
     figures = torture(tmp_path, kills=8)
     print(figures)
     assert figures.kills >= 8 and figures.while_writing >= 4 and figures.checkpoints_read >= 4
+
+
+def test_two_runs_of_one_id_in_the_same_second_have_folders_of_their_own(tmp_path, make_corpus, tiny_config_file):
+    corpus = make_corpus([640] * 4)
+    command = [sys.executable, str(ROOT / "train.py"), "--data_dir", str(corpus), "--config_file", tiny_config_file]
+    flags = ["--batch_size", "2", "--num_epochs", "3", "--output_file_dur", "0.05", "--jit_compile", "False"]
+    processes = [
+        subprocess.Popen([*command, *flags, "--resume", "False"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=600)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    folders = [Path(re.search(r"Run: (.*)", output)[1]) for output in outputs]
+    assert folders[0] != folders[1]
+    names = sorted(path.name for path in (tmp_path / folders[0]).iterdir())
+    assert names == sorted(path.name for path in (tmp_path / folders[1]).iterdir())
+    assert {f"model.ckpt-{epoch}.index" for epoch in (1, 2, 3)} <= set(names)
+    written = [line for output in outputs for line in output.splitlines() if line.startswith("Wrote ")]
+    assert len(set(written)) == 6 and len(list(tmp_path.glob("generated/default/*.wav"))) == 6
+    ours, theirs = (read(tmp_path / folder / "model.ckpt-3") for folder in folders)
+    for key, value in ours.items():
+        np.testing.assert_array_equal(theirs[key], value, err_msg=key)

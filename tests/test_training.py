@@ -43,14 +43,6 @@ def options(tmp_path, make_corpus, tiny_config_file):
     )
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c_is_heard():
-    """Where the tests are a shell's background job, SIGINT is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def runs(options):
     """The run folders, oldest first."""
     return sorted(Path(options.logdir_root, options.id).iterdir(), key=lambda folder: folder.stat().st_mtime)
