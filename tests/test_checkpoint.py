@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 import time
 
@@ -111,6 +112,45 @@ def test_rotation_keeps_the_last(tmp_path):
     assert len(list(tmp_path.iterdir())) == 7
     state = tf.train.get_checkpoint_state(str(tmp_path))
     assert [path.rsplit("-", 1)[1] for path in state.all_model_checkpoint_paths] == ["10", "11"]
+
+
+def test_the_state_never_names_what_is_deleted(tmp_path, monkeypatch):
+    model, optimizer = build()
+    for epoch in (1, 2, 3):
+        checkpoints.save(tmp_path / f"model.ckpt-{epoch}", model, optimizer, {})
+    named = []
+    monkeypatch.setattr(
+        checkpoints,
+        "_delete",
+        lambda checkpoint: named.append(f'"{checkpoint.name}"' in (tmp_path / "checkpoint").read_text()),
+    )
+    checkpoints.rotate(tmp_path, 1)
+    assert named == [False, False]
+
+
+def test_the_networks_state_comes_back(tmp_path):
+    model, optimizer = build()
+    state = [np.float32([[0.1, 1e-30], [3.0, -1.0]]), np.zeros((2, 3), np.float32)]
+    path = checkpoints.rolling_prefix(tmp_path, 3, 17)
+    checkpoints.save(path, model, optimizer, {"step": 17}, state)
+    assert path.name == "resume.ckpt-3-17" and checkpoints.place_of(path) == (3, 17)
+    for ours, theirs in zip(checkpoints.read_state(path, [(2, 2), (2, 3)]), state):
+        np.testing.assert_array_equal(ours, theirs)
+    for shapes in ([(2, 2), (3, 2)], [(2, 2), (2, 3), (1, 1)]):
+        with pytest.raises(InputError, match="resume.ckpt-3-17: it does not hold the network's state"):
+            checkpoints.read_state(path, shapes)
+    checkpoints.restore(path, *build())  # the rest is a checkpoint like any other
+
+
+def test_what_a_killed_process_left_half_written_is_removed_once_it_is_old(tmp_path):
+    folders = [tmp_path / "a run" / name for name in (".model.ckpt-1.part", ".model.ckpt-2.part", ".other")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "data").touch()
+    for folder in folders[::2]:
+        os.utime(folder, (time.time() - 4000, time.time() - 4000))
+    checkpoints.remove_abandoned(tmp_path)
+    assert [folder.exists() for folder in folders] == [False, True, True]
 
 
 def test_what_cannot_be_written_leaves_the_old_checkpoint(tmp_path):

@@ -83,6 +83,22 @@ def test_a_row_that_finishes_its_file_takes_the_next(make_corpus):
     assert used == 2 * steps
 
 
+@pytest.mark.parametrize("read_frames", [2**20, 128])
+def test_an_epoch_can_begin_at_any_of_its_windows(make_corpus, monkeypatch, read_frames):
+    monkeypatch.setattr(dataset, "READ_FRAMES", read_frames)
+    corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 2 + 7, 64 * 3 + 40, 64, 64 * 4]))).recordings
+    batches, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
+    batches = list(batches)
+    assert len(batches) == steps == 8
+    for first in range(steps + 2):
+        rest, number = training_epoch(corpus, CONFIG, 2, 0, 0, first=first)
+        rest = list(rest)
+        assert number == steps and len(rest) == max(0, steps - first)
+        for ours, theirs in zip(rest, batches[first:]):
+            for part, expected in zip(ours, theirs):
+                np.testing.assert_array_equal(part, expected)
+
+
 def test_rows_end_when_fewer_than_a_batch_are_live():
     rows = plan_rows(recordings(640, 64, 128, 64, 64), 2, 64)
     assert [[recording.frames for recording in row] for row in rows] == [[640], [64, 128, 64, 64]]

@@ -1,9 +1,11 @@
-"""Where XLA compiles: as told, or where it is faster, and never what it cannot."""
+"""Where XLA compiles: as told, or where it is faster, and never what it cannot. What is said when memory runs out."""
 
 import pytest
+import tensorflow as tf
 
 from samplernn import device
-from samplernn.errors import InputError
+from samplernn.errors import InputError, RunError
+from samplernn.training import MEMORY_REMEDY
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,11 @@ def test_what_xla_cannot_do_is_refused(monkeypatch, gpu, works, said):
 
 def test_this_tensorflow_compiles_with_xla():
     assert device.use_xla(True)
+
+
+def test_memory_that_runs_out_is_one_line_with_remedies():
+    with (
+        pytest.raises(RunError, match="^Out of memory: lower --batch_size, or seq_len .* --precision mixed_bfloat16"),
+        device.refusals_explained(MEMORY_REMEDY),
+    ):
+        tf.ones([2**45])  # 128 TB
