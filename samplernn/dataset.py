@@ -31,6 +31,11 @@ class Split:
     training: list[Recording]
     validation: list[Recording]
 
+    @property
+    def training_frames(self) -> int:
+        """The length of all that is trained on, in samples."""
+        return sum(recording.frames for recording in self.training)
+
     def names(self) -> dict[str, list[str]]:
         """The split as JSON can hold it, to be handed to `split_corpus` on resuming."""
         return {part: [recording.name for recording in getattr(self, part)] for part in ("training", "validation")}

@@ -111,7 +111,8 @@ def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: S
     if not settings.get("step"):
         return progress
     if changed := _changes_of_the_epoch(resumed, options, model.config, split):
-        log.warning("The epoch begins anew: not as they were are %s.", ", ".join(changed))
+        number = progress.epoch + 1
+        log.warning("Epoch %d begins anew, as its order depends on what has changed: %s.", number, ", ".join(changed))
         return progress
     progress.step, progress.sums = settings["step"], np.array(settings["sums"])
     progress.state = _restore_state(resumed.checkpoint, model, options.batch_size)
@@ -126,6 +127,7 @@ def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: Mo
         "--random_seed": (options.random_seed, arguments.get("random_seed")),
         "seq_len": (config.seq_len, resumed.settings["config"].get("seq_len")),
         "the files to train on": (split.names()["training"], (resumed.split or {}).get("training")),
+        "their lengths": (split.training_frames, resumed.settings.get("training_frames")),
     }
     return [name for name, (ours, theirs) in decisive.items() if ours != theirs]
 

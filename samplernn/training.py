@@ -278,6 +278,7 @@ class _Run:
             "sample_rate": self._corpus_rate,
             "versions": versions(),
             "split": self._split.names(),
+            "training_frames": self._split.training_frames,
         }
 
 

@@ -422,7 +422,11 @@ def test_where_the_policy_keeps_nothing_the_run_can_be_resumed_all_the_same(opti
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [({"batch_size": 1}, "--batch_size"), ({"random_seed": 7}, "--random_seed"), ({}, "the files to train on")],
+    [
+        ({"batch_size": 1}, "--batch_size"),
+        ({"random_seed": 7}, "--random_seed"),
+        ({}, "the files to train on, their lengths"),
+    ],
 )
 def test_an_epoch_that_would_go_on_differently_begins_anew(
     options, monkeypatch, capsys, caplog, make_corpus, change, said
@@ -434,7 +438,7 @@ def test_an_epoch_that_would_go_on_differently_begins_anew(
         make_corpus([640] * 8)
     monkeypatch.undo()
     train(replace(options, **change))
-    assert f"The epoch begins anew: not as they were are {said}" in caplog.text
+    assert f"Epoch 2 begins anew, as its order depends on what has changed: {said}" in caplog.text
     assert "It goes on with epoch 2 of 2, step 1 (14 steps in all until now)" in capsys.readouterr().out
 
 
