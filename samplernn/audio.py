@@ -18,7 +18,7 @@ import soundfile
 from samplernn.config import ChunkOptions, is_sample_rate
 from samplernn.device import quiet_stderr
 from samplernn.errors import InputError, RunError
-from samplernn.files import cannot_be_written, errors_naming, written_aside
+from samplernn.files import NO_SPACE, cannot_be_written, errors_naming, written_aside
 
 SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 READ_FRAMES = 2**18  # read at a time where a file may be long
@@ -186,11 +186,14 @@ def make_writable_folder(flag: str, folder: Path) -> None:
 
     Raises:
         InputError: they can't; the message names the flag.
+        RunError: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
+        if error.errno in NO_SPACE:
+            raise RunError(f"{flag}: {folder} can't be written ({error.strerror})") from None
         raise InputError(f"{flag}: {folder} can't be written ({error.strerror}); choose another folder") from None
 
 

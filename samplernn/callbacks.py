@@ -99,6 +99,7 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         for epoch, epoch_logs in enumerate(self._progress.history):
+            self.model.stop_training = False  # it went on all the same, perhaps with more patience
             self.on_epoch_end(epoch, epoch_logs)
 
 
@@ -141,8 +142,10 @@ class SaveCheckpoints(keras.callbacks.Callback):
         return last not in before and better(self._monitor)(values) == last
 
 
-class SaveBetweenEpochs(keras.callbacks.Callback):
+class SaveBetweenSteps(keras.callbacks.Callback):
     """Saves where the training stands every so many minutes, and when it is asked to stop, which it then does.
+
+    It comes before what prints: by the Ctrl-C that asks, whoever reads the output may be gone.
 
     Args:
         save: called to save.
@@ -173,7 +176,7 @@ class SaveBetweenEpochs(keras.callbacks.Callback):
     def on_test_batch_end(self, batch, logs=None):
         self._after_step()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None):
         self._after_step()
 
     def _after_step(self):

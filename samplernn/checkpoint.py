@@ -49,9 +49,10 @@ log = logging.getLogger(__name__)
 
 
 def create_run_folder(parent: Path) -> Path:
-    """Create a folder named after this second, or after the next that is free."""
-    moment = datetime.now()
+    """Create a folder named after this second or, so that it is the newest whatever the clock does, a later one."""
     parent.mkdir(parents=True, exist_ok=True)
+    newest = max((moment for moment, _ in _run_folders(parent)), default=datetime.min)
+    moment = max(datetime.now(), newest + timedelta(seconds=1))
     while True:
         folder = parent / moment.strftime(RUN_FOLDER_FORMAT)
         try:
@@ -91,16 +92,17 @@ def latest(parent: Path, rolling: bool = True) -> Path | None:
         parent: a folder of run folders.
         rolling: whether those that are only there to be resumed from count.
     """
-    dated = []
-    for folder in parent.iterdir() if parent.is_dir() else ():
-        try:
-            dated.append((datetime.strptime(folder.name, RUN_FOLDER_FORMAT), folder))
-        except ValueError:
-            continue
-    for _, folder in sorted(dated, reverse=True):
+    for _, folder in sorted(_run_folders(parent), reverse=True):
         if found := latest_in(folder, rolling):
             return found
     return None
+
+
+def _run_folders(parent: Path) -> Iterator[tuple[datetime, Path]]:
+    """The run folders below a folder, each with the moment that it is named after."""
+    for folder in parent.iterdir() if parent.is_dir() else ():
+        with suppress(ValueError):
+            yield datetime.strptime(folder.name, RUN_FOLDER_FORMAT), folder
 
 
 def latest_in(run_folder: Path, rolling: bool = True) -> Path | None:
@@ -220,9 +222,11 @@ def _has_form_of_history(history: Any) -> bool:
 
 
 def _has_form_of_place(content: dict[str, Any]) -> bool:
-    step, sums = content.get("step", 0), content.get("sums", [0.0, 0.0, 0.0])
+    step, sums = content.get("step", 0), content.get("sums")
+    if type(step) is not int or step < 0:
+        return False
     numbers = isinstance(sums, list) and len(sums) == 3 and all(isinstance(value, float) for value in sums)
-    return type(step) is int and step >= 0 and numbers
+    return step == 0 or (numbers and sums[-1] > 0)
 
 
 def has_config(checkpoint: Path) -> bool:
@@ -296,8 +300,8 @@ def save(
 ) -> None:
     """Write a checkpoint of everything that training changes, `settings` as JSON beside it.
 
-    It is written aside and appears whole or not at all. Then the rolling checkpoints in its folder that are not this
-    one are deleted.
+    It is written aside and appears whole or not at all. Then the rolling checkpoints in its folder are deleted, but
+    for this one and the last one before it: a rolling one is proved sound only by the step after it.
 
     Args:
         checkpoint: its path, from `prefix` or `rolling_prefix`.
@@ -308,7 +312,7 @@ def save(
     Raises:
         RunError: the disk refuses.
     """
-    variables = {**_weights(model), **_slots(model, optimizer), **_scalars(model, optimizer)}
+    variables = _weights(model) | _slots(model, optimizer) | _random_state(model) | _scalars(optimizer)
     tensors = {key: variable.value for key, variable in variables.items()}
     tensors |= {f"{STATE}{number}": tf.constant(part) for number, part in enumerate(state)}
     aside = checkpoint.with_name(f".{checkpoint.name}.part")
@@ -324,10 +328,11 @@ def save(
         for part in sorted(aside.iterdir(), key=lambda file: file.suffix == ".index"):
             _flush(part)
             os.replace(part, checkpoint.with_name(part.name))
-        for outdated in _rolling_in(checkpoint.parent):
-            if outdated != checkpoint:
-                _delete(outdated)
-        _write_state(_complete_in(checkpoint.parent))
+        _flush(checkpoint.parent)
+        rolling = sorted(_rolling_in(checkpoint.parent), key=place_of)
+        for outdated in rolling[:-2] if checkpoint in rolling else rolling:
+            _delete(outdated)
+        _write_checkpoint_file(_complete_in(checkpoint.parent))
     except (OSError, tf.errors.OpError) as error:
         raise RunError(f"{checkpoint}: cannot be written ({reason(error)})") from None
     finally:
@@ -337,7 +342,7 @@ def save(
 def rotate(run_folder: Path, keep: int) -> None:
     """Delete all but the last `keep` checkpoints of a run."""
     whole = _complete_in(run_folder)
-    _write_state(whole[-keep:])  # first, so that it never names one that is gone
+    _write_checkpoint_file(whole[-keep:])  # first, so that it never names one that is gone
     for checkpoint in whole[:-keep]:
         _delete(checkpoint)
 
@@ -346,8 +351,13 @@ def remove_abandoned(parent: Path) -> None:
     """Delete what processes that were killed while they wrote have left in the run folders below `parent`."""
     for aside in parent.glob("*/.*.part"):
         with suppress(OSError):
-            if aside.is_dir() and time.time() - aside.stat().st_mtime > HOURS_TO_WRITE * 3600:
-                shutil.rmtree(aside, ignore_errors=True)
+            if time.time() - aside.stat().st_mtime > HOURS_TO_WRITE * 3600:
+                shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
+
+
+def discard_rolling(run_folder: Path, epoch: int, step: int) -> None:
+    """Delete the checkpoint to resume from of a place, if there is one: what came after showed that it is no good."""
+    _delete(rolling_prefix(run_folder, epoch, step))
 
 
 def _delete(checkpoint: Path) -> None:
@@ -357,9 +367,14 @@ def _delete(checkpoint: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Have the disk hold a file's content, so that a loss of power cannot leave its name alone."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    """Have the disk hold what a file contains, or which files a folder does, whatever happens to the machine."""
+    if path.is_dir() and os.name == "nt":  # which cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
@@ -370,17 +385,17 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
     """
     weights, shapes = _weights(model), _shapes(checkpoint)
     _check_shapes(checkpoint, weights, shapes)
-    variables = dict(weights)
+    variables = weights | _random_state(model)
     if optimizer is not None:
         ours = _slots(model, optimizer)
         if {key: tuple(slot.shape) for key, slot in ours.items()} == {
             key: shapes[key] for key in shapes if SLOT in key
         }:
-            scalars = _scalars(model, optimizer)
-            variables |= ours | {key: value for key, value in scalars.items() if shapes.get(key) == value.shape}
+            variables |= ours | _scalars(optimizer)
         else:
             log.warning("%s holds no state of the optimizer %s, which starts afresh.", checkpoint, optimizer.name)
-    for key, value in _read(checkpoint, lambda key: key in variables).items():
+    fitting = [key for key in variables if shapes.get(key) == tuple(variables[key].shape)]  # as all weights do
+    for key, value in _read(checkpoint, lambda key: key in fitting).items():
         variables[key].assign(value)
 
 
@@ -416,11 +431,14 @@ def _slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[st
     }
 
 
-def _scalars(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+def _random_state(model: keras.Model) -> dict[str, keras.Variable]:
+    return {"random/dropout": model.dropout_seed.state}
+
+
+def _scalars(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
     return {
         "optimizer/iter": optimizer.iterations,
         "optimizer/learning_rate": optimizer.learning_rate,
-        "random/dropout": model.dropout_seed.state,
         **{f"optimizer/{name}": variable for name, variable in scaling(optimizer).items()},
     }
 
@@ -474,7 +492,7 @@ def _readable(checkpoint: Path) -> Iterator[None]:
         ) from None
 
 
-def _write_state(checkpoints: list[Path]) -> None:
+def _write_checkpoint_file(checkpoints: list[Path]) -> None:
     """Write the `checkpoint` file, by which TensorFlow finds the latest of a folder."""
     if checkpoints:
         names = [checkpoint.name for checkpoint in checkpoints]

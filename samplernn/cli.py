@@ -36,6 +36,7 @@ from samplernn.config import (
     shortened,
 )
 from samplernn.errors import InputError, RunError
+from samplernn.stopping import last_words
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
 
@@ -63,7 +64,7 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:
         sys.exit(_fail(f"{error.filename or 'the system'}: {error.strerror or error}", RunError.exit_status))
     except KeyboardInterrupt as interrupt:
-        print("Stopped.", flush=True)
+        last_words("Stopped.")
         sys.exit(143 if isinstance(interrupt, Terminated) else 130)
 
 
@@ -72,7 +73,9 @@ def _terminate(*_) -> None:
 
 
 def _fail(message: str, exit_status: int) -> int:
-    print("Error: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    # A file's name may hold what would move a terminal's cursor.
+    printable = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(message.split()))
+    print(f"Error: {printable}", file=sys.stderr, flush=True)
     return exit_status
 
 

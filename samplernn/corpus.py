@@ -107,6 +107,7 @@ class Facts:
             return None
         facts = cls(**value)
         usable = not facts.problem and min(facts.sample_rate, facts.frames, facts.channels) > 0
+        usable = usable and facts.frames <= 64 * facts.size  # no format packs more
         return facts if usable or facts.problem in PROBLEMS else None
 
 
@@ -158,7 +159,7 @@ def _wav_names(root: Path, data_dir: str) -> list[str]:
         problem = "not a folder, but a file" if data_dir and root.exists() else "there is no such folder"
         raise InputError(f"--data_dir {data_dir or '(empty)'}: {problem}; name the folder with the WAV files")
     files = sorted(
-        (path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")),
+        (path for path in root.rglob("*") if not path.is_dir() and not path.name.startswith(".")),
         key=_natural_order,
     )
     wavs = [path.relative_to(root).as_posix() for path in files if path.suffix.lower() == ".wav"]

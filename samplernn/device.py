@@ -5,6 +5,7 @@ Nothing here imports TensorFlow before it is called.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import platform
@@ -104,7 +105,9 @@ def refusals_explained(remedy: str) -> Iterator[None]:
 
     try:
         yield
-    except (tf.errors.ResourceExhaustedError, MemoryError):
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # for which TensorFlow has no error of its own
+            raise RunError(f"The disk is full: {reason(error)}") from None
         raise RunError(f"Out of memory: {remedy}") from None
     except tf.errors.OpError as error:
         if "Collective ops is aborted" in str(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import uuid
@@ -12,6 +13,7 @@ from typing import Any
 
 from samplernn.errors import InputError, RunError
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 MAX_JSON_BYTES = 2**26  # the names of a million files in a checkpoint's settings
 
 

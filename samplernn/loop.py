@@ -25,6 +25,10 @@ EXPLODED = 10  # times the loss of a model that knows nothing
 Logs = dict[str, float]  # loss, accuracy, val_loss and val_accuracy of an epoch
 
 
+class Diverged(RunError):
+    """The numbers have gone wrong: the weights are of no more use."""
+
+
 @dataclass
 class Progress:
     """Where a training stands between two steps; `fit` begins there and keeps it up to date."""
@@ -69,7 +73,7 @@ def fit(
         progress: where to begin; it is kept up to date for whoever looks at it between two steps.
 
     Raises:
-        RunError: training diverges.
+        Diverged: a loss or a gradient is not a number, or a loss has exploded.
     """
     strategy, here = model.distribute_strategy, rows_here(model.distribute_strategy, batch_size)
     progress = progress or Progress()
@@ -107,12 +111,16 @@ def _check_numbers(model: SampleRNN, scores: np.ndarray, norm: float, progress: 
     loss = scores[0] / scores[-1]
     # Where the loss is scaled, steps whose gradients overflow are left out: that is part of the method.
     sound = math.isfinite(norm) or bool(scaling(model.optimizer))
-    if not (sound and loss < EXPLODED * math.log(model.config.q_levels)):  # nan is not less
+    if not (sound and _is_sound(loss, model)):
         rate = float(model.optimizer.learning_rate.numpy())
-        raise RunError(
+        raise Diverged(
             f"The loss is {loss:.4g} (epoch {progress.epoch + 1}, step {progress.step}; gradient norm {norm:.4g},"
             f" learning rate {rate:.4g}): training diverges; try a lower --learning_rate"
         )
+
+
+def _is_sound(loss: float, model: SampleRNN) -> bool:
+    return loss < EXPLODED * math.log(model.config.q_levels)  # nan is not less
 
 
 def evaluate(
@@ -132,7 +140,7 @@ def evaluate(
         after_step: called after each step with its number, from 0.
 
     Raises:
-        RunError: the loss is NaN or infinite.
+        Diverged: the loss is NaN, infinite, or has exploded.
     """
     strategy = model.distribute_strategy
     state, sums = initial_state(model, batch_size), np.zeros(3)
@@ -141,9 +149,10 @@ def evaluate(
         scores, state = step(*hand_out(strategy, window), state)
         sums += scores.numpy()
         after_step(number)
-    if not math.isfinite(sums[0]):
-        raise RunError(f"The loss of the validation is {sums[0]}: training diverges; try a lower --learning_rate")
-    return means(sums)
+    logs = means(sums)
+    if not _is_sound(logs["loss"], model):
+        raise Diverged(f"The validation loss is {logs['loss']:.4g}: training diverges; try a lower --learning_rate")
+    return logs
 
 
 def means(sums: np.ndarray) -> Logs:

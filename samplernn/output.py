@@ -15,9 +15,8 @@ import numpy as np
 
 from samplernn.audio import wav_frames, wav_writer
 from samplernn.errors import InputError
-from samplernn.files import write_whole
+from samplernn.files import NO_SPACE, write_whole
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
 

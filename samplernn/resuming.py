@@ -144,17 +144,16 @@ def _restore_state(checkpoint: Path, model: SampleRNN, batch_size: int):
 
 
 def announce(resumed: Resumed, options: TrainingOptions, progress: Progress, steps: int, learning_rate: float) -> None:
-    """Print what is resumed, where it goes on, and which flags differ.
+    """Print where a resumed training goes on, and which flags differ.
 
     Args:
         resumed, options: what goes on, and how.
         progress: where.
-        steps: how many the network has learnt from, in all.
+        steps: how many the optimizer has taken.
         learning_rate: that of the next step.
     """
     place = f"epoch {progress.epoch + 1} of {options.num_epochs}, step {progress.step + 1}"
-    print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
-    print(f"It goes on with {place} ({steps} steps in all until now), learning rate {learning_rate:.6g}.")
+    print(f"It goes on with {place} (the optimizer has taken {steps} until now), learning rate {learning_rate:.6g}.")
     if differing := _differing_flags(resumed, options):
         print(f"Not as in that run: {'; '.join(differing)}.")
 

@@ -6,9 +6,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 STDOUT = 1
+
+
+def last_words(text: str) -> None:
+    """Print what is said in the end, if there is still somebody to read it; from then on nothing needs to be read."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
 
 
 class StopRequest:
@@ -63,5 +71,6 @@ class StopRequest:
             self.obey(number)
         elif not self.asked:
             self.asked = number
-            # Not print, which may just be at work.
-            os.write(STDOUT, b"\nStopping after this step; Ctrl-C stops at once.\n")
+            with suppress(OSError):  # whoever reads it may have got the same Ctrl-C
+                # Not print, which may just be at work.
+                os.write(STDOUT, b"\nStopping after this step; Ctrl-C stops at once.\n")

@@ -22,7 +22,7 @@ from samplernn.callbacks import (
     EarlyStopping,
     PrintStatistics,
     Remarks,
-    SaveBetweenEpochs,
+    SaveBetweenSteps,
     SaveCheckpoints,
     TensorBoard,
 )
@@ -41,11 +41,11 @@ from samplernn.distribution import (
 )
 from samplernn.errors import InputError, RunError
 from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files, seed_context
-from samplernn.loop import Logs, Progress, fit
+from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.resuming import HowToGoOn, Resumed
-from samplernn.stopping import StopRequest
+from samplernn.stopping import StopRequest, last_words
 
 MEMORY_REMEDY = (
     "lower --batch_size, or seq_len or dim in the config; on a GPU --precision mixed_bfloat16 needs less, too"
@@ -87,6 +87,8 @@ def _train(
 ) -> None:
     _check_and_tell_devices(options, worker, strategy)
     resumed = resuming.find_checkpoint(options)
+    if resumed and worker.is_chief:
+        print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
     config = resuming.choose_config(options, resumed)
     corpus = scan_corpus(options.data_dir, options.skip_unusable, options.strict)
     earlier = resumed and resumed.split
@@ -96,12 +98,12 @@ def _train(
 
     model = _build_model(options, config, strategy, resumed)
     progress = resuming.restore_progress(resumed, options, model, split)
-    if resumed and worker.is_chief:
-        rate = _learning_rate_schedule(options)(progress.epoch, None)
-        resuming.announce(resumed, options, progress, int(model.optimizer.iterations.numpy()), rate)
     if progress.epoch >= options.num_epochs:
         print(f"Nothing to do: {progress.epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
         return
+    if resumed and worker.is_chief:
+        rate = _learning_rate_schedule(options)(progress.epoch, None)
+        resuming.announce(resumed, options, progress, int(model.optimizer.iterations.numpy()), rate)
 
     stop, run = StopRequest(), None
     latest = resuming.latest_from_now_on(Path(options.logdir_root, options.id))
@@ -111,9 +113,22 @@ def _train(
         corpus.write_report(run.folder)
         parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
         print(f"Corpus: {parts}. Run: {run.folder}")
-    callbacks = _callbacks(options, worker, model, progress, stop, run)
+
+    def save_rolling() -> None:
+        state = resuming.gather_state(model, progress)
+        if run:
+            run.save_rolling(state)
+        wait_for_all(strategy)
+
+    callbacks = _callbacks(options, worker, model, progress, stop, save_rolling, run)
     with stop, _how_to_go_on_said(HowToGoOn(latest, resumed)), refusals_explained(MEMORY_REMEDY):
-        fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
+        try:
+            fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
+            save_rolling()  # where the last epoch was none to save after
+        except Diverged:
+            if run:
+                run.discard_unsound()
+            raise
     if model.stop_training:
         patience = f"{options.monitor} has not improved for {options.early_stopping_patience} epochs"
         print(f"Stopped early: {patience}. To go on all the same, raise --early_stopping_patience.")
@@ -146,11 +161,20 @@ def _build_model(
 
 
 def _callbacks(
-    options: TrainingOptions, worker: Worker, model: SampleRNN, progress: Progress, stop: StopRequest, run: _Run | None
+    options: TrainingOptions,
+    worker: Worker,
+    model: SampleRNN,
+    progress: Progress,
+    stop: StopRequest,
+    save_rolling: Callable[[], None],
+    run: _Run | None,
 ) -> list[keras.callbacks.Callback]:
     """What happens between two steps and between two epochs; `run` is the chief's."""
-    strategy = model.distribute_strategy
-    callbacks = [keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options))]
+    agree = {"agree": partial(largest, model.distribute_strategy)} if worker.number > 1 else {}
+    callbacks = [
+        SaveBetweenSteps(save_rolling, options.checkpoint_every_minutes, stop, **agree),
+        keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options)),
+    ]
     if run:
         best = options.monitor if options.checkpoint_policy == "Best" else None
         callbacks += [
@@ -161,15 +185,6 @@ def _callbacks(
         ]
     if options.early_stopping_patience:
         callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, progress))
-
-    def save_rolling() -> None:
-        state = resuming.gather_state(model, progress)
-        if run:
-            run.save_rolling(state)
-        wait_for_all(strategy)
-
-    agree = {"agree": partial(largest, strategy)} if worker.number > 1 else {}
-    callbacks.append(SaveBetweenEpochs(save_rolling, options.checkpoint_every_minutes, stop, **agree))
     return callbacks
 
 
@@ -190,10 +205,10 @@ def _how_to_go_on_said(how_to_go_on: HowToGoOn) -> Iterator[None]:
     try:
         yield
     except (RunError, InputError, OSError) as error:
-        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        reason = f"{error.filename or 'the system'}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise RunError(f"{reason}. {how_to_go_on}") from error
     except KeyboardInterrupt:
-        print(f"\n{how_to_go_on}", flush=True)
+        last_words(f"\n{how_to_go_on}")
         raise
 
 
@@ -249,6 +264,10 @@ class _Run:
         latest = checkpoints.latest_in(self.folder)
         if not latest or checkpoints.place_of(latest) != place:
             self._save(checkpoints.rolling_prefix(self.folder, *place), state)
+
+    def discard_unsound(self) -> None:
+        """Where the step that has diverged began from a rolling checkpoint, the weights in that are what diverged."""
+        checkpoints.discard_rolling(self.folder, self._progress.epoch, self._progress.step - 1)
 
     def _save(self, checkpoint: Path, state: Sequence[np.ndarray] = ()) -> None:
         checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(), state)

@@ -253,6 +253,10 @@ def test_a_folder_with_brackets_in_its_name_is_read(tmp_path):
         '{"config": {}, "history": {}}',
         '{"config": {}, "history": [{"loss": 1.0}]}',
         '{"config": {}, "history": [{"loss": "a", "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}]}',
+        '{"config": {}, "step": -1}',
+        '{"config": {}, "step": 3}',
+        '{"config": {}, "step": 3, "sums": [1.0, 1.0]}',
+        '{"config": {}, "step": 3, "sums": [1.0, 1.0, 0.0]}',
         '{"config": {}, "sample_rate": "abc"}',
         '{"config": {}, "sample_rate": -1}',
         '{"config": {}, "sample_rate": 1e400}',
@@ -277,6 +281,12 @@ def test_prisms_own_embedding_width_wins(tmp_path, caplog):
     assert config.emb_size == 256
     assert "emb_size is 64 in the config, 256 in the checkpoint" in caplog.text
     checkpoints.restore(PRISM, SampleRNN(config))
+
+
+def test_a_new_run_is_the_newest_whatever_the_clock_does(tmp_path):
+    (tmp_path / "01.02.2123_10.00.00").mkdir()
+    (tmp_path / "notes").mkdir()
+    assert checkpoints.create_run_folder(tmp_path).name == "01.02.2123_10.00.01"
 
 
 def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path):

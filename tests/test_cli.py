@@ -230,6 +230,26 @@ def test_a_full_disk_leaves_what_was_written(tmp_path, a_second):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")
+def test_ctrl_c_saves_though_whoever_reads_the_output_is_gone(tmp_path, make_corpus, tiny_config_file):
+    """As in `python train.py … | tee log`, where Ctrl-C reaches tee too."""
+    command = [sys.executable, ROOT / "train.py", "--data_dir", make_corpus([640] * 4), "--batch_size", "2"]
+    flags = ["--config_file", tiny_config_file, "--num_epochs", "100000", "--early_stopping_patience", "None"]
+    flags += ["--generate", "False", "--jit_compile", "False", "--checkpoint_every", "100000"]
+    process = subprocess.Popen([*command, *flags], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        while b"Step: 3/" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.stdout.close()
+        error = process.stderr.read()
+        assert process.wait(timeout=60) == 130, error
+    finally:
+        process.kill()
+    assert error == b""
+    assert len(list(tmp_path.glob("logdir/default/*/resume.ckpt-*.index"))) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_training_with_a_hint(tmp_path, make_corpus, tiny_config_file, sent, status):
     command = [sys.executable, ROOT / "train.py", "--data_dir", make_corpus([64000] * 4), "--batch_size", "2"]

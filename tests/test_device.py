@@ -38,6 +38,11 @@ def test_this_tensorflow_compiles_with_xla():
     assert device.use_xla(True)
 
 
+def test_a_full_disk_is_not_taken_for_memory():
+    with pytest.raises(RunError, match="^The disk is full: x; No space left on device"), device.refusals_explained(""):
+        raise tf.errors.ResourceExhaustedError(None, None, "x; No space left on device")
+
+
 def test_memory_that_runs_out_is_one_line_with_remedies():
     with (
         pytest.raises(RunError, match="^Out of memory: lower --batch_size, or seq_len .* --precision mixed_bfloat16"),

@@ -17,7 +17,7 @@ from conftest import GOLDEN, TINY
 
 from samplernn import checkpoint as checkpoints
 from samplernn import cli, loop, training
-from samplernn.callbacks import PrintStatistics, Remarks, SaveCheckpoints, format_duration
+from samplernn.callbacks import EarlyStopping, PrintStatistics, Remarks, SaveCheckpoints, format_duration
 from samplernn.config import ModelConfig, TrainingOptions
 from samplernn.errors import InputError, RunError
 from samplernn.generation import generate_from_checkpoint
@@ -49,7 +49,7 @@ def runs(options):
 
 
 def epochs_saved(run):
-    return sorted(checkpoints.epoch_of(index.with_suffix("")) for index in run.glob("*.index"))
+    return sorted(checkpoints.epoch_of(index.with_suffix("")) for index in run.glob("model.ckpt-*.index"))
 
 
 def read(checkpoint):
@@ -347,7 +347,7 @@ def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(
     rate = 0.001 * math.exp(-0.1 * epoch)
     out = capsys.readouterr().out
     assert f"Resuming from {run / name}, the latest of the newest run in {run.parent} that has one." in out
-    place = f"epoch {epoch + 1} of 2, step {step + 1} ({10 * epoch + step} steps in all until now)"
+    place = f"epoch {epoch + 1} of 2, step {step + 1} (the optimizer has taken {10 * epoch + step} until now)"
     if flags.get("precision") != "mixed_float16":  # which leaves steps out
         assert f"It goes on with {place}, learning rate {rate:.6g}." in out
     last = runs(replace(options, id="parts"))[1]
@@ -372,8 +372,9 @@ def test_a_rolling_checkpoint_is_replaced_and_never_generated_from(options, monk
     )
     with_callback(monkeypatch, look)
     train(options)
-    steps = [[f"resume.ckpt-{epoch}-{step}.index"] for epoch in (0, 1) for step in range(10)]
-    assert seen == [[], *steps[1:]]
+    assert len(seen) == 20
+    for number, found in enumerate(seen):
+        assert f"resume.ckpt-{number // 10}-{number % 10}.index" in found and len(found) <= 2
     (run,) = runs(options)
     assert [path.name for path in run.glob("*.index")] == ["model.ckpt-2.index"]
     assert [path.name for path in run.glob(".*")] == []
@@ -439,7 +440,7 @@ def test_an_epoch_that_would_go_on_differently_begins_anew(
     monkeypatch.undo()
     train(replace(options, **change))
     assert f"Epoch 2 begins anew, as its order depends on what has changed: {said}" in caplog.text
-    assert "It goes on with epoch 2 of 2, step 1 (14 steps in all until now)" in capsys.readouterr().out
+    assert "It goes on with epoch 2 of 2, step 1 (the optimizer has taken 14 until now)" in capsys.readouterr().out
 
 
 def test_flags_that_differ_from_the_resumed_runs_are_listed(options, capsys):
@@ -472,6 +473,41 @@ def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
         RunError, match=r"The loss is 6[\d.]+ \(epoch 1, step 1; gradient norm [\d.]+, learning rate 0.001\)"
     ):
         train(options)
+
+
+def test_weights_that_the_validation_shows_to_be_bad_are_not_saved(options):
+    """One step an epoch, so that the loss of the only step is from before it."""
+    for path in Path(options.data_dir).iterdir():
+        audio, rate = soundfile.read(path)
+        soundfile.write(path, audio[:128], rate)
+    with pytest.raises(RunError, match=r"The validation loss is .*: training diverges.* There is no checkpoint yet"):
+        train(replace(options, batch_size=3, optimizer="sgd", learning_rate=1e6))
+    assert not list(runs(options)[0].glob("*.index"))
+
+
+def test_a_rolling_checkpoint_that_the_next_step_shows_to_be_bad_is_not_gone_on_from(options):
+    options = replace(options, optimizer="sgd", learning_rate=1e6, checkpoint_every_minutes=1e-9)
+    with pytest.raises(RunError, match=r"\(epoch 1, step 2; .*resume.ckpt-0-0$"):
+        train(options)
+    assert [path.name for path in runs(options)[0].glob("*.index")] == ["resume.ckpt-0-0.index"]
+
+
+def test_the_end_can_be_gone_on_from_though_it_is_none_to_save_after(options, capsys):
+    train(replace(options, checkpoint_every=5))
+    assert [path.name for path in runs(options)[0].glob("*.index")] == ["resume.ckpt-2-0.index"]
+    train(replace(options, num_epochs=3))
+    assert "It goes on with epoch 3 of 3, step 1" in capsys.readouterr().out
+
+
+def test_early_stopping_forgives_what_went_on_all_the_same():
+    losses = [5.0, 6.0, 6.1, 6.2, 4.0, 3.0, 2.5]
+    model = keras.Sequential()
+    for number, stops in ((7, False), (4, True)):
+        progress = Progress(number, history=[{"val_loss": loss} for loss in losses[:number]])
+        callback = EarlyStopping("val_loss", 3, progress)
+        callback.set_model(model)
+        callback.on_train_begin()
+        assert model.stop_training == stops
 
 
 def test_gradients_that_are_no_numbers_are_noticed_before_anything_is_saved(options, monkeypatch):
@@ -526,7 +562,9 @@ def test_a_prism_checkpoint_is_gone_on_from(options, capsys):
     (run,) = runs(options)
     assert epochs_saved(run) == [5]
     out = capsys.readouterr().out
-    assert re.search(r"It goes on with epoch 5 of 5, step 1 \(\d+ steps in all until now\), learning rate 0.01\.", out)
+    assert re.search(
+        r"It goes on with epoch 5 of 5, step 1 \(the optimizer has taken \d+ until now\), learning rate 0.01\.", out
+    )
     iterations = "optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE"
     steps = read(run / "model.ckpt-5")[iterations] - read(GOLDEN / "optimizers" / "model.ckpt-4")[iterations]
     assert steps == 2 * (640 // 64)
