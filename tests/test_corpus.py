@@ -56,6 +56,17 @@ def mixed_corpus(make_corpus, music):
 # --- What is found ---
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_what_is_called_a_wav_and_is_no_file_is_named(make_corpus):
+    root = make_corpus([1000, 1000])
+    (root / "gone.wav").symlink_to("on a disk that is not there.wav")
+    os.mkfifo(root / "pipe.wav")
+    (root / "a folder.wav").mkdir()
+    with pytest.raises(InputError, match="gone.wav is missing.*; pipe.wav is not a file"):
+        scan(root)
+    assert names(scan(root, skip_unusable=True)) == ["piece_0.wav", "piece_1.wav"]
+
+
 def test_a_corpus_is_found_below_its_folder_in_the_order_of_names(make_corpus):
     root = make_corpus([1000, 1000, 1000])
     (root / "sub").mkdir()
