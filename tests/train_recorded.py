@@ -7,6 +7,7 @@ its epochs, the `files` that were read, and the `weights`, the model's variables
 
 import functools
 import json
+import math
 import os
 import pickle
 import sys
@@ -39,6 +40,7 @@ def recorded(options: dict, clip_norm: float) -> dict:
     means = []  # of each step, over the epoch so far
 
     def end_step(step, logs):
+        means.extend([math.nan] * (step - len(means)))  # of steps before the run was resumed
         means[step:] = [logs["loss"]]
         record["losses"].append((step + 1) * means[step] - step * (means[step - 1] if step else 0))
 
