@@ -122,9 +122,11 @@ def _train(
 
     callbacks = _callbacks(options, worker, model, progress, stop, save_rolling, run)
     with stop, _how_to_go_on_said(HowToGoOn(latest, resumed)), refusals_explained(MEMORY_REMEDY):
+        begun = progress.epoch
         try:
             fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
-            save_rolling()  # where the last epoch was none to save after
+            if progress.epoch > begun:
+                save_rolling()  # where the last epoch was none to save after
         except Diverged:
             if run:
                 run.discard_unsound()
