@@ -36,8 +36,8 @@ SHORT = {
     "without TensorFlow": damage.cases(chunk=150, corpus=60),
     "with TensorFlow": damage.cases(config=40, settings=4, index=60, shard=4, state=2, name=4, special=8),
 }
-LONG = {"chunk": 4000, "corpus": 1500, "config": 1500, "settings": 300, "resume": 40, "index": 1500, "shard": 200,
-        "state": 60, "name": 200, "special": 200}  # fmt: skip
+LONG = {"chunk": 4000, "corpus": 1500, "config": 1500, "settings": 100, "resume": 20, "index": 1000, "shard": 100,
+        "state": 30, "name": 100, "special": 100}  # fmt: skip
 
 
 def meet_all(names, folder):
