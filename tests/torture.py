@@ -135,7 +135,6 @@ def torture(folder: Path, kills: int, seed: int = 0, report=lambda text: None) -
     rng, figures = random.Random(seed), Figures()
     prepare(folder)
     figures.share_of_writing = share_of_writing(folder)
-    assert figures.share_of_writing >= SHARE, figures.share_of_writing
 
     done = None  # the last step that the life before had printed
     while figures.kills < kills or figures.while_writing < kills / 2:
@@ -231,4 +230,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="torture-") as where:
-        print(torture(Path(where), arguments.kills, arguments.seed, lambda text: print(text, flush=True)))
+        found = torture(Path(where), arguments.kills, arguments.seed, lambda text: print(text, flush=True))
+    print(found)
+    # Not a part of the test, for other work on the machine changes it.
+    assert found.share_of_writing >= SHARE, "writing takes too little of the time to be hit by chance"
