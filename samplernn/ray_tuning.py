@@ -215,6 +215,12 @@ class _Bayesian(OptunaSearch):
         self._tried.append(chosen)
         return chosen
 
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        with warnings.catch_warnings():
+            # A trial that was interrupted between its report and its checkpoint tells of an epoch again.
+            warnings.filterwarnings("ignore", "The reported value is ignored", UserWarning)
+            super().on_trial_result(trial_id, result)
+
 
 def distinct_points(space: dict[str, list], number: int, seed: int) -> list[dict[str, Any]]:
     """So many points of a space, or all there are, in an order drawn by a seed."""

@@ -13,6 +13,7 @@ import keras_tuner
 import optuna
 import pytest
 from conftest import ROOT
+from ray import tune
 from ray.cluster_utils import Cluster
 from test_tuning import wait_for
 
@@ -150,8 +151,6 @@ def test_distinct_points_are_distinct_and_all_there_are():
 
 
 def test_the_bayesian_search_tries_nothing_twice():
-    from ray import tune
-
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     algorithm = _Bayesian(distinct_points(SPACE_OF_FOUR, 4, seed=0), seed=0)
     algorithm.set_search_properties("loss", "min", {key: tune.choice(values) for key, values in SPACE_OF_FOUR.items()})
@@ -161,6 +160,18 @@ def test_the_bayesian_search_tries_nothing_twice():
         algorithm.on_trial_complete(name, {"loss": float(tried[-1]["a"]) - tried[-1]["b"]})
     assert sorted(map(str, tried)) == sorted(map(str, distinct_points(SPACE_OF_FOUR, 4, seed=0)))
     assert algorithm.suggest("4") == algorithm.FINISHED
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_bayesian_search():
+    algorithm = _Bayesian(distinct_points(SPACE_OF_FOUR, 4, seed=0), seed=0)
+    algorithm.set_search_properties("loss", "min", {key: tune.choice(values) for key, values in SPACE_OF_FOUR.items()})
+    algorithm.suggest("0")
+    for epoch, loss in ((1, 0.5), (2, 0.25), (2, 0.25), (3, 0.125)):
+        algorithm.on_trial_result("0", {"loss": loss, "training_iteration": epoch})
+    algorithm.on_trial_complete("0", {"loss": 0.125})
+    (trial,) = algorithm._ot_study.trials
+    assert trial.intermediate_values == {1: 0.5, 2: 0.25, 3: 0.125}
 
 
 def test_ray_tune_searches_side_by_side_goes_on_and_tells_of_the_best(folder):
