@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from samplernn import checkpoint as checkpoints  # noqa: E402
+from samplernn import run_folders  # noqa: E402
 from samplernn.corpus import scan_corpus  # noqa: E402
 from samplernn.device import prepare_device  # noqa: E402
 from samplernn.loop import evaluate, validation_step  # noqa: E402
@@ -64,7 +65,7 @@ def trained_anew(name, trial, seed):
            "--config_file", SEARCH / "trials" / f"trial_{trial.name}" / "trial.config.json",
            "--batch_size", BATCH, "--learning_rate", trial.hyperparameters["learning_rate"],
            "--num_epochs", EPOCHS, "--generate", False, "--verbose", False)  # fmt: skip
-    return checkpoints.latest(SEARCH / run)
+    return run_folders.latest(SEARCH / run)
 
 
 def loss_on_unheard(checkpoint):

@@ -1,25 +1,15 @@
-"""Checkpoints in TensorFlow's format under PRiSM's keys: save, rotate, find, restore exactly.
-
-A checkpoint is `model.ckpt-N.data-00000-of-00001`, `model.ckpt-N.json` (its settings, which PRiSM's lack) and
-`model.ckpt-N.index`, which is written last: without it there is no checkpoint.
-
-`resume.ckpt-N-S` is one after N epochs and S steps of the next, with the network's state. It is there to be resumed
-from: each new checkpoint of a run takes its place.
-"""
+"""Checkpoints in TensorFlow's format under PRiSM's keys: save, restore exactly, and the settings beside them."""
 
 from __future__ import annotations
 
-import glob
 import json
 import logging
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,149 +17,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from samplernn import bundle
+from samplernn import bundle, run_folders
 from samplernn.config import MONITORS, ModelConfig, is_sample_rate
 from samplernn.device import reason
 from samplernn.errors import InputError, RunError
-from samplernn.files import read_json, write_whole
+from samplernn.files import read_json
 from samplernn.optimizer import scaling, slots
 
-RUN_FOLDER_FORMAT = "%d.%m.%Y_%H.%M.%S"
-ROLLING = "resume.ckpt-"
-HOURS_TO_WRITE = 1  # what is older was left by a process that was killed
 KEY_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 STATE = "state/"  # and a number
 SLOT = "/.OPTIMIZER_SLOT/optimizer/"
 EMBEDDINGS = "sample_mlp/embedding/embeddings"
 
 log = logging.getLogger(__name__)
-
-
-# --- Where checkpoints are ---
-
-
-def create_run_folder(parent: Path) -> Path:
-    """Create a folder named after this second or, so that it is the newest whatever the clock does, a later one."""
-    parent.mkdir(parents=True, exist_ok=True)
-    newest = max((moment for moment, _ in _run_folders(parent)), default=datetime.min)
-    moment = max(datetime.now(), newest + timedelta(seconds=1))
-    while True:
-        folder = parent / moment.strftime(RUN_FOLDER_FORMAT)
-        try:
-            folder.mkdir()
-            return folder
-        except FileExistsError:
-            moment += timedelta(seconds=1)
-
-
-def prefix(run_folder: Path, epoch: int) -> Path:
-    """The path of a checkpoint, which its files' names begin with."""
-    return run_folder / f"model.ckpt-{epoch}"
-
-
-def rolling_prefix(run_folder: Path, epoch: int, step: int) -> Path:
-    """The path of a checkpoint to resume from, after some epochs and some steps of the next."""
-    return run_folder / f"{ROLLING}{epoch}-{step}"
-
-
-def epoch_of(checkpoint: Path) -> int:
-    """The number of epochs done that a checkpoint's name tells; 0 where it tells none."""
-    return place_of(checkpoint)[0]
-
-
-def place_of(checkpoint: Path) -> tuple[int, int]:
-    """The number of epochs done, and of steps of the next, that a checkpoint's name tells."""
-    if numbers := re.fullmatch(rf"{re.escape(ROLLING)}(\d+)-(\d+)", checkpoint.name):
-        return int(numbers[1]), int(numbers[2])
-    number = re.search(r"-(\d+)$", checkpoint.name)
-    return (int(number[1]) if number else 0), 0
-
-
-def latest(parent: Path, rolling: bool = True) -> Path | None:
-    """The last checkpoint of the newest run folder below `parent` that holds a complete one.
-
-    Args:
-        parent: a folder of run folders.
-        rolling: whether those that are only there to be resumed from count.
-    """
-    for _, folder in sorted(_run_folders(parent), reverse=True):
-        if found := latest_in(folder, rolling):
-            return found
-    return None
-
-
-def _run_folders(parent: Path) -> Iterator[tuple[datetime, Path]]:
-    """The run folders below a folder, each with the moment that it is named after."""
-    for folder in parent.iterdir() if parent.is_dir() else ():
-        with suppress(ValueError):
-            yield datetime.strptime(folder.name, RUN_FOLDER_FORMAT), folder
-
-
-def latest_in(run_folder: Path, rolling: bool = True) -> Path | None:
-    """The complete checkpoint in a folder that is farthest."""
-    found = _complete_in(run_folder) + (_rolling_in(run_folder) if rolling else [])
-    return max(found, key=place_of, default=None)
-
-
-def resolve(path: str, rolling: bool = False) -> Path:
-    """Find the checkpoint that a user means by its prefix, one of its files, its run folder, or the folder of runs.
-
-    Args:
-        path: what the user gave.
-        rolling: whether a folder's latest may be one that is only there to be resumed from.
-
-    Raises:
-        InputError: there is none, or a part of it is missing.
-    """
-    given = Path(path)
-    if given.is_dir():
-        if found := latest_in(given, rolling) or latest(given, rolling):
-            return found
-        raise InputError(f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in this folder")
-    checkpoint = given.with_name(re.sub(r"(?<=.)\.(index|json|data-\d{5}-of-\d{5})$", "", given.name))
-    if _is_complete(checkpoint):
-        return checkpoint
-    parts = [file.name for file in _files_of(checkpoint)]
-    if parts:
-        raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
-    others = [str(epoch_of(other)) for other in _complete_in(checkpoint.parent)]
-    hint = f"; there are epochs {', '.join(others)}" if others else ""
-    raise InputError(f"{path}: there is no such checkpoint{hint}")
-
-
-def _complete_in(run_folder: Path) -> list[Path]:
-    """The complete checkpoints in a folder by their epochs, but for the rolling ones."""
-    checkpoints = (index.with_suffix("") for index in run_folder.glob("*-*.index"))
-    whole = (path for path in checkpoints if _is_complete(path) and not path.name.startswith(ROLLING))
-    return sorted(whole, key=epoch_of)
-
-
-def _rolling_in(run_folder: Path) -> list[Path]:
-    checkpoints = (index.with_suffix("") for index in run_folder.glob(f"{ROLLING}*-*.index"))
-    return [path for path in checkpoints if _is_complete(path)]
-
-
-def _is_complete(checkpoint: Path) -> bool:
-    shards = _shards_of(checkpoint)
-    return (
-        Path(f"{checkpoint}.index").is_file()
-        and bool(shards)
-        and shards[0].name.endswith(f"-of-{len(shards):05}")
-        and all(shard.is_file() for shard in shards)  # from a pipe or a device reading would never end
-    )
-
-
-def _shards_of(checkpoint: Path) -> list[Path]:
-    return _files_of(checkpoint, "data-*-of-*")
-
-
-def weight_files(checkpoint: Path) -> list[Path]:
-    """The files that hold what is in a checkpoint, in the order of their names: the data, then the index."""
-    return [*_files_of(checkpoint, "data-*-of-*"), Path(f"{checkpoint}.index")]
-
-
-def _files_of(checkpoint: Path, suffix: str = "*") -> list[Path]:
-    return sorted(checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}.{suffix}"))
 
 
 # --- What is beside a checkpoint ---
@@ -260,7 +120,7 @@ def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
 def _check_size(checkpoint: Path, config: ModelConfig) -> None:
     """Refuse a config of a network that is larger than the checkpoint, before there is memory to be had for it."""
     least = 4 * config.num_parameters  # bytes
-    if sum(shard.stat().st_size for shard in _shards_of(checkpoint)) < least:
+    if sum(shard.stat().st_size for shard in run_folders.shards_of(checkpoint)) < least:
         raise InputError(
             f"{checkpoint} is of another network than the config, whose {config.num_parameters} parameters take more"
             " bytes than it has; give the config it was trained with"
@@ -300,11 +160,10 @@ def save(
 ) -> None:
     """Write a checkpoint of everything that training changes, `settings` as JSON beside it.
 
-    It is written aside and appears whole or not at all. Then the rolling checkpoints in its folder are deleted, but
-    for this one and the last one before it: a rolling one is proved sound only by the step after it.
+    It is written aside and appears whole or not at all. Then it takes the place of rolling ones in its folder.
 
     Args:
-        checkpoint: its path, from `prefix` or `rolling_prefix`.
+        checkpoint: its path, from `run_folders.prefix` or `rolling_prefix`.
         model, optimizer: whose variables are written.
         settings: what is to be known beside them.
         state: the network's, in the midst of an epoch.
@@ -329,41 +188,11 @@ def save(
             _flush(part)
             os.replace(part, checkpoint.with_name(part.name))
         _flush(checkpoint.parent)
-        rolling = sorted(_rolling_in(checkpoint.parent), key=place_of)
-        for outdated in rolling[:-2] if checkpoint in rolling else rolling:
-            _delete(outdated)
-        _write_checkpoint_file(_complete_in(checkpoint.parent))
+        run_folders.take_in(checkpoint)
     except (OSError, tf.errors.OpError) as error:
         raise RunError(f"{checkpoint}: cannot be written ({reason(error)})") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def rotate(run_folder: Path, keep: int) -> None:
-    """Delete all but the last `keep` checkpoints of a run."""
-    whole = _complete_in(run_folder)
-    _write_checkpoint_file(whole[-keep:])  # first, so that it never names one that is gone
-    for checkpoint in whole[:-keep]:
-        _delete(checkpoint)
-
-
-def remove_abandoned(parent: Path) -> None:
-    """Delete what processes that were killed while they wrote have left in the run folders below `parent`."""
-    for aside in parent.glob("*/.*.part"):
-        with suppress(OSError):
-            if time.time() - aside.stat().st_mtime > HOURS_TO_WRITE * 3600:
-                shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
-
-
-def discard_rolling(run_folder: Path, epoch: int, step: int) -> None:
-    """Delete the checkpoint to resume from of a place, if there is one: what came after showed that it is no good."""
-    _delete(rolling_prefix(run_folder, epoch, step))
-
-
-def _delete(checkpoint: Path) -> None:
-    """Delete a checkpoint, its index first, without which the rest does not count."""
-    for file in sorted(_files_of(checkpoint), key=lambda file: file.suffix != ".index"):
-        file.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
@@ -458,7 +287,7 @@ def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], shapes: 
 def _shapes(checkpoint: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of a checkpoint's tensors by their keys, without the suffix that these have in common."""
     with _readable(checkpoint):
-        shapes = bundle.shapes(Path(f"{checkpoint}.index"), _shards_of(checkpoint))
+        shapes = bundle.shapes(Path(f"{checkpoint}.index"), run_folders.shards_of(checkpoint))
         return {key.removesuffix(KEY_SUFFIX): shape for key, shape in shapes.items() if key.endswith(KEY_SUFFIX)}
 
 
@@ -490,11 +319,3 @@ def _readable(checkpoint: Path) -> Iterator[None]:
         raise InputError(
             f"{checkpoint}: damaged, or not a checkpoint ({reason(error)}); name another epoch's"
         ) from None
-
-
-def _write_checkpoint_file(checkpoints: list[Path]) -> None:
-    """Write the `checkpoint` file, by which TensorFlow finds the latest of a folder."""
-    if checkpoints:
-        names = [checkpoint.name for checkpoint in checkpoints]
-        lines = [f'model_checkpoint_path: "{names[-1]}"'] + [f'all_model_checkpoint_paths: "{name}"' for name in names]
-        write_whole(checkpoints[-1].with_name("checkpoint"), "\n".join(lines) + "\n")

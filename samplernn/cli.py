@@ -35,7 +35,7 @@ from samplernn.config import (
     is_sample_rate,
     shortened,
 )
-from samplernn.errors import InputError, RunError
+from samplernn.errors import InputError, RunError, printable
 from samplernn.stopping import last_words
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
@@ -73,9 +73,7 @@ def _terminate(*_) -> None:
 
 
 def _fail(message: str, exit_status: int) -> int:
-    # A file's name may hold what would move a terminal's cursor.
-    printable = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in " ".join(message.split()))
-    print(f"Error: {printable}", file=sys.stderr, flush=True)
+    print(f"Error: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return exit_status
 
 

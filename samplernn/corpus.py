@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio import PROBLEMS, SILENCE_POWER, Recording, Unusable, examine, mix_down
-from samplernn.errors import InputError
+from samplernn.errors import InputError, printable
 from samplernn.files import read_json, write_whole
 
 OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
@@ -71,8 +71,8 @@ class Finding:
 
     @property
     def shown(self) -> list[str]:
-        """The names as a line of text can hold them, whatever characters a file system lets into them."""
-        return [name if name.isprintable() else ascii(name)[1:-1] for name in self.names]
+        """The names as a line of text can hold them."""
+        return list(map(printable, self.names))
 
     def title(self, examined: int) -> str:
         """The kind, and how many of the files examined are of it."""

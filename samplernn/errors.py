@@ -13,3 +13,8 @@ class RunError(Exception):
     """What was asked for is sound, but the machine or the numbers refuse: one line, as InputError."""
 
     exit_status = 1
+
+
+def printable(text: str) -> str:
+    """Text whose characters a terminal shows, whatever a file system lets into names: others would move its cursor."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
+from samplernn import run_folders
 from samplernn.audio import MAX_WAV_FRAMES, examine, read_mono
 from samplernn.config import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, ModelConfig, as_flags
 from samplernn.device import has_gpu, refusals_explained, use_xla, versions
@@ -192,7 +193,7 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
     options = replace(options, checkpoint_path=str(checkpoint), jit_compile=generator.jit_compile)
     num_samples = count_samples(options.dur, options.sample_rate)
     temperature = match_temperatures(options.temperature, options.num_seqs)
-    names = output_names(options.output_path, checkpoints.epoch_of(checkpoint), temperature)
+    names = output_names(options.output_path, run_folders.epoch_of(checkpoint), temperature)
     common = _facts(checkpoint, generator.model.config, context, options)
     paths, size = [], _batch_size(len(names), options.max_batch)
     while len(paths) < len(names):
@@ -229,7 +230,7 @@ def _facts(checkpoint: Path, config: ModelConfig, context: Context, options: Gen
         "sample_rate": options.sample_rate,
         "checkpoint": {
             "path": str(checkpoint.absolute()),
-            "sha256": _sha256(*checkpoints.weight_files(checkpoint)),
+            "sha256": _sha256(*run_folders.weight_files(checkpoint)),
         },
         "config": config.to_dict(),
         "precision": options.precision,
@@ -290,7 +291,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
         InputError: an option can't be used; the message names it and the remedy.
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
-    checkpoint = checkpoints.resolve(options.checkpoint_path)
+    checkpoint = run_folders.resolve(options.checkpoint_path)
     config = checkpoints.model_config(checkpoint, options.config_file)
     known = checkpoints.read_settings(checkpoint) or {}
     options = replace(

@@ -94,8 +94,9 @@ def fit(
             for step, window in enumerate(windows, progress.step):
                 callbacks.on_train_batch_begin(step)
                 scores, norm, state = step_of_training(*hand_out(strategy, window), progress.state)
-                progress.end_step(scores.numpy(), state)
-                _check_numbers(model, scores.numpy(), float(norm), progress)
+                scores = scores.numpy()
+                progress.end_step(scores, state)
+                _check_numbers(model, scores, float(norm), progress)
                 callbacks.on_train_batch_end(step, means(progress.sums))
 
             logs = means(progress.sums)

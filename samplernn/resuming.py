@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
+from samplernn import run_folders
 from samplernn.config import DEFAULT_CONFIG_FILE, ModelConfig, TrainingOptions, as_text
 from samplernn.dataset import Split
 from samplernn.distribution import gather_columns, hand_out_columns
@@ -47,11 +48,11 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
     if not options.resume:
         return None
     if options.resume_from:
-        checkpoint = checkpoints.resolve(options.resume_from, rolling=True)
+        checkpoint = run_folders.resolve(options.resume_from, rolling=True)
         why = f"chosen by --resume_from {options.resume_from}"
     else:
         runs = Path(options.logdir_root, options.id)
-        checkpoint, why = checkpoints.latest(runs), f"the latest of the newest run in {runs} that has one"
+        checkpoint, why = run_folders.latest(runs), f"the latest of the newest run in {runs} that has one"
     if checkpoint is None:
         return None
     resumed = Resumed(checkpoint, why, checkpoints.read_settings(checkpoint) or {})
@@ -107,7 +108,7 @@ def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: S
     if resumed is None:
         return Progress()
     settings = resumed.settings
-    progress = Progress(checkpoints.epoch_of(resumed.checkpoint), history=list(settings.get("history", [])))
+    progress = Progress(run_folders.epoch_of(resumed.checkpoint), history=list(settings.get("history", [])))
     if not settings.get("step"):
         return progress
     if changed := _changes_of_the_epoch(resumed, options, model.config, split):
@@ -185,17 +186,17 @@ class HowToGoOn:
         checkpoint = self._latest() or (self._resumed and self._resumed.checkpoint)
         if not checkpoint:
             return "There is no checkpoint yet: training again starts from scratch"
-        epoch, step = checkpoints.place_of(checkpoint)
+        epoch, step = run_folders.place_of(checkpoint)
         place = f"in epoch {epoch + 1} after step {step}" if step else f"after epoch {epoch}"
         return f"To go on {place}, train again with --resume_from {checkpoint}"
 
 
 def latest_from_now_on(runs: Path) -> Callable[[], Path | None]:
     """A function that finds the latest checkpoint below a folder of runs, unless it was there before."""
-    before = checkpoints.latest(runs)
+    before = run_folders.latest(runs)
 
     def find() -> Path | None:
-        found = checkpoints.latest(runs)
+        found = run_folders.latest(runs)
         return found if found != before else None
 
     return find

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
-from samplernn import resuming
+from samplernn import resuming, run_folders
 from samplernn.audio import make_writable_folder
 from samplernn.callbacks import (
     EarlyStopping,
@@ -106,13 +106,14 @@ def _train(
         resuming.announce(resumed, options, progress, int(model.optimizer.iterations.numpy()), rate)
 
     stop, run = StopRequest(), None
-    latest = resuming.latest_from_now_on(Path(options.logdir_root, options.id))
     if worker.is_chief:
         run = _Run(options, model, corpus.sample_rate, split, progress, stop, after_checkpoint)
-        latest = partial(checkpoints.latest_in, run.folder)
+        latest = partial(run_folders.latest_in, run.folder)
         corpus.write_report(run.folder)
         parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
         print(f"Corpus: {parts}. Run: {run.folder}")
+    else:
+        latest = resuming.latest_from_now_on(Path(options.logdir_root, options.id))
 
     def save_rolling() -> None:
         state = resuming.gather_state(model, progress)
@@ -243,16 +244,16 @@ class _Run:
             make_writable_folder("--output_dir", self._output_path.parent)
         parent = Path(options.logdir_root, options.id)
         make_writable_folder("--logdir_root", parent)
-        checkpoints.remove_abandoned(parent)
-        self.folder = checkpoints.create_run_folder(parent)
+        run_folders.remove_abandoned(parent)
+        self.folder = run_folders.create(parent)
 
     def save_and_generate(self) -> None:
         """Save a checkpoint to keep, at an epoch's end, and what follows."""
         epoch = self._progress.epoch
-        checkpoint = checkpoints.prefix(self.folder, epoch)
+        checkpoint = run_folders.prefix(self.folder, epoch)
         self._save(checkpoint)
         if self._options.max_checkpoints:
-            checkpoints.rotate(self.folder, self._options.max_checkpoints)
+            run_folders.rotate(self.folder, self._options.max_checkpoints)
         if self._options.generate:
             with self._stop.at_once():
                 print(f"Generating audio for epoch {epoch}...", flush=True)
@@ -263,13 +264,13 @@ class _Run:
     def save_rolling(self, state: Sequence[np.ndarray] = ()) -> None:
         """Save a checkpoint to resume from, with the network's state, unless there is one of this place."""
         place = self._progress.epoch, self._progress.step
-        latest = checkpoints.latest_in(self.folder)
-        if not latest or checkpoints.place_of(latest) != place:
-            self._save(checkpoints.rolling_prefix(self.folder, *place), state)
+        latest = run_folders.latest_in(self.folder)
+        if not latest or run_folders.place_of(latest) != place:
+            self._save(run_folders.rolling_prefix(self.folder, *place), state)
 
     def discard_unsound(self) -> None:
         """Where the step that has diverged began from a rolling checkpoint, the weights in that are what diverged."""
-        checkpoints.discard_rolling(self.folder, self._progress.epoch, self._progress.step - 1)
+        run_folders.discard_rolling(self.folder, self._progress.epoch, self._progress.step - 1)
 
     def _save(self, checkpoint: Path, state: Sequence[np.ndarray] = ()) -> None:
         checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(), state)

@@ -20,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from samplernn import run_folders
 from samplernn.audio import make_writable_folder
 from samplernn.config import (
     HYPERPARAMETERS,
@@ -197,7 +198,7 @@ class Search:
 
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
         trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
-        if found := checkpoints.resolve(resume_from, rolling=True) if resume_from else checkpoints.latest(folder):
+        if found := run_folders.resolve(resume_from, rolling=True) if resume_from else run_folders.latest(folder):
             trial.checkpoint, trial.history = str(found), (checkpoints.read_settings(found) or {}).get("history", [])
         self._save(trial)
         started = time.monotonic() - trial.seconds

@@ -13,6 +13,7 @@ from bundle_table import block, read_table, table, varint
 from conftest import GOLDEN, TINY
 
 from samplernn import checkpoint as checkpoints
+from samplernn import run_folders
 from samplernn.config import ModelConfig
 from samplernn.errors import InputError, RunError
 from samplernn.model import SampleRNN
@@ -99,7 +100,7 @@ def test_a_checkpoint_is_three_files_and_tensorflow_finds_the_latest(tmp_path):
         f"model.ckpt-{epoch}.{part}" for epoch in (10, 9) for part in ("data-00000-of-00001", "index", "json")
     ]
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-10")
-    assert checkpoints.latest_in(tmp_path) == tmp_path / "model.ckpt-10"
+    assert run_folders.latest_in(tmp_path) == tmp_path / "model.ckpt-10"
     assert json.loads((tmp_path / "model.ckpt-9.json").read_text()) == {"epoch": 9}
 
 
@@ -107,7 +108,7 @@ def test_rotation_keeps_the_last(tmp_path):
     model, optimizer = build()
     for epoch in (8, 9, 10, 11):
         checkpoints.save(tmp_path / f"model.ckpt-{epoch}", model, optimizer, {})
-        checkpoints.rotate(tmp_path, 2)
+        run_folders.rotate(tmp_path, 2)
     assert sorted(path.name for path in tmp_path.glob("*.index")) == ["model.ckpt-10.index", "model.ckpt-11.index"]
     assert len(list(tmp_path.iterdir())) == 7
     state = tf.train.get_checkpoint_state(str(tmp_path))
@@ -120,20 +121,20 @@ def test_the_state_never_names_what_is_deleted(tmp_path, monkeypatch):
         checkpoints.save(tmp_path / f"model.ckpt-{epoch}", model, optimizer, {})
     named = []
     monkeypatch.setattr(
-        checkpoints,
+        run_folders,
         "_delete",
         lambda checkpoint: named.append(f'"{checkpoint.name}"' in (tmp_path / "checkpoint").read_text()),
     )
-    checkpoints.rotate(tmp_path, 1)
+    run_folders.rotate(tmp_path, 1)
     assert named == [False, False]
 
 
 def test_the_networks_state_comes_back(tmp_path):
     model, optimizer = build()
     state = [np.float32([[0.1, 1e-30], [3.0, -1.0]]), np.zeros((2, 3), np.float32)]
-    path = checkpoints.rolling_prefix(tmp_path, 3, 17)
+    path = run_folders.rolling_prefix(tmp_path, 3, 17)
     checkpoints.save(path, model, optimizer, {"step": 17}, state)
-    assert path.name == "resume.ckpt-3-17" and checkpoints.place_of(path) == (3, 17)
+    assert path.name == "resume.ckpt-3-17" and run_folders.place_of(path) == (3, 17)
     for ours, theirs in zip(checkpoints.read_state(path, [(2, 2), (2, 3)]), state):
         np.testing.assert_array_equal(ours, theirs)
     for shapes in ([(2, 2), (3, 2)], [(2, 2), (2, 3), (1, 1)]):
@@ -149,7 +150,7 @@ def test_what_a_killed_process_left_half_written_is_removed_once_it_is_old(tmp_p
         (folder / "data").touch()
     for folder in folders[::2]:
         os.utime(folder, (time.time() - 4000, time.time() - 4000))
-    checkpoints.remove_abandoned(tmp_path)
+    run_folders.remove_abandoned(tmp_path)
     assert [folder.exists() for folder in folders] == [False, True, True]
 
 
@@ -160,7 +161,7 @@ def test_what_cannot_be_written_leaves_the_old_checkpoint(tmp_path):
     (tmp_path / "model.ckpt-2.json" / "in the way").touch()
     with pytest.raises(RunError, match="model.ckpt-2: cannot be written"):
         checkpoints.save(tmp_path / "model.ckpt-2", model, optimizer, {})
-    assert checkpoints.latest_in(tmp_path) == tmp_path / "model.ckpt-1"
+    assert run_folders.latest_in(tmp_path) == tmp_path / "model.ckpt-1"
     assert not list(tmp_path.glob(".*"))
 
 
@@ -178,8 +179,8 @@ def test_the_latest_is_of_the_newest_run_that_holds_a_complete_one(tmp_path):
     (tmp_path / "03.02.2021_00.00.00").mkdir()
     copy_prism(tmp_path / "04.02.2021_00.00.00", 7)
     (tmp_path / "04.02.2021_00.00.00" / "model.ckpt-7.data-00000-of-00001").unlink()
-    assert checkpoints.latest(tmp_path) == tmp_path / "02.01.2020_10.00.00" / "model.ckpt-10"
-    assert checkpoints.latest(tmp_path / "nowhere") is None
+    assert run_folders.latest(tmp_path) == tmp_path / "02.01.2020_10.00.00" / "model.ckpt-10"
+    assert run_folders.latest(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("form", ["model.ckpt-10", "model.ckpt-10.index", "model.ckpt-10.data-00000-of-00001", ""])
@@ -187,20 +188,20 @@ def test_a_checkpoint_is_named_in_every_way_that_people_do(tmp_path, form):
     folder = tmp_path / "with [brackets] and spaces"
     for epoch in (9, 10):
         copy_prism(folder, epoch)
-    assert checkpoints.resolve(str(folder / form)) == folder / "model.ckpt-10"
+    assert run_folders.resolve(str(folder / form)) == folder / "model.ckpt-10"
 
 
 def test_a_missing_or_incomplete_checkpoint_is_named(tmp_path):
     copy_prism(tmp_path, 5)
     with pytest.raises(InputError, match="model.ckpt-6: there is no such checkpoint; there are epochs 5"):
-        checkpoints.resolve(str(tmp_path / "model.ckpt-6"))
+        run_folders.resolve(str(tmp_path / "model.ckpt-6"))
     with pytest.raises(InputError, match="there is no such checkpoint"):
-        checkpoints.resolve(str(tmp_path / "nowhere" / "model.ckpt-6"))
+        run_folders.resolve(str(tmp_path / "nowhere" / "model.ckpt-6"))
     (tmp_path / "model.ckpt-5.index").unlink()
     with pytest.raises(InputError, match="incomplete checkpoint, only model.ckpt-5.data"):
-        checkpoints.resolve(str(tmp_path / "model.ckpt-5"))
+        run_folders.resolve(str(tmp_path / "model.ckpt-5"))
     with pytest.raises(InputError, match="no complete checkpoint"):
-        checkpoints.resolve(str(tmp_path))
+        run_folders.resolve(str(tmp_path))
 
 
 @pytest.mark.parametrize("part", [".index", ".data-00000-of-00001"])
@@ -286,12 +287,12 @@ def test_prisms_own_embedding_width_wins(tmp_path, caplog):
 def test_a_new_run_is_the_newest_whatever_the_clock_does(tmp_path):
     (tmp_path / "01.02.2123_10.00.00").mkdir()
     (tmp_path / "notes").mkdir()
-    assert checkpoints.create_run_folder(tmp_path).name == "01.02.2123_10.00.01"
+    assert run_folders.create(tmp_path).name == "01.02.2123_10.00.01"
 
 
 def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path):
     started = time.time()
-    folders = [checkpoints.create_run_folder(tmp_path / "id") for _ in range(3)]
+    folders = [run_folders.create(tmp_path / "id") for _ in range(3)]
     assert len(set(folders)) == 3
     for folder in folders:
         assert abs(time.mktime(time.strptime(folder.name, "%d.%m.%Y_%H.%M.%S")) - started) < 10
@@ -359,7 +360,7 @@ def test_nothing_is_read_from_where_a_state_file_points(tmp_path):
     for folder in (tmp_path, tmp_path / "model.ckpt-1"):
         (folder / "checkpoint").write_text(f'model_checkpoint_path: "{tmp_path}/elsewhere/model.ckpt-2"')
     model = SampleRNN(checkpoints.model_config(PRISM, None))
-    checkpoints.restore(checkpoints.resolve(str(tmp_path)), model)
+    checkpoints.restore(run_folders.resolve(str(tmp_path)), model)
 
 
 def test_a_config_of_a_larger_network_than_the_checkpoint_is_refused_before_it_is_made(tmp_path):

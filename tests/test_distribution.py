@@ -17,7 +17,7 @@ import soundfile
 from conftest import GOLDEN, ROOT, TINY
 from test_training import epochs_saved
 
-from samplernn import checkpoint as checkpoints
+from samplernn import run_folders
 from samplernn.distribution import Worker, check_batch_size, choose_strategy, this_worker
 from samplernn.errors import InputError
 
@@ -236,7 +236,7 @@ def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, v
     workers[victim].process.send_signal(sent)
     assert [worker.end() for worker in workers] == [status, status]
     said = re.search(r"To go on .*, train again with --resume_from (.*)", workers[0].out)
-    alone = [run(work, "gru-adam", resume_from=said[1], num_epochs=checkpoints.epoch_of(Path(said[1])) + 1)]
+    alone = [run(work, "gru-adam", resume_from=said[1], num_epochs=run_folders.epoch_of(Path(said[1])) + 1)]
     process = Process(tmp_path / "alone", alone)
     assert len(process.records()[0]["logs"]) == 1 and f"Resuming from {said[1]}" in process.out
 

@@ -14,9 +14,10 @@ import pytest
 import soundfile
 import tensorflow as tf
 from conftest import GOLDEN, TINY
+from torture import assert_equal, read
 
 from samplernn import checkpoint as checkpoints
-from samplernn import cli, loop, training
+from samplernn import cli, loop, run_folders, training
 from samplernn.callbacks import EarlyStopping, PrintStatistics, Remarks, SaveCheckpoints, format_duration
 from samplernn.config import ModelConfig, TrainingOptions
 from samplernn.errors import InputError, RunError
@@ -49,12 +50,7 @@ def runs(options):
 
 
 def epochs_saved(run):
-    return sorted(checkpoints.epoch_of(index.with_suffix("")) for index in run.glob("model.ckpt-*.index"))
-
-
-def read(checkpoint):
-    reader = tf.train.load_checkpoint(str(checkpoint))
-    return {key: reader.get_tensor(key) for key in reader.get_variable_to_shape_map()}
+    return sorted(run_folders.epoch_of(index.with_suffix("")) for index in run.glob("model.ckpt-*.index"))
 
 
 @pytest.mark.parametrize(
@@ -77,11 +73,8 @@ def test_resuming_ends_as_never_stopping_did(options, tmp_path, optimizer, confi
     (whole,) = runs(replace(options, id="whole"))
     first, second = runs(replace(options, id="parts"))
     assert (epochs_saved(first), epochs_saved(second)) == ([1], [2])
-    expected, found = read(whole / "model.ckpt-2"), read(second / "model.ckpt-2")
-    assert expected.keys() == found.keys()
-    for key, value in expected.items():
-        np.testing.assert_array_equal(found[key], value, err_msg=key)
-    before = read(first / "model.ckpt-1")
+    assert_equal(whole / "model.ckpt-2", second / "model.ckpt-2")
+    before, found = read(first / "model.ckpt-1"), read(second / "model.ckpt-2")
     assert not np.array_equal(before["frame_rnn/upsample/.ATTRIBUTES/VARIABLE_VALUE"],
                               found["frame_rnn/upsample/.ATTRIBUTES/VARIABLE_VALUE"])  # fmt: skip
 
@@ -350,16 +343,8 @@ def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(
     place = f"epoch {epoch + 1} of 2, step {step + 1} (the optimizer has taken {10 * epoch + step} until now)"
     if flags.get("precision") != "mixed_float16":  # which leaves steps out
         assert f"It goes on with {place}, learning rate {rate:.6g}." in out
-    last = runs(replace(options, id="parts"))[1]
-    whole, parts = (read(folder / "model.ckpt-2") for folder in (*runs(replace(options, id="whole")), last))
-    assert whole.keys() == parts.keys()
-    for key, value in whole.items():
-        np.testing.assert_array_equal(parts[key], value, err_msg=key)
-    settings = [
-        checkpoints.read_settings(run / "model.ckpt-2")["history"]
-        for run in (last, *runs(replace(options, id="whole")))
-    ]
-    assert settings[0] == settings[1]
+    (whole,), (_, last) = (runs(replace(options, id=name)) for name in ("whole", "parts"))
+    assert_equal(whole / "model.ckpt-2", last / "model.ckpt-2")
 
 
 def test_a_rolling_checkpoint_is_replaced_and_never_generated_from(options, monkeypatch):
@@ -385,9 +370,9 @@ def test_a_rolling_checkpoint_is_replaced_and_never_generated_from(options, monk
         train(replace(options, num_epochs=3))
     stopped = runs(options)[1]
     with pytest.raises(InputError, match="no complete checkpoint"):
-        checkpoints.resolve(str(stopped))
-    assert checkpoints.resolve(str(stopped), rolling=True) == stopped / "resume.ckpt-2-5"
-    assert checkpoints.resolve(str(stopped.parent)) == run / "model.ckpt-2"
+        run_folders.resolve(str(stopped))
+    assert run_folders.resolve(str(stopped), rolling=True) == stopped / "resume.ckpt-2-5"
+    assert run_folders.resolve(str(stopped.parent)) == run / "model.ckpt-2"
     assert not (stopped / "checkpoint").exists()
 
 

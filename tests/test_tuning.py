@@ -17,7 +17,7 @@ from conftest import ROOT, TINY
 from tensorboard.plugins.hparams import metadata
 
 from samplernn import checkpoint as checkpoints
-from samplernn import cli, process
+from samplernn import cli, process, run_folders
 from samplernn.config import HYPERPARAMETERS, KerasTunerOptions, RayTuneOptions, TrainingOptions
 from samplernn.errors import InputError, RunError
 from samplernn.process import in_own_process
@@ -191,7 +191,7 @@ def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(opti
     assert trial == search.trial("7")
     assert (trial.ended, len(trial.history), trial.failed) == ("2 epochs", 2, False)
     assert [epochs for epochs, _ in reported] == [1, 2]
-    assert reported[-1][1] == checkpoints.latest(search.folder / "trial_7") == Path(trial.checkpoint)
+    assert reported[-1][1] == run_folders.latest(search.folder / "trial_7") == Path(trial.checkpoint)
     search.announce(search.winner())
     command = capsys.readouterr().out.splitlines()[-1]
     assert (
@@ -206,7 +206,7 @@ def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(opti
         learning_rate=0.004, val_frac=0.4, random_seed=3, jit_compile=False,
     )  # fmt: skip
     train(replace(full, logdir_root=str(tmp_path / "full"), num_epochs=2, generate=False))
-    repeated = checkpoints.read_settings(checkpoints.latest(tmp_path / "full" / "test_trial_7"))
+    repeated = checkpoints.read_settings(run_folders.latest(tmp_path / "full" / "test_trial_7"))
     assert repeated["history"] == trial.history
 
 
