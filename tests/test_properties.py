@@ -21,6 +21,7 @@ from samplernn.dataset import plan_rows, split_corpus
 from samplernn.errors import InputError
 from samplernn.files import read_json
 from samplernn.quantize import Linear, MuLaw
+from samplernn.run_folders import latest, resolve
 
 # A number for `make test`, and another for the tests marked long.
 FEW, MANY = 40, 2000
@@ -140,8 +141,6 @@ near_names = some.builds("{}-{}{}".format, names, some.integers(0, 10**20), some
 
 @tried(names | near_names.filter(is_name), some.integers(0, 3))
 def test_a_path_is_a_checkpoint_or_is_refused(name, parts):
-    from samplernn.checkpoint import latest, resolve
-
     with TemporaryDirectory(dir=os.environ["PYTEST_FOLDER"]) as folder:
         root = Path(folder)
         there = ["index", "data-00000-of-00001", "json"][:parts]
