@@ -107,7 +107,7 @@ def resolve(path: str, rolling: bool = False) -> Path:
         if found := latest_in(given, rolling) or latest(given, rolling):
             return found
         raise InputError(f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in this folder")
-    checkpoint = given.with_name(re.sub(r"(?<=.)\.(index|json|data-\d{5}-of-\d{5})$", "", given.name))
+    checkpoint = given.with_name(re.sub(r"(?s)(?<=.)\.(index|json|data-\d{5}-of-\d{5})\Z", "", given.name))
     if _is_complete(checkpoint):
         return checkpoint
     parts = [file.name for file in _files_of(checkpoint)]
