@@ -96,7 +96,7 @@ def _start_ray(options: RayTuneOptions) -> None:
         settings |= {"num_cpus": options.num_cpus, "num_gpus": options.num_gpus, "include_dashboard": False}
     terminated = signal.getsignal(signal.SIGTERM)
     try:
-        with quiet_stderr():
+        with quiet_stderr(), _sigterm_kept_from_children():
             ray.init(options.address or "local", **settings)
     except (ConnectionError, ValueError, RuntimeError) as error:
         if not options.address:
@@ -104,6 +104,22 @@ def _start_ray(options: RayTuneOptions) -> None:
         remedy = "start one as the README says under 'Beyond one machine', and let this machine have its token"
         raise InputError(f"--address {options.address}: no Ray cluster lets us in ({error}); {remedy}") from None
     signal.signal(signal.SIGTERM, terminated)  # which Ray took over
+
+
+@contextlib.contextmanager
+def _sigterm_kept_from_children() -> Iterator[None]:
+    """Let the processes started meanwhile not heed SIGTERM, as Ray does with SIGINT.
+
+    Where all processes of a job get the signal, Ray's would end first, and this one with them at once.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows has none
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _resources(options: RayTuneOptions) -> dict[str, float]:
@@ -124,7 +140,7 @@ def _resources(options: RayTuneOptions) -> dict[str, float]:
 def _interrupted_in_order() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end Ray's search in its own way, which keeps its state, and this script after it.
 
-    Where Ray cannot, for its own processes have got the signal too, this process ends all the same.
+    Where Ray cannot, for its own processes are gone, this process ends all the same.
     """
     ray_ends_by = getattr(signal, "SIGUSR1", None)  # Windows has none
     handlers, received = {}, []
