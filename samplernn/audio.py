@@ -192,9 +192,10 @@ def make_writable_folder(flag: str, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
+        refused = f"{flag}: {folder} can't be written ({error.strerror})"
         if error.errno in NO_SPACE:
-            raise RunError(f"{flag}: {folder} can't be written ({error.strerror})") from None
-        raise InputError(f"{flag}: {folder} can't be written ({error.strerror}); choose another folder") from None
+            raise RunError(refused) from None
+        raise InputError(f"{refused}; choose another folder") from None
 
 
 @quiet_stderr()  # as for `examine`

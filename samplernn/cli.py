@@ -35,7 +35,7 @@ from samplernn.config import (
     is_sample_rate,
     shortened,
 )
-from samplernn.errors import InputError, RunError, printable
+from samplernn.errors import InputError, RunError, in_words, printable
 from samplernn.stopping import last_words
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
@@ -62,7 +62,7 @@ def run(main: Callable[[], None]) -> None:
             raise
         sys.exit(_fail(f"{error.name} is not installed: {INSTALL}", InputError.exit_status))
     except OSError as error:
-        sys.exit(_fail(f"{error.filename or 'the system'}: {error.strerror or error}", RunError.exit_status))
+        sys.exit(_fail(in_words(error), RunError.exit_status))
     except KeyboardInterrupt as interrupt:
         last_words("Stopped.")
         sys.exit(143 if isinstance(interrupt, Terminated) else 130)

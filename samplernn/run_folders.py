@@ -88,7 +88,7 @@ def _run_folders(parent: Path) -> Iterator[tuple[datetime, Path]]:
 
 def latest_in(run_folder: Path, rolling: bool = True) -> Path | None:
     """The complete checkpoint in a folder that is farthest."""
-    found = _complete_in(run_folder) + (_rolling_in(run_folder) if rolling else [])
+    found = _kept_in(run_folder) + (_rolling_in(run_folder) if rolling else [])
     return max(found, key=place_of, default=None)
 
 
@@ -113,21 +113,23 @@ def resolve(path: str, rolling: bool = False) -> Path:
     parts = [file.name for file in _files_of(checkpoint)]
     if parts:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
-    others = [str(epoch_of(other)) for other in _complete_in(checkpoint.parent)]
+    others = [str(epoch_of(other)) for other in _kept_in(checkpoint.parent)]
     hint = f"; there are epochs {', '.join(others)}" if others else ""
     raise InputError(f"{path}: there is no such checkpoint{hint}")
 
 
-def _complete_in(run_folder: Path) -> list[Path]:
-    """The complete checkpoints in a folder by their epochs, but for the rolling ones."""
-    checkpoints = (index.with_suffix("") for index in run_folder.glob("*-*.index"))
-    whole = (path for path in checkpoints if _is_complete(path) and not path.name.startswith(ROLLING))
-    return sorted(whole, key=epoch_of)
+def _kept_in(run_folder: Path) -> list[Path]:
+    return [path for path in _complete_in(run_folder, "*-*") if not path.name.startswith(ROLLING)]
 
 
 def _rolling_in(run_folder: Path) -> list[Path]:
-    checkpoints = (index.with_suffix("") for index in run_folder.glob(f"{ROLLING}*-*.index"))
-    return [path for path in checkpoints if _is_complete(path)]
+    return _complete_in(run_folder, f"{ROLLING}*-*")
+
+
+def _complete_in(run_folder: Path, pattern: str) -> list[Path]:
+    """The complete checkpoints in a folder whose names match a pattern, in the order of their places."""
+    checkpoints = (index.with_suffix("") for index in run_folder.glob(f"{pattern}.index"))
+    return sorted(filter(_is_complete, checkpoints), key=place_of)
 
 
 def _is_complete(checkpoint: Path) -> bool:
@@ -163,17 +165,17 @@ def take_in(checkpoint: Path) -> None:
     The rolling ones there are deleted, but for this one and the last one before it: a rolling one is proved sound only
     by the step after it.
     """
-    rolling = sorted(_rolling_in(checkpoint.parent), key=place_of)
+    rolling = _rolling_in(checkpoint.parent)
     for outdated in rolling[:-2] if checkpoint in rolling else rolling:
         _delete(outdated)
-    _write_checkpoint_file(_complete_in(checkpoint.parent))
+    _write_checkpoint_file(_kept_in(checkpoint.parent))
 
 
 def rotate(run_folder: Path, keep: int) -> None:
     """Delete all but the last `keep` checkpoints of a run."""
-    whole = _complete_in(run_folder)
-    _write_checkpoint_file(whole[-keep:])  # first, so that it never names one that is gone
-    for checkpoint in whole[:-keep]:
+    kept = _kept_in(run_folder)
+    _write_checkpoint_file(kept[-keep:])  # first, so that it never names one that is gone
+    for checkpoint in kept[:-keep]:
         _delete(checkpoint)
 
 

@@ -39,7 +39,7 @@ from samplernn.distribution import (
     this_worker,
     wait_for_all,
 )
-from samplernn.errors import InputError, RunError
+from samplernn.errors import InputError, RunError, in_words
 from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files, seed_context
 from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
@@ -208,8 +208,7 @@ def _how_to_go_on_said(how_to_go_on: HowToGoOn) -> Iterator[None]:
     try:
         yield
     except (RunError, InputError, OSError) as error:
-        reason = f"{error.filename or 'the system'}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise RunError(f"{reason}. {how_to_go_on}") from error
+        raise RunError(f"{in_words(error)}. {how_to_go_on}") from error
     except KeyboardInterrupt:
         last_words(f"\n{how_to_go_on}")
         raise

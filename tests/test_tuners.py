@@ -150,10 +150,15 @@ def test_distinct_points_are_distinct_and_all_there_are():
     assert len(distinct_points({str(i): list(range(10)) for i in range(30)}, 5, seed=1)) == 5
 
 
-def test_the_bayesian_search_tries_nothing_twice():
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+def bayesian_search_of_four():
     algorithm = _Bayesian(distinct_points(SPACE_OF_FOUR, 4, seed=0), seed=0)
     algorithm.set_search_properties("loss", "min", {key: tune.choice(values) for key, values in SPACE_OF_FOUR.items()})
+    return algorithm
+
+
+def test_the_bayesian_search_tries_nothing_twice():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    algorithm = bayesian_search_of_four()
     tried = []
     for name in "0123":
         tried.append(algorithm.suggest(name))
@@ -164,8 +169,7 @@ def test_the_bayesian_search_tries_nothing_twice():
 
 @pytest.mark.filterwarnings("error")
 def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_bayesian_search():
-    algorithm = _Bayesian(distinct_points(SPACE_OF_FOUR, 4, seed=0), seed=0)
-    algorithm.set_search_properties("loss", "min", {key: tune.choice(values) for key, values in SPACE_OF_FOUR.items()})
+    algorithm = bayesian_search_of_four()
     algorithm.suggest("0")
     for epoch, loss in ((1, 0.5), (2, 0.25), (2, 0.25), (3, 0.125)):
         algorithm.on_trial_result("0", {"loss": loss, "training_iteration": epoch})
