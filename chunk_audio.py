@@ -1,13 +1,13 @@
-"""Cut a recording into chunks to train on: python chunk_audio.py --input_file in.wav --output_dir ./chunks"""
+"""Cut recordings into chunks to train on: python chunk_audio.py --input_file in.wav --output_dir ./chunks"""
 
 from samplernn import cli
 
 
 def main() -> None:
     options = cli.chunk_options()
-    from samplernn.audio import chunk_file
+    from samplernn.chunking import chunk_files
 
-    chunk_file(options)
+    chunk_files(options)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ prepare_device()
 
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
-from samplernn.audio import chunk_file  # noqa: E402
+from samplernn.chunking import chunk_files  # noqa: E402
 from samplernn.cli import automatic, boolean  # noqa: E402
 from samplernn.config import PRECISIONS, ChunkOptions, ModelConfig  # noqa: E402
 from samplernn.corpus import scan_corpus  # noqa: E402
@@ -213,11 +213,11 @@ def chunk(name: str, machine: Machine, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         recording = Path(folder, "music.wav")
         soundfile.write(recording, np.resize(audio, CHUNKED_SECONDS * rate), rate)
-        options = ChunkOptions(input_file=str(recording), output_dir=str(Path(folder, "chunks")))
+        options = ChunkOptions(input_file=(str(recording),), output_dir=str(Path(folder, "chunks")))
         took = []
         for _ in range(repeats):
             with contextlib.redirect_stdout(io.StringIO()):
-                took.append(seconds(lambda: chunk_file(options)))
+                took.append(seconds(lambda: chunk_files(options)))
     show(name, took)
 
 

@@ -1,32 +1,30 @@
-"""Audio files: examine, read, write, chunk. Samples are float32 in [-1, 1], one column a channel."""
+"""Audio files: examine, read, write. Samples are float32 in [-1, 1], one column a channel."""
 
 from __future__ import annotations
 
-import itertools
-import os
 import re
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from samplernn.config import ChunkOptions, is_sample_rate
+from samplernn.config import SILENCE_DB, is_sample_rate
 from samplernn.device import quiet_stderr
 from samplernn.errors import InputError, RunError
-from samplernn.files import NO_SPACE, cannot_be_written, errors_naming, written_aside
+from samplernn.files import NO_SPACE, errors_naming
 
-SILENCE_POWER = 10 ** (-64 / 10)  # mean square at -64 dB of full scale
 READ_FRAMES = 2**18  # read at a time where a file may be long
 LOUDEST = 1e9  # of full scale, which is 1: beyond every use, but not beyond what can be squared and added up
-MAX_CHUNK = 2**27  # samples, or milliseconds: 3.6 GB of memory at most
-MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
 UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream a WAV and cannot go back to its header
 MAX_WAV_FRAMES = (2**32 - 44) // 2  # of 16 bits, one channel: a WAV counts its bytes in 32 bits, 44 are its header
+SUFFIXES = (  # of the formats that libsndfile reads
+    ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav",
+)  # fmt: skip
 PROBLEMS = {  # what makes a file unusable, and how it is said after the file's name
     "missing": "is missing: there is no such file",
     "not a file": "is not a file, but a folder, a pipe or a device",
@@ -40,6 +38,13 @@ PROBLEMS = {  # what makes a file unusable, and how it is said after the file's 
     "of an impossible sample rate": "has an impossible sample rate",
 }
 
+
+def mean_square(decibels: float) -> float:
+    """The mean square of audio whose RMS is at so many dB of full scale."""
+    return 10 ** (decibels / 10)
+
+
+SILENCE_POWER = mean_square(SILENCE_DB)
 Listener = Callable[[np.ndarray], None]  # is given a file's samples, float32 [frames, channels], a block at a time
 
 
@@ -114,15 +119,41 @@ def _claims_more_than_there_is(libsndfile_log: str) -> bool:
 
 def _decode(file: soundfile.SoundFile, listener: Listener | None = None) -> int:
     """The number of frames that can be read; FloatingPointError where one is not finite, or as good as."""
-    frames, at_a_time = 0, max(1, READ_FRAMES // file.channels)
-    # Not by `file.blocks`, which fills up with what is not there.
-    while len(block := file.read(at_a_time, dtype="float32", always_2d=True)):
-        if not (np.abs(block) <= LOUDEST).all():  # nor is NaN
-            raise FloatingPointError
+    frames = 0
+    for block in _blocks(file):
+        require_finite(block)
         if listener:
             listener(block)
         frames += len(block)
     return frames
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    # Not by `file.blocks`, which fills up with what is not there.
+    while len(block := file.read(max(1, READ_FRAMES // file.channels), dtype="float32", always_2d=True)):
+        yield block
+
+
+def require_finite(block: np.ndarray) -> None:
+    """Raise FloatingPointError for samples that are NaN or infinite, or as loud as if they were."""
+    if not (np.abs(block) <= LOUDEST).all():  # nor is NaN
+        raise FloatingPointError
+
+
+def read_blocks(recording: Recording) -> Iterator[np.ndarray]:
+    """Read a file that was examined before from its beginning to its end: float32 [frames, channels], many times.
+
+    Raises:
+        RunError: the file has changed since.
+    """
+    left = recording.frames
+    with suppress(OSError, soundfile.LibsndfileError), soundfile.SoundFile(recording.path) as file:
+        if (file.samplerate, file.channels) == (recording.sample_rate, recording.channels):
+            for block in _blocks(file):
+                yield block
+                left -= len(block)
+    if left:
+        raise changed(recording.path)
 
 
 def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
@@ -136,8 +167,13 @@ def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
     except (OSError, soundfile.LibsndfileError):
         audio = np.empty((0, 1))
     if len(audio) < frames:
-        raise RunError(f"{path} was removed, cut short or damaged while it was in use; put it back")
+        raise changed(path)
     return mix_down(audio)
+
+
+def changed(path: Path) -> RunError:
+    """The line for a user about a file that is no longer what it was when it was examined."""
+    return RunError(f"{path} was removed, cut short or damaged while it was in use; put it back")
 
 
 def mix_down(audio: np.ndarray) -> np.ndarray:
@@ -196,100 +232,3 @@ def make_writable_folder(flag: str, folder: Path) -> None:
         if error.errno in NO_SPACE:
             raise RunError(refused) from None
         raise InputError(f"{refused}; choose another folder") from None
-
-
-@quiet_stderr()  # as for `examine`
-def chunk_file(options: ChunkOptions) -> None:
-    """What chunk_audio.py does: cut a recording into WAV files, leaving out the silent ones, and report.
-
-    Raises:
-        InputError: the recording can't be used, is shorter than a chunk, or the folder can't be written.
-        RunError: the disk refuses.
-    """
-    source, folder = Path(options.input_file), Path(options.output_dir)
-    try:
-        recording = examine(source)
-    except InputError as error:
-        raise InputError(f"--input_file: {error}") from None
-    length = options.chunk_length * recording.sample_rate // 1000
-    if length == 0:
-        raise InputError(f"--chunk_length {options.chunk_length}: less than a sample of {source}; choose a longer one")
-    if recording.frames < length:
-        duration_ms = recording.frames * 1000 // recording.sample_rate
-        raise InputError(
-            f"--chunk_length {options.chunk_length}: {source} has only {duration_ms} ms; choose a shorter one"
-        )
-    if max(options.chunk_length, length * recording.channels) > MAX_CHUNK:
-        most = min(MAX_CHUNK, MAX_CHUNK // recording.channels * 1000 // recording.sample_rate)
-        raise InputError(f"--chunk_length {options.chunk_length}: too long to be held in memory; {most} is the most")
-    if len(os.fsencode(source.stem)) > MAX_STEM_BYTES:
-        raise InputError(f"--input_file: the name of {source} is too long to be that of chunks; shorten it")
-    make_writable_folder("--output_dir", folder)
-    processed = omitted = 0
-    for chunk in chunks(recording, options.chunk_length, options.overlap):
-        processed += 1
-        if chunk.silent:
-            omitted += 1
-            print(f"Chunk {chunk.number} is silent, omitting it.")
-        else:
-            path = folder / f"{source.stem}_chunk_{chunk.number}.wav"
-            _write_chunk(path, chunk.audio, recording.sample_rate)
-            end_ms = chunk.start_ms + options.chunk_length
-            print(f"Chunk {chunk.number}: {chunk.start_ms} to {end_ms} ms.")
-    print(f"{processed} chunks processed, {omitted} omitted for silence; {processed - omitted} saved to {folder}.")
-
-
-def _write_chunk(path: Path, audio: np.ndarray, sample_rate: int) -> None:
-    """Write audio [frames, channels] to a file that appears whole or not at all: half a chunk must never look whole."""
-    try:
-        with written_aside(path) as aside, wav_writer(aside, sample_rate, audio.shape[1]) as write:
-            write(audio)
-    except OSError as error:
-        raise cannot_be_written(error) from None
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A piece of a recording: `audio` is float32 [frames, channels]."""
-
-    number: int  # from 1, silent chunks included
-    start_ms: int
-    audio: np.ndarray
-    silent: bool
-
-
-def chunks(recording: Recording, length_ms: int, overlap_ms: int) -> Iterator[Chunk]:
-    """Cut a recording into chunks of one length; a last piece shorter than that is left out.
-
-    Chunk k starts at (k-1)·(length_ms - overlap_ms), floored to a sample.
-    """
-    rate = recording.sample_rate
-    length = length_ms * rate // 1000
-    with soundfile.SoundFile(recording.path) as file:
-        audio, end = np.zeros((0, recording.channels), np.float32), 0  # the last chunk, and where it ends
-        for number in itertools.count(1):
-            start_ms = (number - 1) * (length_ms - overlap_ms)
-            start = start_ms * rate // 1000
-            file.read(max(0, start - end))  # flooring may leave a sample between two chunks
-            shared = audio[len(audio) - max(0, end - start) :]
-            fresh = file.read(length - len(shared), dtype="float32", always_2d=True)
-            audio, end = np.concatenate([shared, fresh]), start + length
-            if len(audio) < length:
-                return
-            yield Chunk(number, start_ms, audio, is_silent(audio, rate, length_ms))
-
-
-def is_silent(audio: np.ndarray, sample_rate: int, length_ms: int) -> bool:
-    """Whether some stretch of half the length has an RMS, over all channels, at or below -64 dB of full scale.
-
-    Args:
-        audio: [frames, channels], `length_ms` long.
-        sample_rate: Hz.
-        length_ms: stretches start at each of its milliseconds.
-    """
-    stretch_ms = max(1, length_ms // 2)
-    energy = np.concatenate([[0.0], np.cumsum(np.square(audio).mean(axis=1), dtype=np.float64)])
-    starts = np.arange(length_ms - stretch_ms + 1) * sample_rate // 1000
-    ends = np.arange(stretch_ms, length_ms + 1) * sample_rate // 1000
-    power = (energy[ends] - energy[starts]) / np.maximum(ends - starts, 1)
-    return bool((power <= SILENCE_POWER).any())

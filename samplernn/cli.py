@@ -144,11 +144,16 @@ def generation_options() -> GenerationOptions:
 
 def chunk_options() -> ChunkOptions:
     """Parse the flags of chunk_audio.py."""
-    parser = _Parser("Cut a recording into chunks to train on.", ChunkOptions)
-    parser.add("input_file", path, "the recording: WAV, FLAC, OGG or MP3")
+    parser = _Parser("Cut recordings into chunks to train on.", ChunkOptions)
+    parser.add("input_file", path, "the recordings, or folders of them: WAV, FLAC, OGG, MP3 and others", nargs="+")
     parser.add("output_dir", path, "folder for the chunks")
     parser.add("chunk_length", positive_int, "length of a chunk, milliseconds")
     parser.add("overlap", non_negative_int, "overlap of consecutive chunks, milliseconds")
+    parser.add("sample_rate", sample_rate, "sample rate of the chunks, Hz", shown="the recording's own")
+    parser.add("mono", boolean, "mix the channels down to one", nargs="?", const=True)
+    silence = "what is at it or below is silent, dB of full scale; None keeps silent chunks"
+    parser.add("silence_thresh", optional(decibels), silence)
+    parser.add("keep_tail", boolean, "keep a last piece shorter than a chunk, too", nargs="?", const=True)
     return parser.options(vars(parser.parse_args()))
 
 
@@ -306,6 +311,10 @@ def seconds(text: str) -> float:
 
 def positive_float(text: str) -> float:
     return _number(float, text, lambda value: value > 0, "a number above 0")
+
+
+def decibels(text: str) -> float:
+    return _number(float, text, lambda value: value < 0, "a number of dB below 0, such as -64")
 
 
 def temperature(text: str) -> float:

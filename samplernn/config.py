@@ -27,6 +27,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent  # the folder of train.py, gene
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
 DEFAULT_TEMPERATURE = 0.95
+SILENCE_DB = -64  # of full scale; what is at it or below is silent
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,14 @@ class ModelConfig:
 class ChunkOptions:
     """The options of chunk_audio.py, by the names and with the defaults of its flags."""
 
-    input_file: str
+    input_file: tuple[str, ...]  # files and folders
     output_dir: str
     chunk_length: int = 8000  # milliseconds
     overlap: int = 0  # milliseconds
+    sample_rate: int | None = None  # Hz; None: the recording's own
+    mono: bool = False
+    silence_thresh: float | None = SILENCE_DB  # dB of full scale; None: silent chunks are kept
+    keep_tail: bool = False
 
     def __post_init__(self):
         if self.overlap >= self.chunk_length:

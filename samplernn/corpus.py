@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import sys
 import time
 from collections import Counter
@@ -21,9 +20,9 @@ import numpy as np
 
 from samplernn.audio import PROBLEMS, SILENCE_POWER, Recording, Unusable, examine, mix_down
 from samplernn.errors import InputError, printable
-from samplernn.files import read_json, write_whole
+from samplernn.ffmpeg import ALL_SUFFIXES
+from samplernn.files import files_below, read_json, write_whole
 
-OTHER_AUDIO = (".flac", ".ogg", ".mp3", ".aif", ".aiff", ".m4a")
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample
 CLIPPED_SAMPLES = 10  # as many may be clipped before a file is called so
 CACHE = ".samplernn.json"
@@ -158,21 +157,13 @@ def _wav_names(root: Path, data_dir: str) -> list[str]:
     if not data_dir or not root.is_dir():
         problem = "not a folder, but a file" if data_dir and root.exists() else "there is no such folder"
         raise InputError(f"--data_dir {data_dir or '(empty)'}: {problem}; name the folder with the WAV files")
-    files = sorted(
-        (path for path in root.rglob("*") if not path.is_dir() and not path.name.startswith(".")),
-        key=_natural_order,
-    )
+    files = files_below(root)
     wavs = [path.relative_to(root).as_posix() for path in files if path.suffix.lower() == ".wav"]
     if not wavs:
-        others = sum(path.suffix.lower() in OTHER_AUDIO for path in files)
+        others = sum(path.suffix.lower() in ALL_SUFFIXES for path in files)
         found = f"no WAV files, but {others} of other formats" if others else "no WAV files"
         raise InputError(f"--data_dir {data_dir}: {found} in it; cut a recording into chunks there with chunk_audio.py")
     return wavs
-
-
-def _natural_order(path: Path) -> tuple:
-    name = path.as_posix()
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
 
 
 # --- What is said ---

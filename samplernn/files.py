@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,6 +60,17 @@ def errors_naming(path: Path, instead_of: Path | None = None) -> Iterator[None]:
 def cannot_be_written(error: OSError, remedy: str = "is the disk full?") -> RunError:
     """The line for a user about a file that the disk refuses, which the error names."""
     return RunError(f"{error.filename}: cannot be written ({error.strerror}); {remedy}")
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and its subfolders but the hidden ones, in natural order: numbers in names by value."""
+    files = (path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith("."))
+    return sorted(files, key=_natural_order)
+
+
+def _natural_order(path: Path) -> tuple:
+    name = path.as_posix()
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
 
 
 def read_json(path: str | Path) -> Any:

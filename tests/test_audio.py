@@ -1,24 +1,19 @@
-"""Audio files: what is refused and how, and chunks against a slow plain version of the documented rules."""
-
-import math
+"""Audio files: what is refused and how, what is read, what is written."""
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import damage, half_of
+from conftest import damage
 
 from samplernn import audio as audio_files
 from samplernn.audio import (
     Recording,
     _decode,
-    chunk_file,
-    chunks,
     examine,
-    is_silent,
+    read_blocks,
     read_mono,
     wav_writer,
 )
-from samplernn.config import ChunkOptions
 from samplernn.errors import InputError, RunError
 
 
@@ -109,120 +104,6 @@ def test_what_a_kill_leaves_can_be_read(tmp_path, music, last_write):
     assert examine(path).frames == audio_files.wav_frames(path) == 1000
 
 
-def plain_is_silent(audio, rate, length_ms):
-    """The rule as it reads: look at each stretch, one after the other."""
-    half = length_ms // 2
-    for start in range(length_ms - half + 1):
-        stretch = audio[start * rate // 1000 : (start + half) * rate // 1000].astype(np.float64)
-        rms = math.sqrt(np.mean(stretch**2))
-        if rms == 0 or 20 * math.log10(rms) <= -64:
-            return True
-    return False
-
-
-@pytest.mark.parametrize("rate", [16000, 11025])
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("quiet_ms", [0, 90, 99, 100, 101, 150, 200])
-def test_silence_is_found_as_by_the_plain_rule(rate, channels, quiet_ms):
-    rng = np.random.default_rng(quiet_ms)
-    audio = rng.normal(0, 0.1, [200 * rate // 1000, channels]).astype(np.float32)
-    start = int(rng.integers(0, 201 - quiet_ms)) * rate // 1000
-    audio[start : start + quiet_ms * rate // 1000] *= 1e-3
-    found = is_silent(audio, rate, 200)
-    assert found == plain_is_silent(audio, rate, 200)
-    if rate == 16000:  # elsewhere milliseconds fall between samples
-        assert found == (quiet_ms >= 100)
-
-
-def test_silence_begins_at_minus_64_db():
-    level = 10 ** (-64 / 20)
-    assert is_silent(np.full([1600, 1], level * 0.999, np.float32), 16000, 100)
-    assert not is_silent(np.full([1600, 1], level * 1.001, np.float32), 16000, 100)
-
-
-@pytest.mark.parametrize(
-    ("rate", "length_ms", "overlap_ms", "samples"),
-    [
-        (16000, 1000, 0, 160000),  # a last piece exactly as long as a chunk
-        (16000, 1000, 0, 159999),
-        (16000, 1000, 400, 160000),
-        (11025, 333, 100, 50000),  # starts that fall between samples
-        (11025, 333, 0, 50000),  # and leave one out between two chunks
-        (44100, 7, 6, 5000),
-    ],
-)
-def test_chunks_start_where_the_rule_says(tmp_path, rate, length_ms, overlap_ms, samples):
-    ramp = (np.arange(samples) % 65536 - 32768).astype(np.int16)
-    soundfile.write(tmp_path / "ramp.wav", np.stack([ramp, ramp[::-1]], axis=1), rate)
-    recording = examine(tmp_path / "ramp.wav")
-    length = length_ms * rate // 1000
-    expected, k = [], 1
-    while (start := int((k - 1) * (length_ms - overlap_ms) * rate / 1000)) + length <= samples:
-        expected.append(start)
-        k += 1
-    found = list(chunks(recording, length_ms, overlap_ms))
-    assert [chunk.number for chunk in found] == list(range(1, len(expected) + 1))
-    for chunk, start in zip(found, expected):
-        np.testing.assert_array_equal(chunk.audio[:, 0] * 32768, ramp[start : start + length])
-        np.testing.assert_array_equal(chunk.audio[:, 1] * 32768, ramp[::-1][start : start + length])
-
-
-@pytest.mark.parametrize("format_", ["WAV", "FLAC"])
-def test_chunking_a_file_writes_exact_pieces_and_reports(tmp_path, music, capsys, format_):
-    audio = np.r_[music[:32000], np.zeros(16000), music[32000:48000]]
-    source = tmp_path / f"my piece.{format_.lower()}"
-    soundfile.write(source, audio, 16000, format=format_, subtype="PCM_16")
-    chunk_file(ChunkOptions(str(source), str(tmp_path / "new" / "chunks"), chunk_length=1000))
-    names = sorted(path.name for path in (tmp_path / "new" / "chunks").iterdir())
-    assert names == [f"my piece_chunk_{k}.wav" for k in (1, 2, 4)]
-    for k in (1, 2, 4):
-        piece, rate = soundfile.read(tmp_path / "new" / "chunks" / f"my piece_chunk_{k}.wav", dtype="int16")
-        whole, _ = soundfile.read(source, dtype="int16")
-        np.testing.assert_array_equal(piece, whole[(k - 1) * 16000 : k * 16000])
-        assert rate == 16000
-    printed = capsys.readouterr().out
-    assert "Chunk 3 is silent, omitting it." in printed
-    assert "4 chunks processed, 1 omitted for silence; 3 saved" in printed
-
-
-def test_a_recording_shorter_than_a_chunk_is_refused(wav, tmp_path):
-    with pytest.raises(InputError, match="--chunk_length 20000.*only 10000 ms"):
-        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=20000))
-    assert not (tmp_path / "chunks").exists()
-
-
-def test_a_chunk_of_less_than_a_sample_is_refused(tmp_path):
-    soundfile.write(tmp_path / "slow.wav", np.zeros(100), 500)
-    with pytest.raises(InputError, match="--chunk_length 1: less than a sample"):
-        chunk_file(ChunkOptions(str(tmp_path / "slow.wav"), str(tmp_path / "chunks"), chunk_length=1))
-
-
-def test_what_cannot_be_written_is_one_line_and_leaves_nothing(wav, tmp_path):
-    (tmp_path / "chunks" / "music_chunk_1.wav").mkdir(parents=True)
-    with pytest.raises(RunError, match=r"music_chunk_1\.wav: cannot be written"):
-        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=1000))
-    assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["music_chunk_1.wav"]
-
-
-def test_half_a_chunk_is_not_kept(wav, tmp_path, monkeypatch):
-    def interrupt(audio, to_pcm16=audio_files.to_pcm16):
-        if len(audio):
-            raise KeyboardInterrupt
-        return to_pcm16(audio)
-
-    monkeypatch.setattr(audio_files, "to_pcm16", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks"), chunk_length=1000))
-    assert list((tmp_path / "chunks").iterdir()) == []
-
-
-def test_a_damaged_recording_leaves_nothing_behind(wav, tmp_path):
-    wav.write_bytes(half_of(wav.read_bytes()))
-    with pytest.raises(InputError, match="--input_file.*truncated"):
-        chunk_file(ChunkOptions(str(wav), str(tmp_path / "chunks")))
-    assert not (tmp_path / "chunks").exists()
-
-
 def test_what_cannot_be_decoded_to_its_end_is_truncated(tmp_path, music):
     """What is counted is what comes, not what the header says."""
     soundfile.write(tmp_path / "x.wav", music, 16000, subtype="IMA_ADPCM")
@@ -238,7 +119,24 @@ def test_what_is_as_loud_as_infinity_is_refused(tmp_path, music):
         examine(tmp_path / "x.wav")
 
 
-def test_a_chunk_that_memory_would_not_hold_is_refused(tmp_path):
-    soundfile.write(tmp_path / "x.wav", np.zeros(300000), 1)
-    with pytest.raises(InputError, match="--chunk_length 200000000: .* 134217728 is the most"):
-        chunk_file(ChunkOptions(str(tmp_path / "x.wav"), str(tmp_path / "out"), chunk_length=10**8 * 2))
+def test_a_file_is_read_whole_in_blocks(tmp_path, music, monkeypatch):
+    monkeypatch.setattr(audio_files, "READ_FRAMES", 1000)
+    stereo = np.stack([music, music[::-1]], axis=1)
+    soundfile.write(tmp_path / "x.flac", stereo, 16000)
+    blocks = list(read_blocks(examine(tmp_path / "x.flac")))
+    assert {len(block) for block in blocks} == {500}
+    np.testing.assert_array_equal(np.concatenate(blocks), stereo)
+
+
+@pytest.mark.parametrize("change", ["removed", "cut short", "of another rate"])
+def test_a_file_that_changes_while_it_is_used_is_named(wav, music, change):
+    recording = examine(wav)
+    if change == "removed":
+        wav.unlink()
+    else:
+        soundfile.write(wav, music[:-1] if change == "cut short" else music, 8000 if "rate" in change else 16000)
+    with pytest.raises(RunError, match=r"music\.wav was removed, cut short or damaged"):
+        list(read_blocks(recording))
+    if "rate" not in change:
+        with pytest.raises(RunError, match=r"music\.wav was removed, cut short or damaged"):
+            read_mono(wav, 0, 160000)

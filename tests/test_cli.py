@@ -14,7 +14,7 @@ import soundfile
 from conftest import GOLDEN, ROOT, needs_small_disks
 
 from samplernn import cli
-from samplernn.config import GenerationOptions, TrainingOptions
+from samplernn.config import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.errors import InputError, RunError
 from samplernn.generation import generate_from_checkpoint
 
@@ -46,7 +46,7 @@ def test_defaults_are_the_documented_ones(monkeypatch):
     options = parse(monkeypatch, cli.generation_options, "--output_path", "o", "--checkpoint_path", "c")
     assert (options.dur, options.num_seqs, options.temperature, options.seed_offset) == (3.0, 1, (0.95,), 0)
     options = parse(monkeypatch, cli.chunk_options, "--input_file", "i", "--output_dir", "o")
-    assert (options.chunk_length, options.overlap) == (8000, 0)
+    assert options == ChunkOptions(("i",), "o", 8000, 0, None, False, -64, False)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +113,7 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (GENERATE, "--sample_rate 0", "--sample_rate: 0 is not"),
         (CHUNK, "--chunk_length 0", "--chunk_length: 0 is not"),
         (CHUNK, "--overlap -1", "--overlap: -1 is not"),
+        (CHUNK, "--silence_thresh 0", "--silence_thresh: 0 is not a number of dB below 0, such as -64"),
     ],
 )
 def test_each_wrong_value_is_one_line_and_status_2(monkeypatch, capsys, script, arguments, said):

@@ -13,7 +13,7 @@ from conftest import ROOT
 from test_training import runs
 from torture import assert_equal, torture
 
-from samplernn.audio import chunk_file
+from samplernn.chunking import chunk_files
 from samplernn.config import ChunkOptions, TrainingOptions
 from samplernn.training import train
 
@@ -35,7 +35,7 @@ def test_the_demo_learns_and_generates(tmp_path):
 
 def test_resuming_is_exact_at_the_demos_size(tmp_path):
     piece, chunks = ROOT / "examples" / "demo-chorales.flac", tmp_path / "chunks"
-    chunk_file(ChunkOptions(str(piece), str(chunks), chunk_length=2000))
+    chunk_files(ChunkOptions((str(piece),), str(chunks), chunk_length=2000))
     options = TrainingOptions(
         data_dir=str(chunks),
         logdir_root=str(tmp_path / "logdir"),

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from samplernn import cli
-from samplernn.audio import Recording, chunks, examine
-from samplernn.config import ModelConfig
+from samplernn.audio import Recording, examine, read_blocks
+from samplernn.chunking import chunks
+from samplernn.config import ChunkOptions, ModelConfig
 from samplernn.dataset import plan_rows, split_corpus
 from samplernn.errors import InputError
 from samplernn.files import read_json
@@ -233,7 +234,8 @@ def test_chunks_are_where_the_formula_says(samples, rate, length_ms, overlap, ch
         return
     starts = [k * (length_ms - overlap_ms) * rate // 1000 for k in range(1 + samples * 1000 // rate)]
     expected = [start for start in starts if start + length <= samples]
-    found = list(chunks(examine(path), length_ms, overlap_ms))
+    options = ChunkOptions((str(path),), "out", length_ms, overlap_ms)
+    found = list(chunks(read_blocks(examine(path)), rate, options))
     assert len(found) == len(expected)
     for k, (chunk, start) in enumerate(zip(found, expected)):
         assert (chunk.number, chunk.start_ms) == (k + 1, k * (length_ms - overlap_ms))

@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from samplernn import checkpoint as checkpoints  # noqa: E402
 from samplernn import run_folders  # noqa: E402
-from samplernn.audio import chunk_file  # noqa: E402
+from samplernn.chunking import chunk_files  # noqa: E402
 from samplernn.config import ChunkOptions  # noqa: E402
 
 # Much to write, little to compute.
@@ -163,7 +163,7 @@ def torture(folder: Path, kills: int, seed: int = 0, report=lambda text: None) -
 def prepare(folder: Path) -> None:
     """Write the corpus and the config."""
     piece = ROOT / "examples" / "demo-chorales.flac"
-    chunk_file(ChunkOptions(str(piece), str(folder / "chunks"), CHUNK_LENGTH))
+    chunk_files(ChunkOptions((str(piece),), str(folder / "chunks"), CHUNK_LENGTH))
     for path in sorted((folder / "chunks").iterdir())[FILES:]:
         path.unlink()
     (folder / "torture.config.json").write_text(json.dumps(CONFIG))
