@@ -75,6 +75,14 @@ def test_flags_take_what_people_write(monkeypatch, arguments, name, value):
     assert getattr(options, name) == value
 
 
+def test_the_flags_of_chunks_take_what_people_write(monkeypatch):
+    given = "--input_file a b --output_dir o --sample_rate 16000 --mono --keep_tail True --silence_thresh -48.5"
+    expected = ChunkOptions(("a", "b"), "o", sample_rate=16000, mono=True, silence_thresh=-48.5, keep_tail=True)
+    assert parse(monkeypatch, cli.chunk_options, *given.split()) == expected
+    options = parse(monkeypatch, *CHUNK, "--mono", "false", "--silence_thresh", "none", "--keep_tail")
+    assert (options.mono, options.silence_thresh, options.keep_tail) == (False, None, True)
+
+
 def test_the_deprecated_flag_is_remarked_on(monkeypatch, capsys):
     parse(monkeypatch, cli.training_options, "--data_dir", "d", "--num_val_batches", "1")
     assert capsys.readouterr().out == "--num_val_batches is deprecated and has no effect; use --val_frac.\n"

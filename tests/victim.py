@@ -19,6 +19,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import damage  # noqa: E402
 
+import samplernn.chunking  # noqa: E402, F401 - as it is imported, soxr compiles code of its own
 from samplernn import cli  # noqa: E402
 from samplernn.corpus import CACHE  # noqa: E402
 
