@@ -1,6 +1,8 @@
 """What ffmpeg decodes against what libsndfile reads; what is said where it can't; that nothing of it is left."""
 
 import os
+import signal
+import struct
 import subprocess
 
 import imageio_ffmpeg
@@ -9,7 +11,7 @@ import pytest
 import soundfile
 
 from samplernn import ffmpeg
-from samplernn.audio import Recording
+from samplernn.audio import Recording, Unusable
 from samplernn.chunking import chunk_files
 from samplernn.config import ChunkOptions
 from samplernn.errors import InputError, RunError
@@ -104,8 +106,70 @@ def test_a_file_that_changes_meanwhile_is_named(installed, encoded):
         list(ffmpeg.read_blocks(recording))
 
 
-@pytest.mark.parametrize("how", ["closed", "Ctrl-C"])
-def test_no_process_and_no_pipe_is_left(installed, encoded, tmp_path, monkeypatch, how):
+@pytest.fixture
+def pretended(tmp_path, monkeypatch):
+    """A function that puts a program on the path that gives an AU, whatever it is asked for, and then does nothing."""
+
+    def pretend(samples, rate=8000, more=b"", seconds=0):
+        header = struct.pack(">4s5I", b".snd", 28, 2**32 - 1, 6, rate, 2) + b"note"
+        (tmp_path / "x.au").write_bytes(header + np.array(samples, ">f4").tobytes() + more)
+        program = tmp_path / "ffmpeg"
+        program.write_text(f"#!/bin/sh\n/bin/cat '{tmp_path / 'x.au'}'\nexec /bin/sleep {seconds}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+
+    return pretend
+
+
+def test_what_comes_is_taken_in_frames(pretended, tmp_path):
+    pretended([0.5, -0.25, 1, 0])
+    assert ffmpeg.examine(tmp_path / "x") == Recording(tmp_path / "x", str(tmp_path / "x"), 8000, 2, 2)
+    np.testing.assert_array_equal(decode(tmp_path / "x"), [[0.5, -0.25], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"samples": [0.5, np.nan]}, "NaN or infinite"),
+        ({"samples": []}, "no samples"),
+        ({"samples": [0.5, 0.5, 0.5]}, "damaged"),
+        ({"samples": [0.5, 0.5], "more": b"?"}, "damaged"),
+        ({"samples": [0.5, 0.5], "rate": 0}, "impossible sample rate"),
+    ],
+)
+def test_what_comes_and_cannot_be_used_is_refused(pretended, tmp_path, given, said):
+    pretended(**given)
+    with pytest.raises(Unusable, match=said):
+        ffmpeg.examine(tmp_path / "x")
+
+
+def test_an_ffmpeg_that_hangs_is_ended(pretended, tmp_path, monkeypatch):
+    pretended([0.5, 0.5], seconds=30)
+    begun = noted(monkeypatch)
+    monkeypatch.setattr(ffmpeg, "READ_FRAMES", 2)
+    blocks = ffmpeg.read_blocks(Recording(tmp_path / "x", "x", 8000, 2, 2))
+    assert len(next(blocks)) == 1
+    blocks.close()
+    assert begun[0].returncode == -signal.SIGKILL and begun[0].stdout.closed
+
+
+def test_ctrl_c_leaves_no_process_and_no_pipe(installed, encoded, tmp_path, monkeypatch):
+    path, _ = encoded("x.m4a", "-c:a", "alac")
+    begun = noted(monkeypatch)
+    monkeypatch.setattr(ffmpeg, "READ_FRAMES", 1000)
+    monkeypatch.setattr("samplernn.chunking._write_chunk", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        chunk_files(ChunkOptions((str(path),), str(tmp_path / "out"), 1000))
+    assert len(begun) == 2  # to examine, and to cut
+    assert all(process.returncode is not None and process.stdout.closed for process in begun)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def noted(monkeypatch):
+    """A list that the processes join that are begun from now on."""
     begun = []
 
     class Popen(subprocess.Popen):
@@ -113,22 +177,5 @@ def test_no_process_and_no_pipe_is_left(installed, encoded, tmp_path, monkeypatc
             super().__init__(*arguments, **named)
             begun.append(self)
 
-    path, _ = encoded("x.m4a", "-c:a", "alac")
-    recording = ffmpeg.examine(path)
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    monkeypatch.setattr(ffmpeg, "READ_FRAMES", 1000)
-    if how == "closed":
-        blocks = ffmpeg.read_blocks(recording)
-        assert len(next(blocks)) == 500
-        assert begun[0].poll() is None
-        blocks.close()
-    else:
-        monkeypatch.setattr("samplernn.chunking._write_chunk", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            chunk_files(ChunkOptions((str(path),), str(tmp_path / "out"), 1000))
-    assert len(begun) == (1 if how == "closed" else 2)
-    assert all(process.returncode is not None and process.stdout.closed for process in begun)
-
-
-def interrupt(*_):
-    raise KeyboardInterrupt
+    return begun
