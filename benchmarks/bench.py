@@ -182,7 +182,7 @@ def corpus(pieces: int, length: int):
         for piece in range(pieces):
             start = piece * 4000 % (len(audio) - length)
             soundfile.write(Path(folder, f"{piece}.wav"), audio[start : start + length], rate)
-        yield scan_corpus(folder).recordings
+        yield scan_corpus((folder,)).recordings
 
 
 def load(name: str, machine: Machine, repeats: int) -> None:

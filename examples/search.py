@@ -73,7 +73,7 @@ def loss_on_unheard(checkpoint):
     model = SampleRNN(checkpoints.model_config(checkpoint, None))
     model.compile(jit_compile=True)
     checkpoints.restore(checkpoint, model)
-    return evaluate(model, validation_step(model), scan_corpus(UNHEARD).recordings, BATCH)["loss"]
+    return evaluate(model, validation_step(model), scan_corpus((str(UNHEARD),)).recordings, BATCH)["loss"]
 
 
 def script(name, *arguments):

@@ -57,14 +57,24 @@ class Unusable(InputError):
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A folder of recordings."""
+
+    path: Path = Path()
+    name: str = "."  # relative to the first folder of the corpus, with forward slashes
+    weight: float = 1.0  # how often each of its files is heard in an epoch of training
+
+
+@dataclass(frozen=True)
 class Recording:
     """An audio file that can be used."""
 
     path: Path
-    name: str  # relative to the corpus folder, with forward slashes
+    name: str  # relative to the first folder of the corpus, with forward slashes
     sample_rate: int  # Hz
     frames: int  # samples in each channel
     channels: int
+    folder: Folder = Folder()
 
 
 @quiet_stderr()  # to which the decoder of MP3 writes notes

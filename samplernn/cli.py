@@ -80,7 +80,7 @@ def _fail(message: str, exit_status: int) -> int:
 def training_options() -> TrainingOptions:
     """Parse the flags of train.py."""
     parser = _Parser("Train SampleRNN on a folder of WAV files.", TrainingOptions)
-    parser.add("data_dir", path, "folder with the training corpus, WAV files")
+    _add_data_dir(parser)
     parser.add("skip_unusable", boolean, "leave out files that cannot be used; if False, they are an error")
     parser.add("strict", boolean, "make silent, clipped, unequally long and duplicate files an error too")
     parser.add("id", _folder_name, "id of the training session, a folder below logdir_root and output_dir")
@@ -209,13 +209,18 @@ def _frozen(value):
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
+def _add_data_dir(parser: _Parser) -> None:
+    help_ = "folder with the training corpus, WAV files, or several; folder:2 is heard twice as often, folder:0.5 half"
+    parser.add("data_dir", path, help_, nargs="+")
+
+
 def _add_seed(parser: _Parser) -> None:
     parser.add("seed", optional(path), "audio to begin from")
     parser.add("seed_offset", non_negative_int, "where in the seed audio to begin, samples")
 
 
 def _add_search(parser: _Parser, types: tuple[str, ...]) -> None:
-    parser.add("data_dir", path, "folder with the training corpus, WAV files")
+    _add_data_dir(parser)
     parser.add("id", _folder_name, "id of the search, a folder below logdir")
     parser.add("logdir", path, "folder for searches")
     parser.add("num_epochs", positive_int, "number of epochs of a trial, at most")

@@ -185,7 +185,7 @@ class GenerationOptions(ComputationOptions):
 class TrainingOptions(ComputationOptions):
     """The options of a training run, by the names and with the defaults of train.py's flags."""
 
-    data_dir: str
+    data_dir: tuple[str, ...]  # each a folder, or folder:weight
     skip_unusable: bool = False  # go on without the files that cannot be used
     strict: bool = False  # refuse the doubtful ones too
     id: str = "default"
@@ -229,7 +229,7 @@ HYPERPARAMETERS = MODEL_HYPERPARAMETERS + TRAINING_HYPERPARAMETERS
 class SearchOptions(ComputationOptions):
     """The options that keras_tuner.py and ray_tune.py share. A hyperparameter has the values to search among."""
 
-    data_dir: str
+    data_dir: tuple[str, ...]
     logdir: str
     id: str = "default"
     num_epochs: int = 20  # of a trial, at most

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from samplernn.audio import PROBLEMS, SILENCE_POWER, Recording, Unusable, examine, mix_down
+from samplernn.audio import PROBLEMS, SILENCE_POWER, Folder, Recording, Unusable, examine, mix_down
 from samplernn.errors import InputError, printable
 from samplernn.ffmpeg import ALL_SUFFIXES
 from samplernn.files import files_below, read_json, write_whole
 
+MAX_WEIGHT = 1000  # of a folder
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample
 CLIPPED_SAMPLES = 10  # as many may be clipped before a file is called so
 CACHE = ".samplernn.json"
@@ -37,7 +39,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Corpus:
-    """The recordings of a folder that can be used, all of one sample rate, and what was found about its files."""
+    """The recordings of its folders that can be used, all of one sample rate, and what was found about its files."""
 
     recordings: list[Recording]
     findings: list[Finding]
@@ -47,6 +49,11 @@ class Corpus:
     def sample_rate(self) -> int:
         """In Hz."""
         return self.recordings[0].sample_rate
+
+    @property
+    def folders(self) -> list[Folder]:
+        """Those that the recordings are from, in the order in which they were given."""
+        return list(dict.fromkeys(recording.folder for recording in self.recordings))
 
     def write_report(self, folder: Path) -> None:
         """Write `corpus.txt`, which names every file that there is something to say about.
@@ -110,22 +117,31 @@ class Facts:
         return facts if usable or facts.problem in PROBLEMS else None
 
 
-def scan_corpus(data_dir: str, skip_unusable: bool = False, strict: bool = False) -> Corpus:
-    """Examine all WAV files below a folder, and say what is to be said about them.
+def scan_corpus(data_dir: Sequence[str], skip_unusable: bool = False, strict: bool = False) -> Corpus:
+    """Examine all WAV files below one or more folders, and say what is to be said about them.
 
     Args:
-        data_dir: the folder. What is found is kept there too, in a hidden file, so that a file is read only once.
+        data_dir: the folders, each as `parse_folder` takes it. What is found is kept in each too, in a hidden file, so
+            that a file is read only once.
         skip_unusable: leave out the files that cannot be used.
         strict: refuse the doubtful ones too.
 
     Returns:
-        The recordings in the order of their names, numbers in them by value.
+        The recordings, folder by folder, in the order of their names, numbers in them by value.
 
     Raises:
-        InputError: there is no such folder or no WAV in it, or files are refused (all are named).
+        InputError: there is no such folder or no WAV in it, two find the same file, or files are refused (all are
+            named).
     """
-    root = Path(data_dir)
-    facts = _examine_all(root, _wav_names(root, data_dir))
+    folders = _folders(data_dir)
+    names = [_wav_names(folder.path, text) for folder, text in zip(folders, data_dir)]
+    _refuse_what_two_find(folders, names)
+    places: dict[str, tuple[Folder, str]] = {}  # by what a file is called in messages
+    facts: dict[str, Facts] = {}
+    for folder, its_names in zip(folders, names):
+        for name, file in _examine_all(folder.path, its_names).items():
+            called = name if len(folders) == 1 else (folder.path / name).as_posix()
+            places[called], facts[called] = (folder, name), file
     whole = {name: file for name, file in facts.items() if not file.problem}
     rate = _commonest(file.sample_rate for file in whole.values())
     usable = {name: file for name, file in whole.items() if file.sample_rate == rate}
@@ -141,15 +157,71 @@ def scan_corpus(data_dir: str, skip_unusable: bool = False, strict: bool = False
     else:
         refused = ""
     if refused:
-        raise InputError(f"--data_dir {data_dir}: {refused}")
+        raise InputError(f"--data_dir {' '.join(data_dir)}: {refused}")
     findings = [*_left_out(facts, rate), *doubts, *_mixed_down(usable)]
     for finding in findings:
         log.warning("%s", finding.remark(len(facts)))
-    return Corpus([_recording(root, name, file) for name, file in usable.items()], findings, len(facts))
+    return Corpus([_recording(*places[called], file) for called, file in usable.items()], findings, len(facts))
 
 
-def _recording(root: Path, name: str, file: Facts) -> Recording:
-    return Recording(root / name, name, file.sample_rate, file.frames, file.channels)
+def _recording(folder: Folder, name: str, file: Facts) -> Recording:
+    full_name = str(PurePosixPath(folder.name, name))
+    return Recording(folder.path / name, full_name, file.sample_rate, file.frames, file.channels, folder)
+
+
+# --- Which folders ---
+
+
+def parse_folder(text: str) -> tuple[Path, float]:
+    """The folder and the weight that `folder` or `folder:weight` says; a folder that is named like that has weight 1.
+
+    Raises:
+        InputError: the weight is not one.
+    """
+    path, _, number = text.rpartition(":")
+    if not path or os.path.exists(text):
+        return Path(text), 1.0
+    try:
+        weight = float(number)
+    except ValueError:  # it belongs to the path
+        return Path(text), 1.0
+    if not 0 < weight <= MAX_WEIGHT:
+        raise InputError(
+            f"--data_dir {text}: the weight {number} is not a number above 0, at most {MAX_WEIGHT}, such as 2 or 0.5"
+        )
+    return Path(path), weight
+
+
+def absolute_folder(text: str) -> str:
+    """The same folder and weight as a process in another folder can be given them."""
+    path, weight = parse_folder(text)
+    return os.path.realpath(path) + (f":{weight:g}" if weight != 1 else "")
+
+
+def _folders(data_dir: Sequence[str]) -> list[Folder]:
+    parsed = [parse_folder(text) for text in data_dir]
+    first, _ = parsed[0]
+    return [Folder(path, _relative(path, first), weight) for path, weight in parsed]
+
+
+def _relative(path: Path, start: Path) -> str:
+    path, start = os.path.realpath(path), os.path.realpath(start)
+    try:
+        return Path(os.path.relpath(path, start)).as_posix()
+    except ValueError:  # Windows: it is on another drive
+        return Path(path).as_posix()
+
+
+def _refuse_what_two_find(folders: list[Folder], names: list[list[str]]) -> None:
+    if len(folders) == 1:
+        return
+    found = [{os.path.realpath(folder.path / name) for name in its} for folder, its in zip(folders, names)]
+    for (one, files), (other, others) in itertools.combinations(zip(folders, found), 2):
+        if shared := files & others:
+            raise InputError(
+                f"--data_dir: {one.path} and {other.path} hold the same files, such as {min(shared)}; name each folder"
+                f" once, as {one.path}:2 where it is to be heard twice as often"
+            )
 
 
 def _wav_names(root: Path, data_dir: str) -> list[str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from samplernn.audio import READ_FRAMES, Recording, read_mono
+from samplernn.audio import READ_FRAMES, Folder, Recording, read_mono
 from samplernn.config import ModelConfig
-from samplernn.errors import InputError
+from samplernn.errors import InputError, printable
 from samplernn.quantize import quantizer
 
 SPLIT_SEED = 42  # the split must be the same on every run and every machine
@@ -36,6 +37,11 @@ class Split:
         """The length of all that is trained on, in samples."""
         return sum(recording.frames for recording in self.training)
 
+    @property
+    def mix(self) -> dict[str, float]:
+        """The weights of the folders that are trained on, by the folders' names."""
+        return {folder.name: folder.weight for folder in _by_folder(self.training)}
+
     def names(self) -> dict[str, list[str]]:
         """The split as JSON can hold it, to be handed to `split_corpus` on resuming."""
         return {part: [recording.name for recording in getattr(self, part)] for part in ("training", "validation")}
@@ -50,8 +56,8 @@ def split_corpus(
     it held out stays held out, whatever was added to the corpus since.
 
     Raises:
-        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples, or none is
-            left of what was held out.
+        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples, none is left
+            of what was held out, or the folders' weights leave no batch, or nothing of a folder, to an epoch.
     """
     long_enough = [recording for recording in corpus if recording.frames >= seq_len]
     if short := len(corpus) - len(long_enough):
@@ -85,7 +91,24 @@ def split_corpus(
             f"--batch_size {batch_size}: {len(candidates)} files are left to train on beside the {len(validation)} that"
             f" the resumed run holds out; {remedy}"
         )
+    _check_weights(training, batch_size)
     return Split(training, validation)
+
+
+def _check_weights(training: list[Recording], batch_size: int) -> None:
+    """Every epoch is as long as any other: what one lacks, all lack."""
+    numbers = {folder: _number_heard(folder, len(files)) for folder, files in _by_folder(training).items()}
+    for folder, number in numbers.items():
+        if number == 0:
+            raise InputError(
+                f"--data_dir: at a weight of {folder.weight:g} not one file of {folder.path} is heard in an epoch;"
+                " raise the weight, or leave the folder out"
+            )
+    if sum(numbers.values()) < batch_size:
+        raise InputError(
+            f"--batch_size {batch_size}: at the weights of --data_dir an epoch has {sum(numbers.values())} files, less"
+            " than a batch; raise the weights, add files, or lower --batch_size"
+        )
 
 
 def _held_out(recordings: list[Recording], earlier: dict[str, list[str]] | None) -> list[Recording]:
@@ -126,11 +149,52 @@ def training_epoch(
         Batches as `_batches` yields them, every row with a target, and the number of all of them, with which the first
         row of the whole batch runs out.
     """
-    order = list(recordings)
+    order = heard_in(recordings, random_seed, epoch)
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
     rows = plan_rows(order, batch_size, config.seq_len)
     steps = min(_row_lengths(rows, config.seq_len))
     return _prefetched(_batches(rows[rows_here], config, range(first, steps))), steps
+
+
+def heard_in(recordings: list[Recording], random_seed: int, epoch: int) -> list[Recording]:
+    """The recordings that an epoch of training has, each as often as it has them.
+
+    Of n files of a folder it has n times the folder's weight, rounded: all of them equally often, and once more those
+    that are drawn, which depend on nothing but the seed and the epoch.
+    """
+    heard = []
+    for folder, files in _by_folder(recordings).items():
+        times, more = divmod(_number_heard(folder, len(files)), len(files))
+        heard += files * times + random.Random(f"{random_seed}/{epoch}/{folder.name}").sample(files, more)
+    return heard
+
+
+def describe_mix(folders: Iterable[Folder], training: list[Recording]) -> list[str]:
+    """For each folder a line: what of it is trained on, and what part of an epoch's time that is on average."""
+    by_folder, rows = _by_folder(training), []
+    for folder in folders:
+        files = by_folder.get(folder, [])
+        minutes = sum(file.frames / file.sample_rate for file in files) / 60
+        heard = minutes * _number_heard(folder, len(files)) / max(1, len(files))
+        rows.append((folder, len(files), minutes, heard))
+    total = sum(heard for *_, heard in rows)
+    return [
+        f"{printable(str(folder.path))}: {number} files to train on ({minutes:.1f} minutes), weight {folder.weight:g},"
+        f" {heard / total:.1%} of what is heard in an epoch"
+        for folder, number, minutes, heard in rows
+    ]
+
+
+def _by_folder(recordings: list[Recording]) -> dict[Folder, list[Recording]]:
+    folders: dict[Folder, list[Recording]] = {}
+    for recording in recordings:
+        folders.setdefault(recording.folder, []).append(recording)
+    return folders
+
+
+def _number_heard(folder: Folder, files: int) -> int:
+    """How many of a folder's files, those heard several times as several, an epoch has."""
+    return math.floor(folder.weight * files + 0.5)
 
 
 def validation_epoch(

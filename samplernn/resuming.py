@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import tensorflow as tf
 from samplernn import checkpoint as checkpoints
 from samplernn import run_folders
 from samplernn.config import DEFAULT_CONFIG_FILE, ModelConfig, TrainingOptions, as_text
+from samplernn.corpus import parse_folder
 from samplernn.dataset import Split
 from samplernn.distribution import gather_columns, hand_out_columns
 from samplernn.errors import InputError
@@ -57,6 +59,7 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
         return None
     resumed = Resumed(checkpoint, why, checkpoints.read_settings(checkpoint) or {})
     _check_split(options, resumed)
+    _check_first_folder(options, resumed)
     return resumed
 
 
@@ -67,6 +70,20 @@ def _check_split(options: TrainingOptions, resumed: Resumed) -> None:
             f"--val_frac {options.val_frac}: the run to be resumed, {resumed.checkpoint.parent}, held out"
             f" {held_out} of the files, and what it has trained on cannot be held out any more; give"
             f" --val_frac {held_out}, or --resume False to start from scratch"
+        )
+
+
+def _check_first_folder(options: TrainingOptions, resumed: Resumed) -> None:
+    """Refuse another order of the folders: what is relative to the first, the names, would be those of other files."""
+    theirs = resumed.settings.get("arguments", {}).get("data_dir")
+    if not (resumed.split and isinstance(theirs, list) and theirs and all(isinstance(text, str) for text in theirs)):
+        return
+    before, now = ([os.path.abspath(parse_folder(text)[0]) for text in given] for given in (theirs, options.data_dir))
+    if before[0] != now[0] and (before[0] in now or now[0] in before):
+        raise InputError(
+            f"--data_dir {' '.join(options.data_dir)}: the run to be resumed, {resumed.checkpoint.parent}, began with"
+            f" {theirs[0]}, from which its files have their names; name that folder first, or use --resume False to"
+            " start from scratch"
         )
 
 
@@ -128,6 +145,7 @@ def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: Mo
         "--random_seed": (options.random_seed, arguments.get("random_seed")),
         "seq_len": (config.seq_len, resumed.settings["config"].get("seq_len")),
         "the files to train on": (split.names()["training"], (resumed.split or {}).get("training")),
+        "the weights of --data_dir": (split.mix, resumed.settings.get("mix")),
         "their lengths": (split.training_frames, resumed.settings.get("training_frames")),
     }
     return [name for name, (ours, theirs) in decisive.items() if ours != theirs]

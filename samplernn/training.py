@@ -28,7 +28,7 @@ from samplernn.callbacks import (
 )
 from samplernn.config import GenerationOptions, ModelConfig, TrainingOptions
 from samplernn.corpus import scan_corpus
-from samplernn.dataset import Split, split_corpus
+from samplernn.dataset import Split, describe_mix, split_corpus
 from samplernn.device import refusals_explained, use_xla, versions
 from samplernn.distribution import (
     Worker,
@@ -112,6 +112,8 @@ def _train(
         corpus.write_report(run.folder)
         parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
         print(f"Corpus: {parts}. Run: {run.folder}")
+        if len(options.data_dir) > 1:
+            print(*describe_mix(corpus.folders, split.training), sep="\n")
     else:
         latest = resuming.latest_from_now_on(Path(options.logdir_root, options.id))
 
@@ -198,6 +200,7 @@ def _facts(options: TrainingOptions, config: ModelConfig, split: Split, resumed:
     return flags | {
         "the config": config,
         "the files in --data_dir": [(file.name, file.frames) for file in split.training + split.validation],
+        "the weights of --data_dir": split.mix,
         "the checkpoint to resume from": resumed and (resumed.checkpoint.name, resumed.settings),
     }
 
@@ -300,6 +303,7 @@ class _Run:
             "versions": versions(),
             "split": self._split.names(),
             "training_frames": self._split.training_frames,
+            "mix": self._split.mix,
         }
 
 

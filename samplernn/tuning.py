@@ -34,7 +34,7 @@ from samplernn.config import (
     as_text,
     better,
 )
-from samplernn.corpus import scan_corpus
+from samplernn.corpus import absolute_folder, scan_corpus
 from samplernn.dataset import split_corpus
 from samplernn.device import prepare_device
 from samplernn.distribution import check_batch_size
@@ -102,7 +102,7 @@ class Search:
         self.options = options
         self.folder = Path(options.logdir, options.id).resolve()
         self._file = self.folder / "search.json"
-        self._data_dir = str(Path(options.data_dir).resolve())  # trials may run elsewhere
+        self._data_dir = tuple(map(absolute_folder, options.data_dir))  # trials may run elsewhere
 
     def exists(self) -> bool:
         """Whether a search of this id was begun."""
@@ -154,7 +154,7 @@ class Search:
     def _identity(self) -> dict[str, Any]:
         """What a search must have in common with an earlier one to go on with it."""
         values = {name: value for name, value in asdict(self.options).items() if name not in FREE}
-        values |= {"tuner": type(self.options).__name__, "data_dir": self._data_dir}
+        values |= {"tuner": type(self.options).__name__, "data_dir": as_text(self._data_dir)}  # its order matters
         return json.loads(json.dumps(values))
 
     def _read(self, path: Path) -> Any:
@@ -340,7 +340,7 @@ class Search:
 
 
 def train_command(options: TrainingOptions) -> list[str]:
-    """The command of a training: the folder of its data, and the flags that are not at their defaults."""
+    """The command of a training: the folders of its data, and the flags that are not at their defaults."""
     values = {item.name: getattr(options, item.name) for item in fields(options)}
     changed = [item.name for item in fields(options) if values[item.name] != item.default]
     changed.sort(key=lambda name: name != "data_dir")

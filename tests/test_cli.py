@@ -42,7 +42,7 @@ def parse(monkeypatch, parser, *arguments):
 
 
 def test_defaults_are_the_documented_ones(monkeypatch):
-    assert parse(monkeypatch, cli.training_options, "--data_dir", "d") == TrainingOptions(data_dir="d")
+    assert parse(monkeypatch, cli.training_options, "--data_dir", "d") == TrainingOptions(data_dir=("d",))
     options = parse(monkeypatch, cli.generation_options, "--output_path", "o", "--checkpoint_path", "c")
     assert (options.dur, options.num_seqs, options.temperature, options.seed_offset) == (3.0, 1, (0.95,), 0)
     options = parse(monkeypatch, cli.chunk_options, "--input_file", "i", "--output_dir", "o")

@@ -23,7 +23,7 @@ DAMAGES = ["text", "truncated WAV", "empty", "NaN", "unseekable"]
 
 
 def scan(root, **flags):
-    return scan_corpus(str(root), **flags)
+    return scan_corpus((str(root),), **flags)
 
 
 def names(found):

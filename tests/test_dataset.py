@@ -31,7 +31,7 @@ def plain_windows(recording):
 @pytest.mark.parametrize("read_frames", [2**20, 128])
 def test_equal_files_come_in_the_originals_order(make_corpus, monkeypatch, read_frames):
     monkeypatch.setattr(dataset, "READ_FRAMES", read_frames)
-    corpus = scan_corpus(str(make_corpus([1000] * 6))).recordings
+    corpus = scan_corpus((str(make_corpus([1000] * 6)),)).recordings
     windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
     batches = list(windows)
     assert len(batches) == steps == 3 * (1000 // 64)
@@ -55,7 +55,7 @@ def self_name(pieces, window):
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(make_corpus):
-    corpus = scan_corpus(str(make_corpus([256] * 8))).recordings
+    corpus = scan_corpus((str(make_corpus([256] * 8)),)).recordings
 
     def order(seed, epoch):
         return b"".join(x.tobytes() for x, _, _ in training_epoch(corpus, CONFIG, 2, seed, epoch)[0])
@@ -65,7 +65,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(make_corpus):
 
 
 def test_a_row_that_finishes_its_file_takes_the_next(make_corpus):
-    corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 2, 64 * 3 + 40]))).recordings
+    corpus = scan_corpus((str(make_corpus([64 * 5, 64 * 2, 64 * 2, 64 * 3 + 40])),)).recordings
     pieces = {recording.name: plain_windows(recording) for recording in corpus}
     windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
     batches = list(windows)
@@ -86,7 +86,7 @@ def test_a_row_that_finishes_its_file_takes_the_next(make_corpus):
 @pytest.mark.parametrize("read_frames", [2**20, 128])
 def test_an_epoch_can_begin_at_any_of_its_windows(make_corpus, monkeypatch, read_frames):
     monkeypatch.setattr(dataset, "READ_FRAMES", read_frames)
-    corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 2 + 7, 64 * 3 + 40, 64, 64 * 4]))).recordings
+    corpus = scan_corpus((str(make_corpus([64 * 5, 64 * 2, 64 * 2 + 7, 64 * 3 + 40, 64, 64 * 4])),)).recordings
     batches, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
     batches = list(batches)
     assert len(batches) == steps == 8
@@ -105,7 +105,7 @@ def test_rows_end_when_fewer_than_a_batch_are_live():
 
 
 def test_validation_sees_every_window_once(make_corpus):
-    corpus = scan_corpus(str(make_corpus([64 * 5, 64 * 2, 64 * 3, 64]))).recordings
+    corpus = scan_corpus((str(make_corpus([64 * 5, 64 * 2, 64 * 3, 64])),)).recordings
     expected = sorted(window.tobytes() for recording in corpus for window in plain_windows(recording))
     seen = []
     for x, y, _ in validation_epoch(corpus, CONFIG, 3):
@@ -178,7 +178,7 @@ def test_too_few_files_name_a_batch_size_that_would_do():
 
 @pytest.mark.parametrize("damage", ["unlink", "truncate", "empty"])
 def test_a_file_that_changes_under_way_is_named(make_corpus, damage):
-    corpus = scan_corpus(str(make_corpus([64 * 4] * 2))).recordings
+    corpus = scan_corpus((str(make_corpus([64 * 4] * 2)),)).recordings
     windows, _ = training_epoch(corpus, CONFIG, 2, 0, 0)
     path = corpus[1].path
     if damage == "unlink":

@@ -109,7 +109,7 @@ def run(work, case, **options):
     return {
         "clip_norm": CLIP_NORMS[case],
         "options": {
-            "data_dir": str(work / "corpus"),
+            "data_dir": [str(work / "corpus")],
             "id": case,
             "config_file": str(work / f"{case}.config.json"),
             "num_epochs": 2,

@@ -37,7 +37,7 @@ def test_resuming_is_exact_at_the_demos_size(tmp_path):
     piece, chunks = ROOT / "examples" / "demo-chorales.flac", tmp_path / "chunks"
     chunk_files(ChunkOptions((str(piece),), str(chunks), chunk_length=2000))
     options = TrainingOptions(
-        data_dir=str(chunks),
+        data_dir=(str(chunks),),
         logdir_root=str(tmp_path / "logdir"),
         config_file=str(ROOT / "examples" / "demo.config.json"),
         num_epochs=2,

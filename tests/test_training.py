@@ -32,7 +32,7 @@ from samplernn.training import train
 @pytest.fixture
 def options(tmp_path, make_corpus, tiny_config_file):
     return TrainingOptions(
-        data_dir=str(make_corpus([640] * 6)),
+        data_dir=(str(make_corpus([640] * 6)),),
         id="test",
         logdir_root=str(tmp_path / "logdir"),
         output_dir=str(tmp_path / "generated"),
@@ -200,7 +200,7 @@ def test_the_rate_in_use_is_the_decayed_one(options):
 
 
 def test_the_learning_rate_decays_after_the_given_epoch():
-    options = TrainingOptions(data_dir="", learning_rate=0.01, reduce_learning_rate_after=3)
+    options = TrainingOptions(data_dir=(), learning_rate=0.01, reduce_learning_rate_after=3)
     rates = [training._learning_rate_schedule(options)(epoch, None) for epoch in range(6)]
     assert rates == pytest.approx(
         [0.01, 0.01, 0.01, 0.01 * math.exp(-0.1), 0.01 * math.exp(-0.2), 0.01 * math.exp(-0.3)]
@@ -446,9 +446,9 @@ def test_what_would_change_the_split_is_refused(options, make_corpus):
     for path in list(other.iterdir()):
         path.rename(path.with_name(f"other_{path.name}"))
     with pytest.raises(InputError, match="--data_dir: none of the 2 files that the resumed run held out is there"):
-        train(replace(options, val_frac=0.3, data_dir=str(other)))
+        train(replace(options, val_frac=0.3, data_dir=(str(other),)))
     assert len(runs(options)) == 1
-    train(replace(options, data_dir=str(other), resume=False))
+    train(replace(options, data_dir=(str(other),), resume=False))
 
 
 def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
@@ -462,7 +462,7 @@ def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
 
 def test_weights_that_the_validation_shows_to_be_bad_are_not_saved(options):
     """One step an epoch, so that the loss of the only step is from before it."""
-    for path in Path(options.data_dir).iterdir():
+    for path in Path(*options.data_dir).iterdir():
         audio, rate = soundfile.read(path)
         soundfile.write(path, audio[:128], rate)
     with pytest.raises(RunError, match=r"The validation loss is .*: training diverges.* There is no checkpoint yet"):
@@ -582,7 +582,7 @@ def test_files_added_before_resuming_are_trained_on_only(options, make_corpus):
 
 
 def test_unusable_files_are_an_error_or_skipped_and_then_the_run_folder_lists_them(options):
-    unusable = Path(options.data_dir, "piece_9.wav")
+    unusable = Path(*options.data_dir, "piece_9.wav")
     unusable.write_text("no audio")
     with pytest.raises(InputError, match=r"piece_9\.wav is not audio"):
         train(options)

@@ -30,7 +30,7 @@ TINY_SPACE = {name: (tuple(value) if isinstance(value, list) else value,) for na
 @pytest.fixture
 def options(tmp_path, make_corpus):
     return KerasTunerOptions(
-        data_dir=str(make_corpus([640] * 6)),
+        data_dir=(str(make_corpus([640] * 6)),),
         logdir=str(tmp_path / "searches"),
         id="test",
         num_epochs=2,
@@ -211,9 +211,9 @@ def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(opti
 
 
 def test_a_command_names_every_flag_that_is_not_at_its_default(monkeypatch, tmp_path):
-    options = TrainingOptions(data_dir="my data", early_stopping_patience=None, temperature=(0.5, 1.0))
+    options = TrainingOptions(data_dir=("my data", "more:2"), early_stopping_patience=None, temperature=(0.5, 1.0))
     monkeypatch.chdir(ROOT)
-    expected = ["python", "train.py", "--data_dir", "my data", "--early_stopping_patience", "None"]
+    expected = ["python", "train.py", "--data_dir", "my data", "more:2", "--early_stopping_patience", "None"]
     assert train_command(options) == [*expected, "--temperature", "0.5", "1.0"]
     monkeypatch.chdir(tmp_path)
     assert train_command(options)[1] == str(ROOT / "train.py")

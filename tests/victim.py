@@ -77,7 +77,7 @@ def load(folder):
     from samplernn.corpus import scan_corpus
     from samplernn.dataset import split_corpus, training_epoch, validation_epoch
 
-    corpus = scan_corpus(folder)
+    corpus = scan_corpus((folder,))
     config = ModelConfig(seq_len=128, frame_sizes=(4, 16))
     split = split_corpus(corpus.recordings, config.seq_len, 2, 0.1)
     for _ in training_epoch(split.training, config, 2, 0, 0)[0]:
