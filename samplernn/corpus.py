@@ -195,7 +195,7 @@ def parse_folder(text: str) -> tuple[Path, float]:
 def absolute_folder(text: str) -> str:
     """The same folder and weight as a process in another folder can be given them."""
     path, weight = parse_folder(text)
-    return os.path.realpath(path) + (f":{weight:g}" if weight != 1 else "")
+    return os.path.realpath(path) + (f":{weight}" if weight != 1 else "")
 
 
 def _folders(data_dir: Sequence[str]) -> list[Folder]:

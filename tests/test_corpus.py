@@ -16,14 +16,14 @@ import soundfile
 from conftest import damage
 
 from samplernn import audio, corpus
-from samplernn.corpus import CACHE, scan_corpus
+from samplernn.corpus import CACHE, absolute_folder, parse_folder, scan_corpus
 from samplernn.errors import InputError
 
 DAMAGES = ["text", "truncated WAV", "empty", "NaN", "unseekable"]
 
 
-def scan(root, **flags):
-    return scan_corpus((str(root),), **flags)
+def scan(*roots, **flags):
+    return scan_corpus(tuple(map(str, roots)), **flags)
 
 
 def names(found):
@@ -82,8 +82,9 @@ def test_a_corpus_is_found_below_its_folder_in_the_order_of_names(make_corpus):
 def test_a_folder_that_is_missing_or_has_no_wav_is_named(tmp_path, music):
     with pytest.raises(InputError, match="nowhere: there is no such folder"):
         scan(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="there is no such folder"):
-        scan("")
+    for nothing in ("", ":2"):
+        with pytest.raises(InputError, match="there is no such folder"):
+            scan(nothing)
     with pytest.raises(InputError, match="no WAV files in it"):
         scan(tmp_path)
     soundfile.write(tmp_path / "music.flac", music, 16000)
@@ -97,6 +98,92 @@ def test_there_is_nothing_to_say_about_a_good_corpus(make_corpus, caplog, capsys
     assert caplog.text == capsys.readouterr().out == ""
     found.write_report(tmp_path)
     assert (tmp_path / "corpus.txt").read_text() == "3 files were examined, 3 of them can be used.\n"
+
+
+# --- Several folders ---
+
+
+@pytest.mark.parametrize(
+    ("text", "folder", "weight"),
+    [
+        ("a", "a", 1),
+        ("a:2", "a", 2),
+        ("./a:0.5", "a", 0.5),
+        ("a:1e-3", "a", 0.001),
+        ("odd:2", "odd:2", 1),  # is there
+        ("odd:2:3", "odd:2", 3),
+        ("C:\\x", "C:\\x", 1),
+        ("a:", "a:", 1),
+        ("a:b", "a:b", 1),
+    ],
+)
+def test_a_folder_may_have_a_weight(tmp_path, monkeypatch, text, folder, weight):
+    monkeypatch.chdir(tmp_path)
+    Path("odd:2").mkdir()
+    assert parse_folder(text) == (Path(folder), weight)
+    absolute = absolute_folder(text)
+    monkeypatch.chdir("/")
+    assert parse_folder(absolute) == (tmp_path / folder, weight)
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf", "1001", "-1e-9"])
+def test_a_weight_that_is_none_is_refused(make_corpus, weight):
+    with pytest.raises(InputError, match=f"--data_dir .*corpus:{weight}: the weight {weight} is not a number above 0"):
+        scan(f"{make_corpus([1000])}:{weight}")
+
+
+def test_files_of_a_further_folder_are_named_from_the_first_whose_names_stay(make_corpus, tmp_path, monkeypatch):
+    a, b, _ = (make_corpus([1000] * 2, folder=folder) for folder in ("a", "b", "b/c"))
+    alone = scan(a).recordings
+    monkeypatch.chdir(b)
+    (tmp_path / "link").symlink_to(a)
+    for first, second in [(a, b), ("../a", "."), (f"{tmp_path}/link:2", "../a/../b:0.5")]:
+        found = scan(first, second).recordings
+        assert [recording.name for recording in found[:2]] == [recording.name for recording in alone]
+        assert [recording.name for recording in found[2:]] == [
+            *("../b/c/piece_0.wav", "../b/c/piece_1.wav", "../b/piece_0.wav", "../b/piece_1.wav")
+        ]
+        assert all(os.path.samefile(recording.path, a / recording.name) for recording in found)
+    assert [recording.folder.weight for recording in found] == [2, 2, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_each_folder_keeps_what_was_found_in_it(make_corpus, examined):
+    a, b = make_corpus([1000] * 2, folder="a"), make_corpus([1000] * 3, folder="b")
+    both = scan(a, f"{b}:2")
+    assert len(examined) == 5
+    assert [recording.name for recording in scan(b).recordings] == [f"piece_{i}.wav" for i in range(3)]
+    assert scan(a, f"{b}:2") == both
+    assert len(examined) == 5
+
+
+def test_a_file_that_two_folders_find_is_refused(make_corpus, tmp_path):
+    a, b = make_corpus([1000], folder="a"), make_corpus([1000], folder="a/b")
+    (tmp_path / "link").symlink_to(b)
+    make_corpus([1000], folder="other")
+    (tmp_path / "other" / "link.wav").symlink_to(b / "piece_0.wav")
+    for one, other in [(a, a), (f"{a}:2", b), (b, tmp_path / "link"), (b, tmp_path / "other")]:
+        with pytest.raises(InputError) as caught:
+            scan(one, other)
+        one = str(one).removesuffix(":2")
+        assert f"--data_dir: {one} and {other} hold the same files, such as {a}/" in str(caught.value)
+
+
+def test_what_is_said_of_several_folders_names_files_with_theirs(make_corpus, tmp_path, monkeypatch, music, caplog):
+    make_corpus([2000] * 2, folder="a")
+    b = make_corpus([2000], folder="b")  # of which a has the same
+    soundfile.write(b / "silent.wav", np.zeros(2000), 16000)
+    monkeypatch.chdir(tmp_path)
+    assert scan("./a", "b:2").examined == 4
+    assert caplog.messages[0].startswith("Silent (1 of 4 files): b/silent.wav. ")
+    assert caplog.messages[1].startswith("Duplicate (1 of 4 files): b/piece_0.wav (the same audio as a/piece_0.wav). ")
+    soundfile.write(b / "silent.wav", music[5000:7000], 44100)
+    with pytest.raises(InputError, match=r"--data_dir \./a b:2: .* 44100 Hz \(1 files\).*: b/silent.wav \(44100 Hz\)"):
+        scan("./a", "b:2")
+    Path("c").mkdir()
+    with pytest.raises(InputError, match="--data_dir c:2: no WAV files in it"):
+        scan("a", "c:2")
+    with pytest.raises(InputError, match="--data_dir d:2: there is no such folder"):
+        scan("a", "d:2")
 
 
 # --- What cannot be used ---

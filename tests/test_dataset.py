@@ -1,5 +1,8 @@
 """From recordings to windows, against a plain walk over the files."""
 
+import random
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +10,18 @@ import pytest
 import soundfile
 
 from samplernn import dataset
-from samplernn.audio import Recording
+from samplernn.audio import Folder, Recording
 from samplernn.config import ModelConfig
 from samplernn.corpus import scan_corpus
-from samplernn.dataset import NO_TARGET, plan_rows, split_corpus, training_epoch, validation_epoch
+from samplernn.dataset import (
+    NO_TARGET,
+    describe_mix,
+    heard_in,
+    plan_rows,
+    split_corpus,
+    training_epoch,
+    validation_epoch,
+)
 from samplernn.errors import InputError, RunError
 from samplernn.quantize import MuLaw
 
@@ -97,6 +108,104 @@ def test_an_epoch_can_begin_at_any_of_its_windows(make_corpus, monkeypatch, read
         for ours, theirs in zip(rest, batches[first:]):
             for part, expected in zip(ours, theirs):
                 np.testing.assert_array_equal(part, expected)
+
+
+# --- Folders of different weights ---
+
+
+def mixed(*folders):
+    """Recordings of folders 0, 1, … given as (weight, lengths)."""
+    return [
+        replace(recording, name=f"{number}/{recording.name}", folder=Folder(Path(f"{number}"), f"{number}", weight))
+        for number, (weight, lengths) in enumerate(folders)
+        for recording in recordings(*lengths)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weight", "files", "least", "more"),  # all are heard that often, and so many once more
+    [(1, 5, 1, 0), (2, 4, 2, 0), (0.5, 6, 0, 3), (0.5, 5, 0, 3), (2.5, 4, 2, 2), (2.3, 5, 2, 2), (0.01, 80, 0, 1),
+     (1.96, 10, 2, 0)],
+)  # fmt: skip
+def test_an_epoch_has_each_file_as_often_as_its_folder_weighs(weight, files, least, more):
+    corpus = mixed((1, [640] * 3), (weight, [640] * files))
+    random.Random(1).shuffle(corpus)
+    drawn = []
+    for epoch in range(6):
+        times = Counter(recording.name for recording in heard_in(corpus, 0, epoch))
+        assert [times[f"0/{i}.wav"] for i in range(3)] == [1, 1, 1]
+        of_folder = {f"1/{i}.wav": times[f"1/{i}.wav"] for i in range(files)}
+        assert sorted(of_folder.values()) == [least] * (files - more) + [least + 1] * more
+        drawn.append(frozenset(name for name, number in of_folder.items() if number > least))
+    assert len(set(drawn)) > 1 or more == 0
+    assert heard_in(corpus, 0, 3) == heard_in(corpus, 0, 3)
+
+
+def test_a_share_of_files_comes_to_all_of_them_in_time():
+    corpus = mixed((0.25, [640] * 20))
+    times = Counter(recording.name for epoch in range(400) for recording in heard_in(corpus, 7, epoch))
+    assert len(times) == 20 and all(60 < number < 140 for number in times.values())  # 100 ± 4.6 standard deviations
+
+
+def test_without_weights_an_epoch_is_the_files_shuffled_as_ever(make_corpus, monkeypatch):
+    """As it was written before there were weights."""
+    corpus = scan_corpus((str(make_corpus([64 * n for n in (5, 2, 2, 3, 1, 4)])),)).recordings
+    planned = []
+    monkeypatch.setattr(dataset, "plan_rows", lambda order, *rest: planned.append(order) or plan_rows(order, *rest))
+    for epoch in range(3):
+        training_epoch(corpus, CONFIG, 2, 5, epoch)
+        order = list(corpus)
+        random.Random(f"5/{epoch}").shuffle(order)
+        assert planned.pop() == order
+
+
+def test_an_epoch_of_weighted_folders_can_begin_at_any_of_its_windows(make_corpus):
+    a, b = make_corpus([64 * 5, 64 * 2 + 7, 64 * 3], folder="a"), make_corpus([64 * 4, 64, 64 * 3], folder="b")
+    corpus = scan_corpus((f"{a}:1.5", f"{b}:0.5")).recordings
+    for epoch in range(2):
+        batches, steps = training_epoch(corpus, CONFIG, 2, 0, epoch)
+        batches = list(batches)
+        starts = sum(int(reset.sum()) for _, _, reset in batches)
+        assert len(batches) == steps and 2 <= starts <= 5 + 2
+        for first in range(steps):
+            rest = list(training_epoch(corpus, CONFIG, 2, 0, epoch, first=first)[0])
+            assert len(rest) == steps - first
+            for ours, theirs in zip(rest, batches[first:]):
+                for part, expected in zip(ours, theirs):
+                    np.testing.assert_array_equal(part, expected)
+
+
+def test_weights_that_leave_too_little_to_an_epoch_are_refused():
+    with pytest.raises(
+        InputError, match=r"--batch_size 4: at the weights of --data_dir an epoch has 3 files, less than"
+    ):
+        split_corpus(mixed((0.75, [640] * 8)), 64, 4, 0.1)
+    with pytest.raises(
+        InputError, match="--data_dir: at a weight of 0.01 not one file of 1 is heard in an epoch; raise"
+    ):
+        split_corpus(mixed((1, [640] * 8), (0.01, [640] * 8)), 64, 2, 0.1)
+    split = split_corpus(mixed((1, [640] * 8), (0.5, [640] * 8)), 64, 2, 0.1)
+    assert split.mix == {"0": 1, "1": 0.5}
+
+
+def test_what_is_held_out_is_held_out_whatever_folders_and_weights_are_added():
+    alone = split_corpus(mixed((1, [640] * 12)), 64, 2, 0.3)
+    more = mixed((3, [640] * 12), (0.5, [640] * 8))
+    split = split_corpus(more, 64, 2, 0.3, alone.names())
+    assert split.names()["validation"] == alone.names()["validation"]
+    assert len(split.training) == 16
+
+
+def test_the_mix_is_told_as_parts_of_an_epochs_time():
+    corpus = mixed((2, [16000 * 60] * 3), (0.5, [16000 * 120] * 4), (1, [16000 * 30]))
+    assert describe_mix(dict.fromkeys(recording.folder for recording in corpus), corpus[:7]) == [
+        "0: 3 files to train on (3.0 minutes), weight 2, 60.0% of what is heard in an epoch",
+        "1: 4 files to train on (8.0 minutes), weight 0.5, 40.0% of what is heard in an epoch",
+        "2: 0 files to train on (0.0 minutes), weight 1, 0.0% of what is heard in an epoch",
+    ]
+
+
+# --- Rows ---
 
 
 def test_rows_end_when_fewer_than_a_batch_are_live():

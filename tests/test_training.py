@@ -5,7 +5,7 @@ import math
 import re
 import signal
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -17,7 +17,7 @@ from conftest import GOLDEN, TINY
 from torture import assert_equal, read
 
 from samplernn import checkpoint as checkpoints
-from samplernn import cli, loop, run_folders, training
+from samplernn import cli, loop, resuming, run_folders, training
 from samplernn.callbacks import EarlyStopping, PrintStatistics, Remarks, SaveCheckpoints, format_duration
 from samplernn.config import ModelConfig, TrainingOptions
 from samplernn.errors import InputError, RunError
@@ -26,6 +26,7 @@ from samplernn.loop import Progress, score
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.quantize import quantizer
+from samplernn.resuming import Resumed
 from samplernn.training import train
 
 
@@ -426,6 +427,66 @@ def test_an_epoch_that_would_go_on_differently_begins_anew(
     train(replace(options, **change))
     assert f"Epoch 2 begins anew, as its order depends on what has changed: {said}" in caplog.text
     assert "It goes on with epoch 2 of 2, step 1 (the optimizer has taken 14 until now)" in capsys.readouterr().out
+
+
+@pytest.fixture
+def mixing(options, make_corpus):
+    more = make_corpus([640] * 4, folder="more")
+    return replace(options, data_dir=(f"{options.data_dir[0]}:1.5", f"{more}:0.5"))
+
+
+def test_a_mix_goes_on_inside_an_epoch_as_if_it_had_not_stopped(mixing, monkeypatch, capsys):
+    train(replace(mixing, id="whole"))
+    assert "corpus: 4 files to train on (0.0 minutes), weight 1.5, 75.0% of what is heard" in capsys.readouterr().out
+    with_callback(monkeypatch, StopAt(1, 7))
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(mixing, id="parts"))
+    monkeypatch.undo()
+    train(replace(mixing, id="parts"))
+    (whole,), (_, last) = (runs(replace(mixing, id=name)) for name in ("whole", "parts"))
+    assert "It goes on with epoch 2 of 2, step 9" in capsys.readouterr().out
+    assert_equal(whole / "model.ckpt-2", last / "model.ckpt-2")
+
+
+def resumed_mix(options):
+    """What a run of these options, stopped inside an epoch, leaves to one that resumes it, and its split."""
+    split = training.split_corpus(training.scan_corpus(options.data_dir).recordings, 128, 2, 0.1)
+    settings = {"arguments": asdict(options), "config": TINY, "split": split.names(), "mix": split.mix}
+    settings["training_frames"] = split.training_frames
+    return Resumed(Path("run/model.ckpt-1"), "", json.loads(json.dumps(settings))), split
+
+
+def test_an_epoch_of_other_weights_begins_anew(mixing):
+    (resumed, split), (one, other) = resumed_mix(mixing), mixing.data_dir
+    config = ModelConfig.from_dict(TINY)
+    assert resuming._changes_of_the_epoch(resumed, mixing, config, split) == []
+    _, changed = resumed_mix(replace(mixing, data_dir=(one, other.removesuffix(":0.5"))))
+    assert resuming._changes_of_the_epoch(resumed, mixing, config, changed) == ["the weights of --data_dir"]
+
+
+def test_the_folder_that_names_are_relative_to_stays_the_first(mixing):
+    """Else what was held out, by its name, might be a file of another folder."""
+    (resumed, _), (one, other) = resumed_mix(mixing), mixing.data_dir
+    for refused in [(other, one), ("new", one), (other,), (other[:-4] + ":3", "new")]:
+        with pytest.raises(InputError, match=f"--data_dir .*, began with {one}, .*; name that folder first"):
+            resuming._check_first_folder(replace(mixing, data_dir=refused), resumed)
+    for accepted in [(one, other), (one[:-4],), (one, "new", other), ("moved/corpus", "moved/more")]:
+        resuming._check_first_folder(replace(mixing, data_dir=accepted), resumed)
+    for damaged in ["a", [], [1], ["\0"], [["a"]], {"a": 1}, None]:
+        resumed.settings["arguments"]["data_dir"] = damaged
+        resuming._check_first_folder(mixing, resumed)
+
+
+def test_workers_agree_on_the_weights(mixing):
+    def facts(*data_dir):
+        corpus = training.scan_corpus(data_dir).recordings
+        options = replace(mixing, data_dir=data_dir)
+        return training._facts(options, ModelConfig(), training.split_corpus(corpus, 128, 2, 0.1), None)
+
+    ours, (one, other) = facts(*mixing.data_dir), mixing.data_dir
+    theirs = facts(one, f"{other[:-4]}:2")
+    assert [name for name in ours if ours[name] != theirs[name]] == ["the weights of --data_dir"]
+    assert facts(str(Path(one[:-4], "..", "corpus")) + ":1.5", other) == ours
 
 
 def test_flags_that_differ_from_the_resumed_runs_are_listed(options, capsys):

@@ -168,6 +168,22 @@ def test_batches_that_devices_cannot_share_are_refused_first(options):
         Search(options).check(devices=4)
 
 
+def test_trials_get_all_folders_with_their_weights_wherever_they_run(options, make_corpus, monkeypatch, tmp_path):
+    make_corpus([640] * 4, folder="more")
+    monkeypatch.chdir(tmp_path)
+    options = replace(options, data_dir=("corpus:2", "more"), batch_size=(2,))
+    search, seen = Search(options), []
+    monkeypatch.setattr("samplernn.training.train", lambda options, after_checkpoint: seen.append(options.data_dir))
+    with search.begun():
+        search.check()
+        search.run_trial("0", only_point(options))
+    assert seen == [(f"{tmp_path}/corpus:2.0", f"{tmp_path}/more")]
+    Search(replace(options, data_dir=(str(tmp_path / "corpus:2"), "./more"))).check()
+    for other in [("more", "corpus:2"), ("corpus:3", "more"), ("corpus:2",)]:
+        with pytest.raises(InputError, match=r"holds another search \(data_dir .*/corpus:2\.0 .*/more, now "):
+            Search(replace(options, data_dir=other)).check()
+
+
 def test_a_folder_is_gone_on_with_by_the_same_search_only(options, search):
     Search(replace(options, max_trials=99)).check()
     with pytest.raises(InputError, match=r"holds another search \(dim \[8\], now \[8, 16\]\); choose another --id"):
