@@ -78,12 +78,13 @@ def _check_first_folder(options: TrainingOptions, resumed: Resumed) -> None:
     theirs = resumed.settings.get("arguments", {}).get("data_dir")
     if not (resumed.split and isinstance(theirs, list) and theirs and all(isinstance(text, str) for text in theirs)):
         return
-    before, now = ([os.path.abspath(parse_folder(text)[0]) for text in given] for given in (theirs, options.data_dir))
+    theirs, ours = ([parse_folder(text)[0] for text in given] for given in (theirs, options.data_dir))
+    before, now = (list(map(os.path.abspath, folders)) for folders in (theirs, ours))
     if before[0] != now[0] and (before[0] in now or now[0] in before):
         raise InputError(
             f"--data_dir {' '.join(options.data_dir)}: the run to be resumed, {resumed.checkpoint.parent}, began with"
-            f" {theirs[0]}, from which its files have their names; name that folder first, or use --resume False to"
-            " start from scratch"
+            f" {theirs[0]}, from which its files are named; name that folder first, or use --resume False to start from"
+            " scratch"
         )
 
 

@@ -103,6 +103,7 @@ def test_there_is_nothing_to_say_about_a_good_corpus(make_corpus, caplog, capsys
 # --- Several folders ---
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no colons in names")
 @pytest.mark.parametrize(
     ("text", "folder", "weight"),
     [

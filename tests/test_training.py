@@ -468,7 +468,7 @@ def test_the_folder_that_names_are_relative_to_stays_the_first(mixing):
     """Else what was held out, by its name, might be a file of another folder."""
     (resumed, _), (one, other) = resumed_mix(mixing), mixing.data_dir
     for refused in [(other, one), ("new", one), (other,), (other[:-4] + ":3", "new")]:
-        with pytest.raises(InputError, match=f"--data_dir .*, began with {one}, .*; name that folder first"):
+        with pytest.raises(InputError, match=f"--data_dir .*, began with {one[:-4]}, .*; name that folder first"):
             resuming._check_first_folder(replace(mixing, data_dir=refused), resumed)
     for accepted in [(one, other), (one[:-4],), (one, "new", other), ("moved/corpus", "moved/more")]:
         resuming._check_first_folder(replace(mixing, data_dir=accepted), resumed)
