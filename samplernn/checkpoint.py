@@ -207,15 +207,21 @@ def _flush(path: Path) -> None:
 
 
 def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-    """Assign to a model, and to its optimizer, what a checkpoint holds; nothing is assigned unless it all fits.
+    """Assign to a model the weights that a checkpoint holds; nothing is assigned unless they all fit.
+
+    Args:
+        checkpoint: its path.
+        model: gets its weights and, for a training that goes on, the random state.
+        optimizer: the one of such a training; it gets its state. None where only the weights are wanted.
 
     Raises:
         InputError: it cannot be read, or is of a network of another shape.
     """
     weights, shapes = _weights(model), _shapes(checkpoint)
     _check_shapes(checkpoint, weights, shapes)
-    variables = weights | _random_state(model)
+    variables = dict(weights)
     if optimizer is not None:
+        variables |= _random_state(model)
         ours = _slots(model, optimizer)
         if {key: tuple(slot.shape) for key, slot in ours.items()} == {
             key: shapes[key] for key in shapes if SLOT in key

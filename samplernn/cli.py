@@ -101,6 +101,7 @@ def training_options() -> TrainingOptions:
     parser.add("max_checkpoints", optional(positive_int), "checkpoints to keep; None keeps all")
     parser.add("resume", boolean, "go on from resume_from, or from the latest checkpoint of this id")
     parser.add("resume_from", optional(path), "checkpoint to resume from; ignored when resume is False")
+    parser.add("init_from", optional(path), "checkpoint whose weights a new training begins with")
     parser.add(
         "early_stopping_patience", optional(positive_int), "epochs without improvement to stop after; None: go on"
     )

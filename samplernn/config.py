@@ -206,6 +206,7 @@ class TrainingOptions(ComputationOptions):
     max_checkpoints: int | None = 5
     resume: bool = True
     resume_from: str | None = None
+    init_from: str | None = None
     early_stopping_patience: int | None = 3
     generate: bool = True
     max_generate_per_epoch: int = 1
@@ -217,6 +218,10 @@ class TrainingOptions(ComputationOptions):
     val_frac: float = 0.1
     random_seed: int = 0
     num_gpus: int | None = None  # None: all
+
+    def __post_init__(self):
+        if self.resume_from and self.init_from:
+            raise InputError("--resume_from goes on with a run, --init_from begins a new one; leave out one of them")
 
 
 MODEL_HYPERPARAMETERS = tuple(field.name for field in fields(ModelConfig))

@@ -1,4 +1,4 @@
-"""Going on with a run: which checkpoint, whether the flags allow it, where in the training it stands."""
+"""What a run begins from: the checkpoint, whether the flags allow it, where in the training it stands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from samplernn.errors import InputError
 from samplernn.loop import Progress
 from samplernn.model import SampleRNN
 
-OF_THE_COMMAND = ("resume", "resume_from", "verbose")  # flags that say nothing about a run
+OF_THE_COMMAND = ("resume", "resume_from", "init_from", "verbose")  # flags that say nothing about a run
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,14 @@ class Resumed:
     @property
     def split(self) -> dict[str, list[str]] | None:
         return self.settings.get("split")
+
+
+@dataclass(frozen=True)
+class Initial:
+    """The checkpoint whose weights a new training begins with."""
+
+    checkpoint: Path
+    settings: dict[str, Any]  # none in PRiSM's
 
 
 def find_checkpoint(options: TrainingOptions) -> Resumed | None:
@@ -61,6 +69,22 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
     _check_split(options, resumed)
     _check_first_folder(options, resumed)
     return resumed
+
+
+def find_initial(options: TrainingOptions, resumed: Resumed | None) -> Initial | None:
+    """The checkpoint that --init_from names; None without the flag, and where a run goes on.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if not options.init_from:
+        return None
+    if resumed:
+        remedy = "another --id, or --resume False, would begin with those weights"
+        log.warning("--init_from %s is not used, as this run goes on; %s.", options.init_from, remedy)
+        return None
+    checkpoint = run_folders.resolve(options.init_from, rolling=True)
+    return Initial(checkpoint, checkpoints.read_settings(checkpoint) or {})
 
 
 def _check_split(options: TrainingOptions, resumed: Resumed) -> None:
@@ -88,17 +112,17 @@ def _check_first_folder(options: TrainingOptions, resumed: Resumed) -> None:
         )
 
 
-def choose_config(options: TrainingOptions, resumed: Resumed | None) -> ModelConfig:
-    """The flag's config, else the resumed checkpoint's own, else the default file's, else the defaults."""
-    if resumed and (options.config_file or checkpoints.has_config(resumed.checkpoint)):
+def choose_config(options: TrainingOptions, origin: Resumed | Initial | None) -> ModelConfig:
+    """The flag's config, else that of the checkpoint to begin from, else the default file's, else the defaults."""
+    if origin and (options.config_file or checkpoints.has_config(origin.checkpoint)):
         if not options.config_file:
-            log.warning("No --config_file: the config is the one beside %s.", resumed.checkpoint)
-        return checkpoints.model_config(resumed.checkpoint, options.config_file)
+            log.warning("No --config_file: the config is the one beside %s.", origin.checkpoint)
+        return checkpoints.model_config(origin.checkpoint, options.config_file)
     config_file = options.config_file or DEFAULT_CONFIG_FILE
     if options.config_file is None and not Path(config_file).exists():
         log.warning("No %s here: the model has the documented default parameters.", config_file)
         return ModelConfig()
-    return checkpoints.model_config(resumed.checkpoint, config_file) if resumed else ModelConfig.load(config_file)
+    return checkpoints.model_config(origin.checkpoint, config_file) if origin else ModelConfig.load(config_file)
 
 
 def progress_as_settings(progress: Progress) -> dict[str, Any]:
@@ -178,6 +202,17 @@ def announce(resumed: Resumed, options: TrainingOptions, progress: Progress, ste
         print(f"Not as in that run: {'; '.join(differing)}.")
 
 
+def announce_initial(initial: Initial, corpus_rate: int) -> None:
+    """Print what a new training begins with, and what is to be said where its corpus has another rate, in Hz."""
+    print(f"Beginning with the weights of {initial.checkpoint}, epoch 0.")
+    rate = initial.settings.get("sample_rate") or corpus_rate
+    if rate != corpus_rate:
+        print(
+            f"It was trained at {rate} Hz, and the corpus is at {corpus_rate} Hz: pitch and tempo as it has learnt them"
+            f" are {corpus_rate / rate:.3g} times as high and fast here, until it has learnt anew."
+        )
+
+
 def _differing_flags(resumed: Resumed, options: TrainingOptions) -> list[str]:
     theirs = resumed.settings.get("arguments", {})
     ours = json.loads(json.dumps(asdict(options)))  # in which a tuple is a list, as in theirs
@@ -195,19 +230,26 @@ class HowToGoOn:
     Args:
         latest: finds the latest checkpoint of this run, if there is one.
         resumed: what this run goes on from, if it does.
+        options: of this run, some of which a command that resumes does without.
     """
 
-    def __init__(self, latest: Callable[[], Path | None], resumed: Resumed | None):
+    def __init__(self, latest: Callable[[], Path | None], resumed: Resumed | None, options: TrainingOptions):
         self._latest = latest
         self._resumed = resumed
+        self._options = options
 
     def __str__(self) -> str:
         checkpoint = self._latest() or (self._resumed and self._resumed.checkpoint)
         if not checkpoint:
-            return "There is no checkpoint yet: training again starts from scratch"
+            initial = self._options.init_from
+            beginning = f"begins with the weights of {initial}" if initial else "starts from scratch"
+            return f"There is no checkpoint yet: training again {beginning}"
         epoch, step = run_folders.place_of(checkpoint)
         place = f"in epoch {epoch + 1} after step {step}" if step else f"after epoch {epoch}"
-        return f"To go on {place}, train again with --resume_from {checkpoint}"
+        flags = {"--resume False": not self._options.resume, "--init_from": self._options.init_from}
+        in_the_way = " and ".join(flag for flag, given in flags.items() if given)
+        without = f"leave out {in_the_way}, and " if in_the_way else ""
+        return f"To go on {place}, {without}train again with --resume_from {checkpoint}"
 
 
 def latest_from_now_on(runs: Path) -> Callable[[], Path | None]:

@@ -44,7 +44,7 @@ from samplernn.generation import Generator, choose_sample_rate, count_samples, g
 from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
-from samplernn.resuming import HowToGoOn, Resumed
+from samplernn.resuming import HowToGoOn, Initial, Resumed
 from samplernn.stopping import StopRequest, last_words
 
 MEMORY_REMEDY = (
@@ -89,14 +89,16 @@ def _train(
     resumed = resuming.find_checkpoint(options)
     if resumed and worker.is_chief:
         print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
-    config = resuming.choose_config(options, resumed)
+    initial = resuming.find_initial(options, resumed)
+    origin = resumed or initial
+    config = resuming.choose_config(options, origin)
     corpus = scan_corpus(options.data_dir, options.skip_unusable, options.strict)
     earlier = resumed and resumed.split
     split = split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
     if worker.number > 1:
-        check_agreement(strategy, _facts(options, config, split, resumed))
+        check_agreement(strategy, _facts(options, config, split, origin))
 
-    model = _build_model(options, config, strategy, resumed)
+    model = _build_model(options, config, strategy, origin)
     progress = resuming.restore_progress(resumed, options, model, split)
     if progress.epoch >= options.num_epochs:
         print(f"Nothing to do: {progress.epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
@@ -104,6 +106,8 @@ def _train(
     if resumed and worker.is_chief:
         rate = _learning_rate_schedule(options)(progress.epoch, None)
         resuming.announce(resumed, options, progress, int(model.optimizer.iterations.numpy()), rate)
+    if initial and worker.is_chief:
+        resuming.announce_initial(initial, corpus.sample_rate)
 
     stop, run = StopRequest(), None
     if worker.is_chief:
@@ -124,7 +128,7 @@ def _train(
         wait_for_all(strategy)
 
     callbacks = _callbacks(options, worker, model, progress, stop, save_rolling, run)
-    with stop, _how_to_go_on_said(HowToGoOn(latest, resumed)), refusals_explained(MEMORY_REMEDY):
+    with stop, _how_to_go_on_said(HowToGoOn(latest, resumed, options)), refusals_explained(MEMORY_REMEDY):
         begun = progress.epoch
         try:
             fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
@@ -152,7 +156,10 @@ def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: 
 
 
 def _build_model(
-    options: TrainingOptions, config: ModelConfig, strategy: tf.distribute.Strategy, resumed: Resumed | None
+    options: TrainingOptions,
+    config: ModelConfig,
+    strategy: tf.distribute.Strategy,
+    origin: Resumed | Initial | None,
 ) -> SampleRNN:
     keras.utils.set_random_seed(options.random_seed)
     with strategy.scope():
@@ -160,8 +167,8 @@ def _build_model(
         optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
         # Keras's callbacks find the optimizer in the model; so does our loop, which asks for XLA there too.
         model.compile(optimizer=optimizer, jit_compile=use_xla(options.jit_compile, cudnn=True))
-        if resumed:
-            checkpoints.restore(resumed.checkpoint, model, optimizer)
+        if origin:
+            checkpoints.restore(origin.checkpoint, model, optimizer if isinstance(origin, Resumed) else None)
     return model
 
 
@@ -193,15 +200,18 @@ def _callbacks(
     return callbacks
 
 
-def _facts(options: TrainingOptions, config: ModelConfig, split: Split, resumed: Resumed | None) -> dict[str, Any]:
+def _facts(
+    options: TrainingOptions, config: ModelConfig, split: Split, origin: Resumed | Initial | None
+) -> dict[str, Any]:
     """What has to be the same for all workers; where their folders are, and what only the chief does, may differ."""
-    own = ("data_dir", "logdir_root", "output_dir", "config_file", "resume_from", "seed", "verbose", "jit_compile")
+    own = ("data_dir", "logdir_root", "output_dir", "config_file", "resume_from", "init_from", "seed", "verbose",
+           "jit_compile")  # fmt: skip
     flags = {f"--{name}": value for name, value in asdict(options).items() if name not in own}
     return flags | {
         "the config": config,
         "the files in --data_dir": [(file.name, file.frames) for file in split.training + split.validation],
         "the weights of --data_dir": split.mix,
-        "the checkpoint to resume from": resumed and (resumed.checkpoint.name, resumed.settings),
+        "the checkpoint to begin from": origin and (origin.checkpoint.name, origin.settings),
     }
 
 

@@ -616,6 +616,113 @@ def test_a_prism_checkpoint_is_gone_on_from(options, capsys):
     assert steps == 2 * (640 // 64)
 
 
+class LookAtTheBeginning(keras.callbacks.Callback):
+    """Saves what a training begins with as a checkpoint of its own."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.checkpoint = folder / "model.ckpt-0"
+
+    def on_train_begin(self, logs=None):
+        self.checkpoint.parent.mkdir()
+        checkpoints.save(self.checkpoint, self.model, self.model.optimizer, {"config": {}})
+
+
+@pytest.mark.parametrize("whose", ["prism's", "ours"])
+def test_a_new_training_begins_with_the_weights_of_a_checkpoint(options, tmp_path, monkeypatch, capsys, music, whose):
+    source, config_file = GOLDEN / "gru" / "model.ckpt-1", None
+    if whose == "ours":
+        config_file = options.config_file
+        other = tmp_path / "other.config.json"
+        other.write_text(json.dumps({**TINY, "seq_len": 64, "rnn_dropout": 0.3}))  # what any weights run with
+        train(replace(options, id="source", config_file=str(other), num_epochs=3))
+        source = runs(replace(options, id="source"))[0] / "model.ckpt-3"
+    for path in Path(options.data_dir).iterdir():  # all alike, so that the first batch is known
+        soundfile.write(path, music[:128], 16000)
+    look = LookAtTheBeginning(tmp_path / "beginning")
+    losses = with_callback(monkeypatch, look)
+    train(replace(options, init_from=str(source), config_file=config_file, num_epochs=1))
+    out = capsys.readouterr().out
+    assert f"Beginning with the weights of {source}, epoch 0.\n" in out and "Epoch: 1/1, Step: 1/" in out
+    (run,) = runs(options)
+    settings = checkpoints.read_settings(run / "model.ckpt-1")
+    assert len(settings["history"]) == 1 and settings["arguments"]["init_from"] == str(source)
+
+    begun, given = read(look.checkpoint), read(source)
+    weights = [key for key in begun if not re.match("optimizer|random", key) and "OPTIMIZER_SLOT" not in key]
+    for key in weights:
+        np.testing.assert_array_equal(begun[key], given[key], err_msg=key)
+    slots = [value for key, value in begun.items() if "OPTIMIZER_SLOT" in key]
+    assert len(slots) == 2 * len(weights) >= 30 and not any(map(np.any, slots))
+    assert begun["optimizer/iter/.ATTRIBUTES/VARIABLE_VALUE"] == 0
+    dropout = "random/dropout/.ATTRIBUTES/VARIABLE_VALUE"
+    assert not np.array_equal(begun[dropout], given.get(dropout))
+
+    config = ModelConfig.from_dict(settings["config"])
+    model = SampleRNN(config)
+    checkpoints.restore(source, model)
+    tokens = quantizer(config.q_type, config.q_levels).encode(np.r_[np.zeros(16, np.float32), music[:128]])
+    first = tf.constant(tokens[None, : 16 + config.seq_len])
+    nll, _, number = score(model(first, model.initial_state(1))[0], first[:, 16:]).numpy()
+    assert losses[0] == pytest.approx(nll / number, abs=1e-5)
+
+
+def test_a_run_that_is_there_goes_on_whatever_it_is_to_begin_with(options, capsys, caplog):
+    source = str(GOLDEN / "gru" / "model.ckpt-1")
+    train(replace(options, config_file=None, init_from=source, num_epochs=1))
+    assert "is not used" not in caplog.text
+    train(replace(options, config_file=None, init_from="gone"))
+    out = capsys.readouterr().out
+    assert "--init_from gone is not used, as this run goes on; another --id, or --resume False, would" in caplog.text
+    assert "It goes on with epoch 2 of 2" in out and out.count("Beginning with the weights") == 1
+    assert [epochs_saved(run) for run in runs(options)] == [[1], [2]]
+    train(replace(options, config_file=None, init_from=source, num_epochs=1, resume=False))
+    assert capsys.readouterr().out.count("Beginning with the weights") == 1
+    assert epochs_saved(runs(options)[2]) == [1]
+
+
+def test_a_training_begins_with_a_rolling_checkpoint_at_another_rate(options, monkeypatch, capsys, make_corpus):
+    with_callback(monkeypatch, StopAt(0, 3))
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, id="source"))
+    (source,) = runs(replace(options, id="source"))
+    capsys.readouterr()
+    other = make_corpus([640] * 6, sample_rate=24000, folder="other")
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, data_dir=str(other), init_from=str(source)))
+    out, (run,) = capsys.readouterr().out, runs(options)
+    assert (
+        f"Beginning with the weights of {source / 'resume.ckpt-0-4'}, epoch 0.\n"
+        "It was trained at 16000 Hz, and the corpus is at 24000 Hz: pitch and tempo as it has learnt them are 1.5 times"
+    ) in out
+    assert (
+        "To go on in epoch 1 after step 4, leave out --init_from, and train again with --resume_from"
+        f" {run / 'resume.ckpt-0-4'}\n"
+    ) in out
+
+
+def test_before_the_first_checkpoint_training_again_begins_with_the_same_weights(options, monkeypatch, capsys):
+    source = str(GOLDEN / "gru" / "model.ckpt-1")
+    twice = StopAt(0, 0)
+    monkeypatch.setattr(twice, "_look", lambda step, look=twice._look: (look(step), look(step)))
+    with_callback(monkeypatch, twice)
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, config_file=None, init_from=source))
+    said = f"There is no checkpoint yet: training again begins with the weights of {source}\n"
+    assert said in capsys.readouterr().out
+
+
+def test_what_no_training_can_begin_with_is_one_line(options):
+    source = str(GOLDEN / "gru" / "model.ckpt-1")
+    with pytest.raises(InputError, match="--resume_from goes on with a run, --init_from begins a new one; leave out"):
+        replace(options, resume_from=source, init_from=source)
+    with pytest.raises(InputError, match=r"--config_file .*tiny.config.json is not .*: dim is 8 \(there 16\)"):
+        train(replace(options, init_from=source))
+    with pytest.raises(InputError, match="model.ckpt-2: there is no such checkpoint; there are epochs 1"):
+        train(replace(options, config_file=None, init_from=source[:-1] + "2"))
+    assert not Path(options.logdir_root).exists()
+
+
 def test_resuming_without_a_config_flag_takes_the_checkpoints_own(options, monkeypatch, tmp_path):
     train(replace(options, num_epochs=1))
     train(replace(options, config_file=None))
