@@ -1,11 +1,19 @@
-"""Train SampleRNN on a folder of WAV files: python train.py --data_dir ./chunks"""
+"""Train SampleRNN on a folder of WAV files: python train.py --data_dir ./chunks
 
-from samplernn import cli
+Whether all that it needs is there: python train.py --check
+"""
+
+import sys
+
+from samplernn import cli, setup_check
+from samplernn.config import CheckOptions
 from samplernn.device import prepare_device
 
 
 def main() -> None:
     options = cli.training_options()
+    if isinstance(options, CheckOptions):
+        sys.exit(setup_check.report(options))
     prepare_device()
     from samplernn.training import train  # imports TensorFlow, which takes seconds: flags come first
 

@@ -25,6 +25,7 @@ from samplernn.config import (
     Q_TYPES,
     RAY_TUNE_TYPES,
     RNN_TYPES,
+    CheckOptions,
     ChunkOptions,
     GenerationOptions,
     KerasTunerOptions,
@@ -39,6 +40,8 @@ from samplernn.errors import InputError, RunError, in_words, printable
 from samplernn.stopping import last_words
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
+
+CHECK = "--check"
 
 
 class Terminated(KeyboardInterrupt):
@@ -77,9 +80,11 @@ def _fail(message: str, exit_status: int) -> int:
     return exit_status
 
 
-def training_options() -> TrainingOptions:
-    """Parse the flags of train.py."""
-    parser = _Parser("Train SampleRNN on a folder of WAV files.", TrainingOptions)
+def training_options() -> TrainingOptions | CheckOptions:
+    """Parse the flags of train.py; CheckOptions where --check is among them."""
+    options_class = CheckOptions if CHECK in sys.argv[1:] else TrainingOptions
+    parser = _Parser("Train SampleRNN on a folder of WAV files.", options_class)
+    parser.add_argument(CHECK, action="store_true", help="do not train, but look whether all that it needs is there")
     _add_data_dir(parser)
     parser.add("skip_unusable", boolean, "leave out files that cannot be used; if False, they are an error")
     parser.add("strict", boolean, "make silent, clipped, unequally long and duplicate files an error too")
@@ -117,6 +122,7 @@ def training_options() -> TrainingOptions:
     _add_computation(parser)
     parser.add_argument("--num_val_batches", type=non_negative_int, help="deprecated, without effect: see val_frac")
     arguments = vars(parser.parse_args())
+    arguments.pop("check", None)
     if "num_val_batches" in arguments:
         del arguments["num_val_batches"]
         print("--num_val_batches is deprecated and has no effect; use --val_frac.")

@@ -224,6 +224,13 @@ class TrainingOptions(ComputationOptions):
             raise InputError("--resume_from goes on with a run, --init_from begins a new one; leave out one of them")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(TrainingOptions):
+    """The options of train.py --check: those of the training that does not begin, of which none is required."""
+
+    data_dir: tuple[str, ...] | None = None
+
+
 MODEL_HYPERPARAMETERS = tuple(field.name for field in fields(ModelConfig))
 TRAINING_HYPERPARAMETERS = ("batch_size", "optimizer", "learning_rate", "momentum")
 MUTABLE = ("learning_rate", "rnn_dropout")  # the hyperparameters that may change between two epochs

@@ -133,14 +133,12 @@ def scan_corpus(data_dir: Sequence[str], skip_unusable: bool = False, strict: bo
         InputError: there is no such folder or no WAV in it, two find the same file, or files are refused (all are
             named).
     """
-    folders = _folders(data_dir)
-    names = [_wav_names(folder.path, text) for folder, text in zip(folders, data_dir)]
-    _refuse_what_two_find(folders, names)
+    found = wav_files(data_dir)
     places: dict[str, tuple[Folder, str]] = {}  # by what a file is called in messages
     facts: dict[str, Facts] = {}
-    for folder, its_names in zip(folders, names):
-        for name, file in _examine_all(folder.path, its_names).items():
-            called = name if len(folders) == 1 else (folder.path / name).as_posix()
+    for folder, names in found.items():
+        for name, file in _examine_all(folder.path, names).items():
+            called = name if len(found) == 1 else (folder.path / name).as_posix()
             places[called], facts[called] = (folder, name), file
     whole = {name: file for name, file in facts.items() if not file.problem}
     rate = _commonest(file.sample_rate for file in whole.values())
@@ -198,10 +196,21 @@ def absolute_folder(text: str) -> str:
     return os.path.realpath(path) + (f":{weight}" if weight != 1 else "")
 
 
-def _folders(data_dir: Sequence[str]) -> list[Folder]:
+def wav_files(data_dir: Sequence[str]) -> dict[Folder, list[str]]:
+    """The WAV files below each folder, relative to it, with forward slashes, in natural order.
+
+    Args:
+        data_dir: the folders, each as `parse_folder` takes it.
+
+    Raises:
+        InputError: there is no such folder or no WAV in it, or two find the same file.
+    """
     parsed = [parse_folder(text) for text in data_dir]
     first, _ = parsed[0]
-    return [Folder(path, _relative(path, first), weight) for path, weight in parsed]
+    folders = [Folder(path, _relative(path, first), weight) for path, weight in parsed]
+    names = [_wav_names(folder.path, text) for folder, text in zip(folders, data_dir)]
+    _refuse_what_two_find(folders, names)
+    return dict(zip(folders, names))
 
 
 def _relative(path: Path, start: Path) -> str:

@@ -30,13 +30,19 @@ def import_tensorflow() -> None:
 
 def prepare_device() -> None:
     """Let TensorFlow take a GPU's memory as it needs it; where there is no GPU, say so."""
+    if not prepare_gpus():
+        print("No GPU found: running on the CPU.", flush=True)
+
+
+def prepare_gpus() -> list:
+    """Let TensorFlow take a GPU's memory as it needs it; the GPUs, as TensorFlow knows them."""
     import_tensorflow()
     import tensorflow as tf
 
-    for gpu in tf.config.list_physical_devices("GPU"):
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if not has_gpu():
-        print("No GPU found: running on the CPU.", flush=True)
+    return gpus
 
 
 def versions() -> dict[str, str]:
