@@ -27,8 +27,13 @@ LENGTHS = [900, 300, 900, 520, 640, 900, 400, 300, 640, 1300, 400, 640]
 CASES = {
     "gru-adam": ({}, {}),
     "lstm-sgd": (
-        {"rnn_type": "lstm", "skip_conn": True, "num_rnn_layers": 2, "rnn_dropout": 0.3},
-        {"optimizer": "sgd", "learning_rate": 1.0, "jit_compile": False},
+        {**json.loads((GOLDEN / "lstm-skip" / "model.config.json").read_text()), "rnn_dropout": 0.3},
+        {
+            "optimizer": "sgd",
+            "learning_rate": 1.0,
+            "jit_compile": False,
+            "init_from": str(GOLDEN / "lstm-skip" / "model.ckpt-1"),
+        },
     ),
     "resumed": (
         json.loads((GOLDEN / "optimizers" / "model.config.json").read_text()),
