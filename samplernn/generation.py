@@ -23,6 +23,7 @@ from samplernn.config import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, Mo
 from samplernn.device import has_gpu, refusals_explained, use_xla, versions
 from samplernn.errors import InputError, RunError
 from samplernn.files import cannot_be_written
+from samplernn.listening import Judge, remark
 from samplernn.model import SampleRNN
 from samplernn.output import TOO_MANY_FILES, new_files, output_names
 from samplernn.quantize import quantizer
@@ -263,12 +264,14 @@ def _write(
     config: ModelConfig,
     which: str,
 ) -> list[Path]:
-    """Write pieces of tokens [B, n] as they come, each row to a file of its own, and say what was written."""
+    """Write pieces of tokens [B, n] as they come, each row to its own file; say what was written and is doubtful."""
     quantize, report = quantizer(config.q_type, config.q_levels), _Progress(num_samples, facts[0]["sample_rate"], which)
+    levels = quantize.decode(np.arange(quantize.levels))
+    judges = [Judge(facts[0]["sample_rate"], levels) for _ in names]
     paths, done = [], 0
     try:
         with ExitStack() as stack:
-            files = [stack.enter_context(new_files(*file, num_samples)) for file in zip(names, facts)]
+            files = [stack.enter_context(new_files(*file, num_samples)) for file in zip(names, facts, judges)]
             paths = [path for path, _ in files]
             for tokens in pieces:
                 for (_, write), audio in zip(files, quantize.decode(tokens)):
@@ -279,8 +282,9 @@ def _write(
         remedy = {"remedy": "lower --max_batch"} if error.errno in TOO_MANY_FILES else {}
         raise cannot_be_written(error, **remedy) from None
     finally:
-        for path in filter(Path.exists, paths):
-            print(f"Wrote {path}", flush=True)
+        for path, judge in zip(paths, judges):
+            if path.exists():
+                print(f"Wrote {path}", *filter(None, [remark(judge.findings)]), sep="\n", flush=True)
     return paths
 
 

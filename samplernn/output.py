@@ -16,6 +16,7 @@ import numpy as np
 from samplernn.audio import wav_frames, wav_writer
 from samplernn.errors import InputError
 from samplernn.files import NO_SPACE, write_whole
+from samplernn.listening import Judge
 
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
@@ -38,7 +39,7 @@ def output_names(output_path: str | Path, epoch: int, temperature: Sequence[floa
 
 @contextmanager
 def new_files(
-    name: Path, facts: dict[str, Any], num_samples: int
+    name: Path, facts: dict[str, Any], judge: Judge, num_samples: int
 ) -> Iterator[tuple[Path, Callable[[np.ndarray], None]]]:
     """Create the two files of one sequence; give the WAV's path and the function that appends audio [n] to it.
 
@@ -46,8 +47,9 @@ def new_files(
 
     Args:
         name: path of the WAV, to which a number is added if need be: neither file may be there before.
-        facts: what the JSON says; `sample_rate`, in Hz, is the WAV's. `samples`, which is None until they are counted
-            at the end, and `complete` are added.
+        facts: what the JSON says; `sample_rate`, in Hz, is the WAV's. `complete` is added, and what is None until the
+            end: `samples`, when they are counted, and `flags`, what is doubtful.
+        judge: hears what is appended.
         num_samples: the length of a complete sequence.
 
     Raises:
@@ -56,17 +58,22 @@ def new_files(
     """
     path = _create_new(name)
 
-    def note(samples: int | None) -> None:
-        content = facts | {"samples": samples, "complete": samples == num_samples}
+    def note(samples: int | None, flags: list[dict[str, Any]] | None) -> None:
+        content = facts | {"samples": samples, "complete": samples == num_samples, "flags": flags}
         write_whole(_beside(path), json.dumps(content, indent=2) + "\n")
 
     try:
         with wav_writer(path, facts["sample_rate"]) as write:
-            note(None)
-            yield path, write
+            note(None, None)
+
+            def append(audio: np.ndarray) -> None:
+                write(audio)
+                judge.add(audio)
+
+            yield path, append
     finally:
         if samples := wav_frames(path):
-            note(samples)
+            note(samples, [finding.to_json() for finding in judge.findings])
         else:
             path.unlink(missing_ok=True)
             _beside(path).unlink(missing_ok=True)

@@ -465,6 +465,7 @@ def test_the_json_says_how_the_wav_was_made(options, tmp_path):
         | {"samplernn": samplernn.__version__, "python": platform.python_version()},
         "samples": 320,
         "complete": True,
+        "flags": [],
     }
 
 
