@@ -38,10 +38,11 @@ from samplernn.config import (
 )
 from samplernn.errors import InputError, RunError, in_words, printable
 from samplernn.stopping import last_words
+from samplernn.temperature import envelope, is_temperature
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
-
 CHECK = "--check"
+TEMPERATURE = "sampling temperature, or its envelope over time, such as 0.75@0,1.1@5"
 
 
 class Terminated(KeyboardInterrupt):
@@ -114,7 +115,7 @@ def training_options() -> TrainingOptions | CheckOptions:
     parser.add("max_generate_per_epoch", positive_int, "number of audio files to generate each time")
     parser.add("sample_rate", sample_rate, "sample rate of the generated audio, Hz", shown="the corpus's own")
     parser.add("output_file_dur", seconds, "duration of the generated audio, seconds")
-    parser.add("temperature", temperature, "sampling temperature, one for all files or one for each", nargs="+")
+    parser.add("temperature", temperature, f"{TEMPERATURE}, one for all files or one for each", nargs="+")
     _add_seed(parser)
     parser.add("val_frac", fraction, "fraction of the files held out for validation, rounded to whole batches")
     parser.add("random_seed", non_negative_int, "seed of the initial weights and of the order of the files")
@@ -141,8 +142,14 @@ def generation_options() -> GenerationOptions:
     parser.add("max_batch", automatic(positive_int), "number of sequences generated at the same time", shown="auto")
     rate = f"the checkpoint's, else {DEFAULT_SAMPLE_RATE}"
     parser.add("sample_rate", sample_rate, "sample rate, Hz", shown=rate)
-    parser.add("temperature", temperature, "sampling temperature, one for all sequences or one for each", nargs="+")
+    parser.add("temperature", temperature, f"{TEMPERATURE}, one for all sequences or one for each", nargs="+")
+    parser.add("top_k", optional(positive_int), "draw among so many of the likeliest levels")
+    help_ = "draw among as few of the likeliest levels as have this probability together"
+    parser.add("top_p", optional(probability), help_)
     _add_seed(parser)
+    shown = "one frame of the upper tier"
+    parser.add("seed_dur", optional(seconds), "how much of the seed audio the network reads, seconds", shown=shown)
+    parser.add("include_seed", boolean, "begin the files with what was read of the seed audio", nargs="?", const=True)
     random_seed = "seed of the random numbers; the same one repeats the audio"
     parser.add("random_seed", optional(non_negative_int), random_seed, shown="a new one each time")
     _add_computation(parser)
@@ -329,8 +336,18 @@ def decibels(text: str) -> float:
     return _number(float, text, lambda value: value < 0, "a number of dB below 0, such as -64")
 
 
-def temperature(text: str) -> float:
-    return _number(float, text, lambda value: 1e-6 <= value <= 1e6, "a number above 0, such as 0.95")
+def temperature(text: str) -> float | str:
+    """A number, or an envelope of them over time."""
+    if "@" not in text:
+        return _number(float, text, is_temperature, "a number above 0, such as 0.95")
+    try:
+        return envelope(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{shortened(text)} is no envelope such as 0.75@0,1.1@5: {error}") from None
+
+
+def probability(text: str) -> float:
+    return _number(float, text, lambda value: 0 < value <= 1, "a number above 0, up to 1")
 
 
 def fraction(text: str) -> float:

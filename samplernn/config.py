@@ -174,11 +174,20 @@ class GenerationOptions(ComputationOptions):
     dur: float = 3.0  # seconds
     num_seqs: int = 1
     sample_rate: int | None = None  # Hz; None: the checkpoint's, else DEFAULT_SAMPLE_RATE
-    temperature: tuple[float, ...] = (DEFAULT_TEMPERATURE,)
+    temperature: tuple[float | str, ...] = (DEFAULT_TEMPERATURE,)  # text is an envelope
+    top_k: int | None = None  # None: all levels
+    top_p: float | None = None  # None: all levels
     seed: str | None = None
     seed_offset: int = 0  # samples
+    seed_dur: float | None = None  # seconds; None: one frame of the upper tier
+    include_seed: bool = False
     random_seed: int | None = None  # None: a new one each time
     max_batch: int | None = None  # None: as many as are fast and fit
+
+    def __post_init__(self):
+        for name in ("seed_dur", "include_seed"):
+            if getattr(self, name) and not self.seed:
+                raise InputError(f"--{name} is about the seed, and there is none; name it by --seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +221,7 @@ class TrainingOptions(ComputationOptions):
     max_generate_per_epoch: int = 1
     sample_rate: int | None = None  # Hz; None: the corpus's own
     output_file_dur: float = 3.0  # seconds
-    temperature: tuple[float, ...] = (DEFAULT_TEMPERATURE,)
+    temperature: tuple[float | str, ...] = (DEFAULT_TEMPERATURE,)  # text is an envelope
     seed: str | None = None
     seed_offset: int = 0  # samples
     val_frac: float = 0.1

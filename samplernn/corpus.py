@@ -7,12 +7,10 @@ import itertools
 import json
 import logging
 import os
-import sys
-import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +21,7 @@ from samplernn.audio import PROBLEMS, SILENCE_POWER, Folder, Recording, Unusable
 from samplernn.errors import InputError, printable
 from samplernn.ffmpeg import ALL_SUFFIXES
 from samplernn.files import files_below, read_json, write_whole
+from samplernn.progress import Progress
 
 MAX_WEIGHT = 1000  # of a folder
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample
@@ -32,7 +31,6 @@ CACHE_VERSION = 1  # of what facts mean: higher wherever a rule changes
 PASSING = ("missing", "locked")  # problems that go away without the file being changed
 THREADS = min(8, os.cpu_count() or 1)  # reading and numpy run side by side, the Python between them does not
 NAMES_SHOWN = 10
-BAR = 30  # characters
 
 log = logging.getLogger(__name__)
 
@@ -393,21 +391,11 @@ def _told(futures: list[Future]) -> Iterator[Future]:
     if not log.isEnabledFor(logging.WARNING):  # another worker says it
         yield from as_completed(futures)
         return
-    terminal = sys.stdout.isatty()
-    first, every = (1, 0.1) if terminal else (10, 10)  # seconds
-    start, end = ("\r", "") if terminal else ("", "\n")
-    due, line = time.monotonic() + first, ""
-    try:
+    line = f"{{}} of {len(futures)} files examined".format
+    with closing(Progress(len(futures), line, patience=1, every=10)) as progress:
         for number, future in enumerate(as_completed(futures), 1):
             yield future
-            if time.monotonic() >= due:
-                due = time.monotonic() + every
-                bar = f"[{'=' * (BAR * number // len(futures)):{BAR}}] " if terminal else ""
-                line = f"{bar}{number} of {len(futures)} files examined"
-                print(start + line, end=end, flush=True)
-    finally:
-        if terminal and line:
-            print("\r" + " " * len(line), end="\r", flush=True)
+            progress(number)
 
 
 # --- What is kept of it ---

@@ -1,8 +1,9 @@
-"""Files that are whole: JSON read within bounds, files written aside, what the system says when it refuses."""
+"""Files that are whole: JSON read within bounds, files written aside, hashes, what the system says when it refuses."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 from samplernn.errors import InputError, RunError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+HASH_BYTES = 2**20  # read at a time
 MAX_JSON_BYTES = 2**26  # the names of a million files in a checkpoint's settings
 
 
@@ -71,6 +73,16 @@ def files_below(folder: Path) -> list[Path]:
 def _natural_order(path: Path) -> tuple:
     name = path.as_posix()
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
+
+
+def sha256(*paths: Path) -> str:
+    """The hash of files, one after the other, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(HASH_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def read_json(path: str | Path) -> Any:

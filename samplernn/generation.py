@@ -1,15 +1,14 @@
-"""From a model to audio files: the seed, the temperatures, the loop over blocks, what is noted of it."""
+"""From a model to audio files: the loop over blocks, the batches, what is noted and said of them."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +17,26 @@ import tensorflow as tf
 
 from samplernn import checkpoint as checkpoints
 from samplernn import run_folders
-from samplernn.audio import MAX_WAV_FRAMES, examine, read_mono
+from samplernn import temperature as temperatures
+from samplernn.audio import MAX_WAV_FRAMES
 from samplernn.config import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, ModelConfig, as_flags
 from samplernn.device import has_gpu, refusals_explained, use_xla, versions
 from samplernn.errors import InputError, RunError
-from samplernn.files import cannot_be_written
+from samplernn.files import cannot_be_written, sha256
 from samplernn.listening import Judge, remark
 from samplernn.model import SampleRNN
 from samplernn.output import TOO_MANY_FILES, new_files, output_names
+from samplernn.progress import Progress
 from samplernn.quantize import quantizer
+from samplernn.sampling import NO_TOKEN, inverse_cdf, likeliest
+from samplernn.seed import Context, seed_context
 
 MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
 SAMPLES_A_CALL = 1024  # generated between two chances to report and to stop
 MAX_BATCH_CPU = 64  # more are no faster
 MAX_BATCH_GPU = 128  # a file each is open, and systems allow 256 or more
-REPORT_SECONDS = 1.0
-HASH_BYTES = 2**20  # read at a time
-NO_TOKEN = -1  # drawn from what is no distribution
 
 log = logging.getLogger(__name__)
-
-
-def inverse_cdf(logits, temperature, uniform):
-    """Draw tokens from softmax(logits / temperature) by one uniform number each, NO_TOKEN where that is not a number.
-
-    Args:
-        logits: [B, Q].
-        temperature: [B].
-        uniform: [B], in [0, 1).
-
-    Returns:
-        int32 tokens [B].
-    """
-    cumulative = tf.cumsum(tf.nn.softmax(logits / temperature[:, None]), axis=1)
-    total = cumulative[:, -1]  # rounding may leave it a little off 1; it is NaN where any of the logits is
-    tokens = tf.reduce_sum(tf.cast(cumulative <= uniform[:, None] * total[:, None], tf.int32), axis=1)
-    return tf.where(tf.math.is_nan(total), NO_TOKEN, tf.minimum(tokens, logits.shape[1] - 1))
 
 
 class Generator:
@@ -63,24 +46,55 @@ class Generator:
         InputError: `jit_compile` asks for what cannot be done.
     """
 
-    def __init__(self, model: SampleRNN, jit_compile: bool | None = None):
+    def __init__(
+        self,
+        model: SampleRNN,
+        jit_compile: bool | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ):
+        """`top_k` and `top_p` are those of `sampling.likeliest`."""
         self.model = model
         self.jit_compile = use_xla(jit_compile)
+        self._top_k, self._top_p = top_k, top_p
         self._weights = tf.function(model.step_weights, autograph=False)
         self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=self.jit_compile)
+        cudnn = has_gpu()  # which runs over sequences, and which XLA cannot compile
+        self._read = tf.function(model.read, autograph=False, jit_compile=self.jit_compile and not cudnn)
         self._blocks_a_call = max(1, SAMPLES_A_CALL // model.lookback)
+        self._samples_a_call = self._blocks_a_call * model.lookback
+
+    def read(self, tokens: np.ndarray):
+        """The state in which a sequence goes on after audio whose last frame is its context.
+
+        Args:
+            tokens: int [n], whole frames of the upper tier.
+        """
+        state, lookback = self.model.initial_state(1), self.model.lookback
+        for start in range(0, len(tokens) - lookback, self._samples_a_call):
+            window = tokens[start : start + self._samples_a_call + lookback]
+            state = self._read(tf.constant(window[None], tf.int32), state)
+        return state
 
     def __call__(
-        self, context: np.ndarray, num_samples: int, temperature: Sequence[float], seeds: Sequence[Sequence[int]]
+        self,
+        context: np.ndarray,
+        num_samples: int,
+        temperature: Sequence[float | str],
+        seeds: Sequence[Sequence[int]],
+        state=None,
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
     ) -> Iterator[np.ndarray]:
-        """Generate sequences in one batch, from a state of zero, piece by piece.
+        """Generate sequences in one batch, piece by piece.
 
         Args:
             context: int tokens [B, lookback] that come before; they are not part of the result.
             num_samples: the length of each sequence.
-            temperature: one for each sequence.
+            temperature: one for each sequence, a number or an envelope.
             seeds: one for each sequence, numbers of which the same ones give the same tokens, whatever else is in
                 the batch.
+            state: of `read`, from which all sequences begin; None for the one before a recording's first sample.
+            sample_rate: Hz, by which an envelope's seconds are counted.
 
         Yields:
             int32 tokens [B, n], one after the other; their n sum to num_samples.
@@ -89,14 +103,18 @@ class Generator:
             RunError: the logits are not numbers.
         """
         weights = self._weights()
-        context, state = tf.constant(context, tf.int32), self.model.initial_state(len(context))
-        temperature = tf.constant(temperature, tf.float32)
+        state = tf.nest.map_structure(  # [D, 1] → [D, B]
+            lambda part: tf.repeat(part, len(context), axis=1), state or self.model.initial_state(1)
+        )
+        context = tf.constant(context, tf.int32)
         random = [np.random.default_rng(seed) for seed in seeds]
-        length = self._blocks_a_call * self.model.lookback
-        for left in range(num_samples, 0, -length):
+        length = self._samples_a_call
+        for start in range(0, num_samples, length):
             uniforms = np.stack([stream.random(length, np.float32) for stream in random], axis=1)  # [length, B]
-            tokens, context, state = self._blocks(context, state, weights, temperature, uniforms)
-            tokens = tokens[:, :left].numpy()
+            seconds = np.arange(start, start + length) / sample_rate
+            values = np.stack([temperatures.at(value, seconds) for value in temperature], axis=1)  # [length, B]
+            tokens, context, state = self._blocks(context, state, weights, values.astype(np.float32), uniforms)
+            tokens = tokens[:, : num_samples - start].numpy()
             if (tokens == NO_TOKEN).any():
                 raise RunError(
                     "The model's output is not a number: its weights are damaged, or too large for --precision;"
@@ -110,7 +128,9 @@ class Generator:
 
         def generate_block(i, context, state, blocks):
             def sample(logits, position):
-                return inverse_cdf(logits, temperature, uniforms[i * lookback + position])
+                now = i * lookback + position
+                logits = likeliest(logits, temperature[now], self._top_k, self._top_p)
+                return inverse_cdf(logits, temperature[now], uniforms[now])
 
             context, state = self.model.generate_block(context, state, sample, weights)
             return i + 1, context, state, blocks.write(i, context)
@@ -123,51 +143,20 @@ class Generator:
         return tokens, context, state
 
 
-def match_temperatures(temperature: Sequence[float], num_seqs: int) -> list[float]:
+def match_temperatures(temperature: Sequence[float | str], num_seqs: int) -> list[float | str]:
     """One temperature for each sequence: what is too much is cut, the last value fills up."""
     return [*temperature, *[temperature[-1]] * num_seqs][:num_seqs]
 
 
-@dataclass(frozen=True)
-class Context:
-    """What sequences begin from; it comes before them."""
-
-    tokens: np.ndarray  # int32 [B, lookback]
-    seed: dict[str, Any] | None = None  # the audio that they are from: path, sha256, offset in samples; None: silence
-
-
-def seed_context(model: SampleRNN, num_seqs: int, seed: str | None, seed_offset: int) -> Context:
-    """A stretch of the seed audio, or silence, for each sequence.
-
-    Raises:
-        InputError: the seed is not audio, or ends before the stretch does.
-    """
-    quantize = quantizer(model.config.q_type, model.config.q_levels)
-    if seed is None:
-        return Context(np.full([num_seqs, model.lookback], quantize.zero, np.int32))
-    try:
-        recording = examine(Path(seed))
-    except InputError as error:
-        raise InputError(f"--seed: {error}") from None
-    largest = recording.frames - model.lookback
-    if largest < 0:
-        raise InputError(f"--seed {seed}: {recording.frames} samples, {model.lookback} are needed; use longer audio")
-    if seed_offset > largest:
-        raise InputError(f"--seed_offset {seed_offset} is too far into {seed}; {largest} is the largest that will do")
-    tokens = quantize.encode(read_mono(recording.path, seed_offset, model.lookback))
-    source = {"path": str(recording.path.absolute()), "sha256": _sha256(recording.path), "offset": seed_offset}
-    return Context(np.tile(tokens, [num_seqs, 1]), source)
-
-
-def count_samples(dur: float, sample_rate: int, flag: str = "--dur") -> int:
-    """The length of a sequence of `dur` seconds, exact to the sample.
+def count_samples(dur: float, sample_rate: int, flag: str = "--dur", before: int = 0) -> int:
+    """The length of a sequence of `dur` seconds, exact to the sample, that follows on samples `before` it in its WAV.
 
     Raises:
         InputError: a WAV can't be that long; the message names the flag.
     """
     num_samples = max(1, round(dur * sample_rate))
-    if num_samples > MAX_WAV_FRAMES:
-        longest = MAX_WAV_FRAMES // sample_rate
+    if before + num_samples > MAX_WAV_FRAMES:
+        longest = max(0, MAX_WAV_FRAMES - before) // sample_rate
         raise InputError(f"{flag} {dur}: at {sample_rate} Hz {longest} is the longest that will do; a WAV ends at 4 GB")
     return num_samples
 
@@ -192,26 +181,33 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
     options = replace(options, checkpoint_path=str(checkpoint), jit_compile=generator.jit_compile)
-    num_samples = count_samples(options.dur, options.sample_rate)
+    config, lookback = generator.model.config, generator.model.lookback
+    lead = context.tokens if options.include_seed else context.tokens[:0]
+    num_samples = count_samples(options.dur, options.sample_rate, before=len(lead))
     temperature = match_temperatures(options.temperature, options.num_seqs)
     names = output_names(options.output_path, run_folders.epoch_of(checkpoint), temperature)
-    common = _facts(checkpoint, generator.model.config, context, options)
-    paths, size = [], _batch_size(len(names), options.max_batch)
+    common, state = _facts(checkpoint, config, context, options), generator.read(context.tokens)
+    start, paths, size = time.monotonic(), [], _batch_size(len(names), options.max_batch)
     while len(paths) < len(names):
         rows = range(len(paths), min(len(paths) + size, len(names)))
         batch = slice(rows.start, rows.stop)
+        tokens = np.tile(context.tokens[-lookback:], [len(rows), 1])
         seeds = [(options.random_seed, row) for row in rows]
-        pieces = generator(context.tokens[batch], num_samples, temperature[batch], seeds)
+        pieces = generator(tokens, num_samples, temperature[batch], seeds, state, options.sample_rate)
         command = generate_command(replace(options, max_batch=size))
         facts = [{"command": command, "sequence": row, "temperature": temperature[row], **common} for row in rows]
-        which = f"Sequences {rows.start + 1} to {rows.stop} of {len(names)}: " if size < len(names) else ""
+        report = _Report(rows, len(names), num_samples, options.sample_rate)
         try:
-            paths += _write(pieces, names[batch], facts, num_samples, generator.model.config, which)
+            paths += _write(lead, pieces, names[batch], facts, config, report)
         except tf.errors.ResourceExhaustedError:
             if options.max_batch or size == 1:
                 raise
             size = _batch_size(len(names), size // 2)
             log.warning("Out of memory: generating %d sequences at a time.", size)
+    if size < len(names):
+        seconds = len(names) * num_samples / options.sample_rate
+        pace = f"{time.monotonic() - start:.1f} s taken, {_real_time_factor(start, seconds)}"
+        print(f"All {len(names)} sequences: Generated {seconds:.2f} seconds ({pace})", flush=True)
     return paths
 
 
@@ -226,28 +222,20 @@ def _facts(checkpoint: Path, config: ModelConfig, context: Context, options: Gen
     """What the JSONs of all sequences say: what they are made from and how."""
     return {
         "num_seqs": options.num_seqs,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
         "random_seed": options.random_seed,
-        "seed": context.seed,
+        "seed": context.seed and context.seed | {"included": options.include_seed},
         "sample_rate": options.sample_rate,
         "checkpoint": {
             "path": str(checkpoint.absolute()),
-            "sha256": _sha256(*run_folders.weight_files(checkpoint)),
+            "sha256": sha256(*run_folders.weight_files(checkpoint)),
         },
         "config": config.to_dict(),
         "precision": options.precision,
         "jit_compile": options.jit_compile,
         "versions": versions(),
     }
-
-
-def _sha256(*paths: Path) -> str:
-    """The hash of files, one after the other, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(HASH_BYTES):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _batch_size(num_seqs: int, max_batch: int | None) -> int:
@@ -257,27 +245,32 @@ def _batch_size(num_seqs: int, max_batch: int | None) -> int:
 
 
 def _write(
+    lead: np.ndarray,
     pieces: Iterator[np.ndarray],
     names: Sequence[Path],
     facts: Sequence[dict[str, Any]],
-    num_samples: int,
     config: ModelConfig,
-    which: str,
+    report: _Report,
 ) -> list[Path]:
-    """Write pieces of tokens [B, n] as they come, each row to its own file; say what was written and is doubtful."""
-    quantize, report = quantizer(config.q_type, config.q_levels), _Progress(num_samples, facts[0]["sample_rate"], which)
+    """Write pieces of tokens [B, n] as they come, each row to its own file; say what was written and is doubtful.
+
+    Before them comes the lead, tokens [n], the same in each file.
+    """
+    quantize, num_samples = quantizer(config.q_type, config.q_levels), len(lead) + report.num_samples
     levels = quantize.decode(np.arange(quantize.levels))
     judges = [Judge(facts[0]["sample_rate"], levels) for _ in names]
-    paths, done = [], 0
+    paths = []
     try:
         with ExitStack() as stack:
             files = [stack.enter_context(new_files(*file, num_samples)) for file in zip(names, facts, judges)]
             paths = [path for path, _ in files]
+            stack.enter_context(report)
+            for _, write in files:
+                write(quantize.decode(lead))
             for tokens in pieces:
                 for (_, write), audio in zip(files, quantize.decode(tokens)):
                     write(audio)
-                done += tokens.shape[1]
-                report(done)
+                report.add(tokens.shape[1])
     except OSError as error:
         remedy = {"remedy": "lower --max_batch"} if error.errno in TOO_MANY_FILES else {}
         raise cannot_be_written(error, **remedy) from None
@@ -305,9 +298,10 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     )
     count_samples(options.dur, options.sample_rate)
     with refusals_explained(MEMORY_REMEDY):
+        learnt_rate = known.get("sample_rate") or options.sample_rate
+        context = seed_context(config, learnt_rate, options.seed, options.seed_offset, options.seed_dur)
         model = SampleRNN(config, options.precision)
-        generator = Generator(model, options.jit_compile)
-        context = seed_context(model, options.num_seqs, options.seed, options.seed_offset)
+        generator = Generator(model, options.jit_compile, options.top_k, options.top_p)
         checkpoints.restore(checkpoint, model)
         return generate_files(generator, checkpoint, context, options)
 
@@ -319,24 +313,57 @@ def choose_sample_rate(given: int | None, known: int | None, source: str) -> int
     return given or known or DEFAULT_SAMPLE_RATE
 
 
-class _Progress:
-    """Prints how much is generated, at most once in REPORT_SECONDS."""
+class _Report:
+    """Says how far a batch is, in seconds of each of its sequences, and how fast; when all is done, once more.
 
-    def __init__(self, num_samples: int, sample_rate: int, which: str = ""):
-        self._num_samples, self._sample_rate, self._which = num_samples, sample_rate, which
-        self._start = self._last = time.monotonic()
-        self._first: tuple[float, int] | None = None  # when the first call was done, most of it compilation
+    How fast is a factor of all sequences together: the seconds that one second of audio takes.
+    """
 
-    def __call__(self, done: int) -> None:
+    def __init__(self, rows: range, num_seqs: int, num_samples: int, sample_rate: int):
+        """`rows` of `num_seqs` sequences, each of `num_samples` at `sample_rate` Hz."""
+        self.num_samples = num_samples
+        self._num_rows, self._sample_rate = len(rows), sample_rate
+        every = f"{num_seqs} sequences: " if num_seqs > 1 else ""
+        part = f"Sequences {rows.start + 1} to {rows.stop} of {num_seqs}: "
+        self._which = every if len(rows) == num_seqs else part
+        self._start = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first piece was done, most of it compilation
+        self._done = 0
+
+    def __enter__(self) -> _Report:
+        self._progress = Progress(self.num_samples, self._line, self._beside_bar)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._progress.close()
+        if self._done == self.num_samples:
+            print(self._line(self._done), flush=True)
+
+    def add(self, samples: int) -> None:
+        """So many more of each sequence are done."""
+        self._done += samples
+        if self._first and self._done < self.num_samples:
+            self._progress(self._done)
+        self._first = self._first or (time.monotonic(), self._done)
+
+    def _line(self, done: int) -> str:
         now = time.monotonic()
-        start, begun = self._first = self._first or (now, done)
-        if done < self._num_samples and (now - self._last < REPORT_SECONDS or done == begun):
-            return
-        self._last = now
-        left = (now - start) * (self._num_samples - done) / max(1, done - begun)
-        seconds, total = done / self._sample_rate, self._num_samples / self._sample_rate
-        print(
+        start, begun = self._first
+        left = (now - start) * (self.num_samples - done) / max(1, done - begun)
+        seconds, total = done / self._sample_rate, self.num_samples / self._sample_rate
+        return (
             f"{self._which}Generated {seconds:.2f} of {total:.2f} seconds "
-            f"({now - self._start:.1f} s taken, {left:.1f} s to go)",
-            flush=True,
+            f"({now - self._start:.1f} s taken, {left:.1f} s to go, {self._real_time_factor(done)})"
         )
+
+    def _beside_bar(self, done: int) -> str:
+        seconds, total = done / self._sample_rate, self.num_samples / self._sample_rate
+        return f"{self._which}{seconds:.1f} of {total:.1f} s" + (f", {self._real_time_factor(done)}" if done else "")
+
+    def _real_time_factor(self, done: int) -> str:
+        return _real_time_factor(self._start, self._num_rows * done / self._sample_rate)
+
+
+def _real_time_factor(start: float, seconds: float) -> str:
+    """How long a second of audio has taken, on average over so many since the start."""
+    return f"real-time factor {(time.monotonic() - start) / seconds:.2f}"

@@ -60,6 +60,11 @@ class SampleRNN(keras.Model):
         conditioning, state = self._condition(tokens, state, training)
         return self._predict(tokens, conditioning), state
 
+    def read(self, tokens, state):
+        """The state for the next window, as `call` returns it, without predicting the samples of this one."""
+        _, state = self._condition(tokens, state, training=False)
+        return state
+
     def _condition(self, tokens, state, training):
         big_state, small_state = state
         big, small = self.big, self.small

@@ -19,10 +19,13 @@ from samplernn.files import NO_SPACE, write_whole
 from samplernn.listening import Judge
 
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+MAX_ENVELOPE = 60  # characters of it in a file's name
 
 
-def output_names(output_path: str | Path, epoch: int, temperature: Sequence[float]) -> list[Path]:
+def output_names(output_path: str | Path, epoch: int, temperature: Sequence[float | str]) -> list[Path]:
     """The WAVs' paths: the epoch and the temperature are added, and a number where there are several.
+
+    Of an envelope of many points the first ones are in the name.
 
     Raises:
         InputError: the path does not end in the name of a file.
@@ -32,9 +35,17 @@ def output_names(output_path: str | Path, epoch: int, temperature: Sequence[floa
     stem = re.sub(r"\.wav$", "", str(output_path), flags=re.IGNORECASE)
     several = len(temperature) > 1
     return [
-        Path(f"{stem}_e={epoch}{f'({i})' if several else ''}_t={float(value)}.wav")
+        Path(f"{stem}_e={epoch}{f'({i})' if several else ''}_t={_in_name(value)}.wav")
         for i, value in enumerate(temperature)
     ]
+
+
+def _in_name(temperature: float | str) -> str:
+    if not isinstance(temperature, str):
+        return str(float(temperature))
+    points = temperature.split(",")
+    first = [point for i, point in enumerate(points) if len(",".join(points[: i + 1])) <= MAX_ENVELOPE]
+    return ",".join(first) + (f"_and_{len(points) - len(first)}_more" if len(first) < len(points) else "")
 
 
 @contextmanager

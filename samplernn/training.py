@@ -40,11 +40,12 @@ from samplernn.distribution import (
     wait_for_all,
 )
 from samplernn.errors import InputError, RunError, in_words
-from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files, seed_context
+from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files
 from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.resuming import HowToGoOn, Initial, Resumed
+from samplernn.seed import seed_context
 from samplernn.stopping import StopRequest, last_words
 
 MEMORY_REMEDY = (
@@ -251,7 +252,7 @@ class _Run:
         self._output_path = Path(options.output_dir, options.id, options.id)
         if options.generate:
             count_samples(options.output_file_dur, self._output_rate, "--output_file_dur")
-            self._context = seed_context(model, options.max_generate_per_epoch, options.seed, options.seed_offset)
+            self._context = seed_context(model.config, corpus_rate, options.seed, options.seed_offset)
             self._generator = Generator(model, options.jit_compile)
             make_writable_folder("--output_dir", self._output_path.parent)
         parent = Path(options.logdir_root, options.id)

@@ -22,17 +22,15 @@ from samplernn.audio import MAX_WAV_FRAMES
 from samplernn.config import GenerationOptions, ModelConfig
 from samplernn.errors import InputError, RunError
 from samplernn.generation import (
-    Context,
     Generator,
     choose_sample_rate,
     generate_files,
     generate_from_checkpoint,
-    inverse_cdf,
     match_temperatures,
-    seed_context,
 )
 from samplernn.model import SampleRNN
 from samplernn.quantize import MuLaw
+from samplernn.seed import Context
 
 
 def tiny(precision="float32", **config):
@@ -114,22 +112,6 @@ def test_generation_in_mixed_precision_is_teacher_forcing_too(precision, toleran
     np.testing.assert_allclose(logits, expected, atol=tolerance)
 
 
-def test_sampling_draws_from_the_softmax_at_each_temperature():
-    logits = tf.constant([[0.0, 1.0, -1.0, 2.0], [0.0, 1.0, -1.0, 2.0]])
-    temperature = tf.constant([0.5, 2.0])
-    uniforms = np.random.default_rng(0).random(20000).astype(np.float32)
-    draws = np.stack([inverse_cdf(logits, temperature, tf.fill([2], u)) for u in uniforms[:2000]])
-    for row in range(2):
-        expected = tf.nn.softmax(logits[row] / temperature[row]).numpy()
-        assert np.bincount(draws[:, row], minlength=4) / len(draws) == pytest.approx(expected, abs=0.03)
-
-
-def test_sampling_never_draws_what_is_impossible():
-    logits = tf.constant([[-np.inf, 0.0, -np.inf, 0.0, -np.inf]])
-    for uniform, token in ((0.0, 1), (0.49, 1), (0.51, 3), (np.nextafter(np.float32(1), np.float32(0)), 3)):
-        assert inverse_cdf(logits, tf.constant([1.0]), tf.constant([uniform], tf.float32)).numpy() == [token]
-
-
 def test_the_same_seed_draws_the_same_and_another_does_not():
     generator, context = Generator(tiny()), np.full([2, 16], 128)
     one, same, other = (generated(generator, context, 40, [1.0, 1.0], seed) for seed in (1, 1, 2))
@@ -166,42 +148,16 @@ def test_temperatures_are_cut_or_filled_up():
     assert match_temperatures((0.95,), 1) == [0.95]
 
 
-def test_the_seed_is_a_stretch_of_the_audio(tmp_path, music):
-    soundfile.write(tmp_path / "seed.wav", np.stack([music[:100], np.zeros(100)], axis=1), 16000)
-    context = seed_context(tiny(), 3, str(tmp_path / "seed.wav"), 84)
-    whole, _ = soundfile.read(tmp_path / "seed.wav", dtype="float32")
-    np.testing.assert_array_equal(context.tokens, np.tile(MuLaw().encode(whole.mean(axis=1)[84:]), [3, 1]))
-    assert (seed_context(tiny(), 3, None, 0).tokens == 128).all()
-
-
-@pytest.mark.parametrize(
-    ("samples", "offset", "said"),
-    [(100, 85, "--seed_offset 85 is too far.* 84 is the largest"), (15, 0, "15 samples, 16 are needed")],
-)
-def test_a_seed_that_is_too_short_is_refused(tmp_path, music, samples, offset, said):
-    soundfile.write(tmp_path / "seed.wav", music[:samples], 16000)
-    with pytest.raises(InputError, match=said):
-        seed_context(tiny(), 1, str(tmp_path / "seed.wav"), offset)
-
-
-def test_a_seed_that_is_not_audio_is_refused(tmp_path):
-    (tmp_path / "seed.wav").write_text("la la la")
-    with pytest.raises(InputError, match="--seed: .*seed.wav is not audio"):
-        seed_context(tiny(), 1, str(tmp_path / "seed.wav"), 0)
-    with pytest.raises(InputError, match="--seed: .*nowhere.wav is missing"):
-        seed_context(tiny(), 1, str(tmp_path / "nowhere.wav"), 0)
-
-
 CHECKPOINT = GOLDEN / "gru" / "model.ckpt-1"
+SILENCE = Context(np.full(16, 128))
 
 
-def files(tmp_path, temperature, name="out.wav", model=None, **options):
+def files(tmp_path, temperature, name="out.wav", model=None, context=SILENCE, **options):
     """The files that a tiny model generates, under the golden checkpoint's name."""
     options = GenerationOptions(
         **{"checkpoint_path": "", "num_seqs": len(temperature), "dur": 0.01, "sample_rate": 16000, "random_seed": 0}
         | {"output_path": str(tmp_path / name), "temperature": tuple(temperature), **options}
     )
-    context = Context(np.full([len(temperature), 16], 128))
     return generate_files(Generator(model or tiny(), options.jit_compile), CHECKPOINT, context, options)
 
 
@@ -213,7 +169,7 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def silence(self, context, num_samples, temperature, seeds):
+def silence(self, context, num_samples, temperature, seeds, state, sample_rate):
     yield np.full([len(context), num_samples], 128)
 
 
@@ -255,7 +211,7 @@ def test_a_length_that_no_wav_can_have_is_refused_before_the_work(monkeypatch):
 def spied(pieces, error, look=lambda: None):
     """A generator's call that looks at the files before each of some pieces of 16 samples, and ends in an error."""
 
-    def generate(self, context, num_samples, temperature, seeds):
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
         for i in range(pieces):
             look()
             yield np.full([len(context), 16], 100 + i)
@@ -373,7 +329,7 @@ def test_batches_are_equal_and_no_larger_than_the_limit():
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, monkeypatch):
     sizes = []
 
-    def generate(self, context, num_samples, temperature, seeds):
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
         sizes.append(len(context))
         if len(context) > 2:
             raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
@@ -454,8 +410,11 @@ def test_the_json_says_how_the_wav_was_made(options, tmp_path):
         "sequence": 1,
         "num_seqs": 2,
         "temperature": 1.1,
+        "top_k": None,
+        "top_p": None,
         "random_seed": 7,
-        "seed": {"path": str(MUSIC), "sha256": hashlib.sha256(MUSIC.read_bytes()).hexdigest(), "offset": 20000},
+        "seed": {"path": str(MUSIC), "sha256": hashlib.sha256(MUSIC.read_bytes()).hexdigest(), "offset": 20000}
+        | {"dur": 0.001, "included": False},
         "sample_rate": 16000,
         "checkpoint": {"path": str(CHECKPOINT), "sha256": hashlib.sha256(data).hexdigest()},
         "config": ModelConfig.load(GOLDEN / "gru" / "model.config.json").to_dict(),
