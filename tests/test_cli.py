@@ -63,6 +63,7 @@ def test_defaults_are_the_documented_ones(monkeypatch):
         ("--checkpoint_policy best", "checkpoint_policy", "Best"),
         ("--checkpoint_policy All", "checkpoint_policy", "Always"),
         ("--temperature 0.5 0.75 1", "temperature", (0.5, 0.75, 1.0)),
+        ("--temperature 0.5 1@0,0.70@9.5", "temperature", (0.5, "1@0,0.7@9.5")),
         ("--output_file_dur 1.5", "output_file_dur", 1.5),
         ("--val_frac 0", "val_frac", 0.0),
         ("--resume_from None", "resume_from", None),
@@ -103,6 +104,16 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (TRAIN, "--learning_rate nan", "--learning_rate: nan is not"),
         (TRAIN, "--learning_rate inf", "--learning_rate: inf is not"),
         (TRAIN, "--temperature 0", "--temperature: 0 is not a number above 0, such as 0.95"),
+        (TRAIN, "--temperature 0.5@5,0.7@5", "--temperature: 0.5@5,0.7@5 is no envelope such as 0.75@0,1.1@5: its"),
+        (
+            GENERATE,
+            "--temperature 1 0.5@0,0@5",
+            "--temperature: 0.5@0,0@5 is no envelope such as 0.75@0,1.1@5: '0@5' is not at a number",
+        ),
+        (GENERATE, "--top_k 0", "--top_k: 0 is not a whole number from 1 up"),
+        (GENERATE, "--top_p 0", "--top_p: 0 is not a number above 0, up to 1"),
+        (GENERATE, "--top_p 1.01", "--top_p: 1.01 is not a number above 0, up to 1"),
+        (GENERATE, "--seed s --seed_dur 0", "--seed_dur: 0 is not a number of seconds above 0"),
         (TRAIN, "--val_frac 1.5", "--val_frac: 1.5 is not a number from 0 to below 1"),
         (TRAIN, "--momentum 1", "--momentum: 1 is not"),
         (TRAIN, "--verbose maybe", "'maybe' is neither True nor False"),
@@ -131,6 +142,13 @@ def test_each_wrong_value_is_one_line_and_status_2(monkeypatch, capsys, script, 
     error = capsys.readouterr().err
     assert exit_.value.code == 2
     assert said in error and error.startswith("Error: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("flag", ["--seed_dur 2", "--include_seed"])
+def test_what_is_about_the_seed_needs_one(monkeypatch, flag):
+    with pytest.raises(InputError, match=f"{flag.split()[0]} is about the seed, and there is none; name it by --seed"):
+        parse(monkeypatch, *GENERATE, *flag.split())
+    assert parse(monkeypatch, *GENERATE, "--seed", "s", *flag.split()).seed == "s"
 
 
 @pytest.mark.parametrize(

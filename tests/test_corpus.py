@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from conftest import damage
 
-from samplernn import audio, corpus
+from samplernn import audio, corpus, progress
 from samplernn.corpus import CACHE, absolute_folder, parse_folder, scan_corpus
 from samplernn.errors import InputError
 
@@ -518,7 +518,8 @@ class Terminal(StringIO):
 def slow_clock(monkeypatch):
     """Each look at the clock is 0.7 seconds later than the one before."""
     ticks = count()
-    monkeypatch.setattr(corpus, "time", SimpleNamespace(monotonic=lambda: next(ticks) * 0.7))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(ticks) * 0.7))
+    monkeypatch.setattr("tqdm.std.time", lambda: next(ticks) * 0.7)
 
 
 def test_a_long_scan_shows_a_bar_on_a_terminal_and_removes_it(make_corpus, monkeypatch, slow_clock):
@@ -526,9 +527,9 @@ def test_a_long_scan_shows_a_bar_on_a_terminal_and_removes_it(make_corpus, monke
     monkeypatch.setattr(sys, "stdout", Terminal())
     scan(root)
     shown = sys.stdout.getvalue()
-    assert "\n" not in shown and "] 2 of 4 files examined" in shown and "] 4 of 4 files examined" in shown
+    assert "\n" not in shown and "| 2 of 4 files examined" in shown and "| 4 of 4 files examined" in shown
     *_, full, blank, end = shown.split("\r")
-    assert full.startswith("[====") and blank == " " * len(full) and end == ""
+    assert full.startswith("100%|####") and blank == " " * len(full) and end == ""
 
 
 def test_a_long_scan_says_a_line_now_and_then_elsewhere(make_corpus, slow_clock, capsys):

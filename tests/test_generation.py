@@ -9,15 +9,17 @@ import platform
 import re
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
 from conftest import GOLDEN, MUSIC, ROOT, load_golden
+from test_sampling import plain_likeliest
 
 import samplernn
-from samplernn import cli, generation
+from samplernn import cli, generation, progress
 from samplernn.audio import MAX_WAV_FRAMES
 from samplernn.config import GenerationOptions, ModelConfig
 from samplernn.errors import InputError, RunError
@@ -76,24 +78,66 @@ def test_greedy_generation_is_the_originals(name):
     golden, model = load_golden(name), load_network(name)
     context = golden["tokens"][:, : model.lookback]
     np.testing.assert_array_equal(generated(Generator(model), context, 128, [1e-6, 1e-6]), golden["greedy"])
+    np.testing.assert_array_equal(generated(Generator(model, top_k=1), context, 128, [1, 1]), golden["greedy"])
 
 
-def generated(generator, context, num_samples, temperature, seed=0):
+def generated(generator, context, num_samples, temperature, seed=0, **kwargs):
     """The pieces put together; the seed of each sequence is the batch's and its row."""
     seeds = [(seed, row) for row in range(len(context))]
-    return np.concatenate(list(generator(context, num_samples, temperature, seeds)), axis=1)
+    return np.concatenate(list(generator(context, num_samples, temperature, seeds, **kwargs)), axis=1)
 
 
+@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("name", ["gru", "lstm-skip"])
+@pytest.mark.parametrize("frames", [2, 3, 7])
+def test_what_follows_on_a_seed_is_the_networks_likeliest(monkeypatch, name, frames, jit_compile):
+    """Of the network as it is trained, over the seed and what follows; the seed is read two frames at a time."""
+    from test_model import load_network
+
+    model = load_network(name)
+    monkeypatch.setattr(generation, "SAMPLES_A_CALL", 2 * model.lookback)
+    seed = np.random.default_rng(2).integers(0, 256, frames * model.lookback).astype(np.int32)
+    generator, context = Generator(model, jit_compile), seed[None, -model.lookback :].repeat(2, axis=0)
+    tokens = generated(generator, context, 128, [1e-6, 1e-6], state=generator.read(seed))
+    np.testing.assert_array_equal(tokens[0], tokens[1])
+    whole = np.concatenate([seed, tokens[0]])
+    logits, _ = model(tf.constant(whole[None]), model.initial_state(1))  # of all but the first frame
+    np.testing.assert_array_equal(tokens[0], np.argmax(logits[0], axis=1)[len(seed) - model.lookback :])
+    assert not np.array_equal(tokens, generated(generator, context, 128, [1e-6, 1e-6]))
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_seed_is_read_in_mixed_precision(precision):
+    seed = np.random.default_rng(0).integers(0, 256, 80).astype(np.int32)
+    mixed, exact = Generator(tiny(precision)), Generator(tiny())
+    state = mixed.read(seed)
+    for part, expected in zip(tf.nest.flatten(state), tf.nest.flatten(exact.read(seed))):
+        np.testing.assert_allclose(tf.cast(part, tf.float32), expected, atol=0.05)
+    generated(mixed, seed[None, -16:], 16, [1.0], state=state)
+    assert mixed._blocks.experimental_get_tracing_count() == 1
+    generated(mixed, seed[None, -16:], 16, [1.0])
+    assert mixed._blocks.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("top", [{}, {"top_k": 30, "top_p": 0.8}])
 @pytest.mark.parametrize("config", [{}, {"rnn_type": "lstm", "skip_conn": True, "q_type": "linear", "q_levels": 64}])
-def test_a_seed_draws_the_same_tokens_from_the_fast_forms_and_from_the_plain_ones(config):
+def test_a_seed_draws_the_same_tokens_from_the_fast_forms_and_from_the_plain_ones(monkeypatch, config, top):
     """Plain: the network as it is trained, and a search in the cumulative softmax for the numbers of the seed."""
-    model, temperature = tiny(**config), [0.9, 1.2]
+    monkeypatch.setattr(generation, "SAMPLES_A_CALL", 32)
+    model = tiny(**config)
     context = np.random.default_rng(1).integers(0, model.config.q_levels, [2, 16])
+    seconds = np.arange(80) / 8000
+    temperature = np.stack([np.full(80, 0.9), np.clip(0.6 + (seconds - 0.001) / 0.005, 0.6, 1.6)])
     for jit_compile in (True, False):
-        tokens = generated(Generator(model, jit_compile), context, 80, temperature, seed=7)
+        generator = Generator(model, jit_compile, **top)
+        tokens = generated(generator, context, 80, [0.9, "0.6@0.001,1.6@0.006"], seed=7, sample_rate=8000)
         logits, _ = model(tf.constant(np.concatenate([context, tokens], axis=1)), model.initial_state(2))
         for row in range(2):
-            probabilities = tf.nn.softmax(tf.cast(logits[row], tf.float64) / temperature[row]).numpy()
+            plain = np.full(logits[row].shape, -np.inf)
+            for i, t in enumerate(temperature[row]):
+                left = plain_likeliest(logits[row, i].numpy(), t, top.get("top_k"), top.get("top_p"))
+                plain[i, left] = logits[row, i].numpy()[left] / t
+            probabilities = tf.nn.softmax(plain).numpy()
             cumulative = np.pad(np.cumsum(probabilities, axis=1), [(0, 0), (1, 0)])  # below a token, and with it
             below, with_it = (cumulative[np.arange(80), tokens[row] + i] for i in (0, 1))
             uniforms = np.random.default_rng((7, row)).random(80, np.float32)
@@ -122,10 +166,10 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
 
 
 def test_generation_goes_on_across_calls_as_one(monkeypatch):
-    model, context = tiny(), np.full([2, 16], 128)
-    whole = generated(Generator(model), context, 100, [1.0, 1.0])
+    model, context, temperature = tiny(), np.full([2, 16], 128), [1.0, "0.5@0,2@0.005"]
+    whole = generated(Generator(model), context, 100, temperature)
     monkeypatch.setattr(generation, "SAMPLES_A_CALL", 16)
-    pieces = list(Generator(model)(context, 100, [1.0, 1.0], [(0, 0), (0, 1)]))
+    pieces = list(Generator(model)(context, 100, temperature, [(0, 0), (0, 1)]))
     assert [piece.shape for piece in pieces] == [(2, 16)] * 6 + [(2, 4)]
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
 
@@ -180,6 +224,12 @@ def test_files_have_the_documented_names(tmp_path, monkeypatch, capsys):
         "out_e=1(0)_t=1.0.wav",
         "out_e=1(1)_t=0.75.wav",
     ]
+    many = ",".join(f"0.5@{i}" for i in range(20))
+    assert [path.name for path in files(tmp_path, ["0.75@0,1.1@5,0.8@10", many])] == [
+        "out_e=1(0)_t=0.75@0,1.1@5,0.8@10.wav",
+        "out_e=1(1)_t=0.5@0,0.5@1,0.5@2,0.5@3,0.5@4,0.5@5,0.5@6,0.5@7,0.5@8,0.5@9_and_10_more.wav",
+    ]
+    assert said_of(tmp_path / "out_e=1(0)_t=0.75@0,1.1@5,0.8@10.wav")["temperature"] == "0.75@0,1.1@5,0.8@10"
     assert f"Wrote {tmp_path / 'new' / 'out_e=1(1)_t=0.75.wav'}" in capsys.readouterr().out
 
 
@@ -312,12 +362,69 @@ def test_what_was_good_before_is_kept(tmp_path, monkeypatch, jit_compile):
 
 
 def test_batches_of_sequences_are_as_one(tmp_path, capsys):
-    temperature = [0.5, 0.7, 0.9, 1.1, 1.3]
-    whole = files(tmp_path, temperature, "whole", random_seed=3)
-    parts = files(tmp_path, temperature, "parts", random_seed=3, max_batch=2)
+    """From a seed of four frames, too."""
+    temperature, seed = [0.5, 0.7, 0.9, 1.1, 1.3], Context(np.arange(64))
+    whole = files(tmp_path, temperature, "whole", context=seed, random_seed=3)
+    parts = files(tmp_path, temperature, "parts", context=seed, random_seed=3, max_batch=2)
     for one, other in zip(whole, parts):
         np.testing.assert_array_equal(soundfile.read(one)[0], soundfile.read(other)[0])
     assert "Sequences 3 to 4 of 5: Generated 0.01 of 0.01 seconds" in capsys.readouterr().out
+
+
+def test_the_seed_comes_before_what_follows_on_it_if_asked_for(tmp_path):
+    seed, asked = Context(np.arange(48), {"offset": 3}), {"seed": "s", "include_seed": True}
+    (without,) = files(tmp_path, [1.0], "without", context=seed)
+    (path,) = files(tmp_path, [1.0], "with", context=seed, **asked)
+    audio, _ = soundfile.read(path, dtype="float32")
+    np.testing.assert_allclose(audio[:48], MuLaw().decode(np.arange(48)), atol=2**-16)
+    np.testing.assert_array_equal(audio[48:], soundfile.read(without, dtype="float32")[0])
+    assert said_of(path)["samples"] == 48 + 160 and said_of(path)["complete"]
+    assert said_of(path)["seed"] == {"offset": 3, "included": True} and not said_of(without)["seed"]["included"]
+    with pytest.raises(InputError, match="--dur 134217: at 16000 Hz 134216 is the longest that will do"):
+        files(tmp_path, [1.0], "with", context=Context(np.zeros(11680, int)), dur=134217, **asked)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsys, terminal):
+    """Four pieces of two sequences, two seconds each, after one second for the first; then one sequence."""
+    clock = [0.0]
+
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
+        clock[0] += 1
+        for _ in range(4):
+            clock[0] += 2
+            yield np.full([len(context), num_samples // 4], 100)
+
+    monkeypatch.setattr(Generator, "__call__", generate)
+    monkeypatch.setattr(generation, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    first, second, third = files(tmp_path, [1.0] * 3, dur=1, max_batch=2)
+    halfway = [
+        "Sequences 1 to 2 of 3: Generated 0.50 of 1.00 seconds (5.0 s taken, 4.0 s to go, real-time factor 5.00)",
+        "Sequences 1 to 2 of 3: Generated 0.75 of 1.00 seconds (7.0 s taken, 2.0 s to go, real-time factor 4.67)",
+        "Sequences 3 to 3 of 3: Generated 0.50 of 1.00 seconds (5.0 s taken, 4.0 s to go, real-time factor 10.00)",
+        "Sequences 3 to 3 of 3: Generated 0.75 of 1.00 seconds (7.0 s taken, 2.0 s to go, real-time factor 9.33)",
+    ]
+    ends = [
+        "Sequences 1 to 2 of 3: Generated 1.00 of 1.00 seconds (9.0 s taken, 0.0 s to go, real-time factor 4.50)",
+        f"Wrote {first}",
+        f"Wrote {second}",
+        "Sequences 3 to 3 of 3: Generated 1.00 of 1.00 seconds (9.0 s taken, 0.0 s to go, real-time factor 9.00)",
+        f"Wrote {third}",
+        "All 3 sequences: Generated 3.00 seconds (18.0 s taken, real-time factor 6.00)",
+    ]
+    said = capsys.readouterr()
+    assert said.err == ""
+    if terminal:
+        assert [line.rpartition("\r")[2] for line in said.out.splitlines()] == ends
+        assert "  0%|" in said.out and "| Sequences 3 to 3 of 3: 0.0 of 1.0 s, ? left" in said.out
+        assert re.search(
+            r"\r 50%\|.*\| Sequences 1 to 2 of 3: 0.5 of 1.0 s, real-time factor 5.00, 00:0\d left", said.out
+        )
+    else:
+        assert said.out.splitlines() == halfway[:2] + ends[:3] + halfway[2:] + ends[3:]
 
 
 def test_batches_are_equal_and_no_larger_than_the_limit():
@@ -433,6 +540,7 @@ def test_the_json_says_how_the_wav_was_made(options, tmp_path):
     [
         {},
         {"seed": None, "temperature": (0.8, 1.1), "sample_rate": 8000, "jit_compile": False, "num_seqs": 3},
+        {"temperature": ("0.5@0,1.5@0.01",), "top_k": 50, "top_p": 0.9, "seed_dur": 0.005, "include_seed": True},
         {"config_file": "model.config.json", "max_batch": 1, "random_seed": 0, "precision": "mixed_bfloat16"}
         | {"jit_compile": False},
     ],
