@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import keras
-import tensorflow as tf
 
 from samplernn.config import better
 from samplernn.loop import Progress
 from samplernn.stopping import StopRequest
 
+FIRST_STEPS, FIRST_SECONDS = 10, 10  # before the time left is said for the first time
+REPORT_SECONDS = 60  # until it is said again
 RISES = 3  # epochs in a row in which the validation loss rises, to be remarked on
 BY_HEART = 0.99  # training accuracy
 
@@ -70,17 +71,68 @@ def format_duration(seconds: float) -> str:
     return " ".join(parts)
 
 
-class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's, of which some versions drop an epoch's point unless its last step is one whose point is written.
+class TimeLeft(keras.callbacks.Callback):
+    """Prints, in a line of its own, about how long the epoch and the training still take.
 
-    At an epoch's end the curves are on the disk, whatever ends the run after it.
+    It does so once FIRST_STEPS and FIRST_SECONDS have passed, then every REPORT_SECONDS, and before each further epoch.
+    What comes between two epochs (validation, saving, audio) counts as soon as it has been seen; the first step, in
+    which all is compiled, does not.
+
+    Args:
+        num_epochs: the number of the last epoch.
+        verbose: whether each step has ended its line.
     """
 
-    def on_epoch_end(self, epoch, logs=None):
-        with tf.summary.record_if(True):
-            super().on_epoch_end(epoch, logs)
-        for writer in self._writers.values():
-            writer.flush()
+    def __init__(self, num_epochs: int, verbose: bool):
+        super().__init__()
+        self._num_epochs = num_epochs
+        self._verbose = verbose
+        self._last: float | None = None  # when the last step ended
+        self._of_step: float | None = None  # seconds that one takes, in this epoch or the one before
+        self._between: list[float] = []  # seconds from an epoch's last step to the next one's begin
+
+    def on_train_begin(self, logs=None):
+        self._due = time.monotonic() + FIRST_SECONDS
+
+    def on_epoch_begin(self, epoch, logs=None):
+        now = time.monotonic()
+        self._epoch, self._begun, self._steps = epoch, now, 0
+        if self._last is not None:
+            self._between.append(now - self._last)
+            self._report(now, self.params["steps"])
+
+    def on_train_batch_end(self, batch, logs=None):
+        now, left = time.monotonic(), self.params["steps"] - batch - 1
+        if self._last is None:
+            self._begun = now
+        else:
+            self._steps += 1
+            self._of_step = (now - self._begun) / self._steps
+        self._last = now
+        first = not self._between and self._steps < FIRST_STEPS
+        if now >= self._due and left and not first:
+            if not self._verbose:
+                print()  # the line of the step is to be overwritten
+            self._report(now, left)
+
+    def _report(self, now: float, steps_left: int) -> None:
+        """Say it, `steps_left` steps before the end of the epoch."""
+        self._due = now + REPORT_SECONDS
+        if self._of_step is None:
+            return
+        between = sum(self._between) / max(1, len(self._between))
+        in_epoch = steps_left * self._of_step + between
+        in_all = in_epoch + (self._num_epochs - self._epoch - 1) * (self.params["steps"] * self._of_step + between)
+        print(f"Time left: about {roughly(in_epoch)} in this epoch, {roughly(in_all)} in all", flush=True)
+
+
+def roughly(seconds: float) -> str:
+    """To the second or, from an hour on, to the minute: for instance `11 min 44 sec`."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} hr {minutes} min"
+    return f"{minutes} min {seconds} sec" if minutes else f"{seconds} sec"
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):

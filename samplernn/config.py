@@ -116,16 +116,21 @@ class ModelConfig:
     @property
     def num_parameters(self) -> int:
         """The number of the network's parameters, counted without making it."""
+        return sum(self.parameters_by_tier.values())
+
+    @property
+    def parameters_by_tier(self) -> dict[str, int]:
+        """The number of each tier's parameters, from the uppermost down."""
         dim, (small, big) = self.dim, self.frame_sizes
         gates, biases = (3, 2) if self.rnn_type == "gru" else (4, 1)
         recurrent = self.num_rnn_layers * gates * dim * (2 * dim + biases)
         if self.skip_conn:  # the first layer's input is twice as wide, and the skip connections have weights
             recurrent += gates * dim**2 + self.num_rnn_layers * dim**2 + dim
-        tiers = sum(
+        upper, lower = (
             (frame + 1) * dim + recurrent + ratio * dim**2 for frame, ratio in ((big, big // small), (small, small))
         )
         sample = self.emb_size * (self.q_levels + small * dim) + 2 * (dim + 1) * dim + (dim + 1) * self.q_levels
-        return tiers + sample
+        return {"upper": upper, "lower": lower, "sample": sample}
 
     def to_dict(self) -> dict[str, Any]:
         """The config as JSON can hold it."""

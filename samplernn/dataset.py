@@ -149,11 +149,23 @@ def training_epoch(
         Batches as `_batches` yields them, every row with a target, and the number of all of them, with which the first
         row of the whole batch runs out.
     """
+    rows, steps = _plan_training(recordings, config.seq_len, batch_size, random_seed, epoch)
+    return _prefetched(_batches(rows[rows_here], config, range(first, steps))), steps
+
+
+def training_steps(recordings: list[Recording], seq_len: int, batch_size: int, random_seed: int, epoch: int) -> int:
+    """The number of batches of a training epoch."""
+    return _plan_training(recordings, seq_len, batch_size, random_seed, epoch)[1]
+
+
+def _plan_training(
+    recordings: list[Recording], seq_len: int, batch_size: int, random_seed: int, epoch: int
+) -> tuple[list[list[Recording]], int]:
+    """The rows of an epoch, and the number of windows until the first of them runs out."""
     order = heard_in(recordings, random_seed, epoch)
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
-    rows = plan_rows(order, batch_size, config.seq_len)
-    steps = min(_row_lengths(rows, config.seq_len))
-    return _prefetched(_batches(rows[rows_here], config, range(first, steps))), steps
+    rows = plan_rows(order, batch_size, seq_len)
+    return rows, min(_row_lengths(rows, seq_len))
 
 
 def heard_in(recordings: list[Recording], random_seed: int, epoch: int) -> list[Recording]:

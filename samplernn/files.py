@@ -85,6 +85,11 @@ def sha256(*paths: Path) -> str:
     return digest.hexdigest()
 
 
+def shortest(path: Path) -> str:
+    """A path as it is seen from here, where it is below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
 def read_json(path: str | Path) -> Any:
     """Parse a JSON file.
 

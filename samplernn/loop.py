@@ -67,9 +67,9 @@ def fit(
         batch_size: rows, those of all devices together.
         random_seed: of the order of recordings, together with the epoch.
         num_epochs: the epoch to end with.
-        callbacks: get loss and accuracy, means over the epoch so far, at each step, val_loss and val_accuracy with
-            them at each epoch's end, and stop the loop by `model.stop_training`. At each step of the validation they
-            get `on_test_batch_end`.
+        callbacks: get loss and accuracy, means over the epoch so far, and the gradient_norm before clipping at each
+            step, val_loss and val_accuracy with the first two at each epoch's end, and stop the loop by
+            `model.stop_training`. At each step of the validation they get `on_test_batch_end`.
         progress: where to begin; it is kept up to date for whoever looks at it between two steps.
 
     Raises:
@@ -97,7 +97,7 @@ def fit(
                 scores = scores.numpy()
                 progress.end_step(scores, state)
                 _check_numbers(model, scores, float(norm), progress)
-                callbacks.on_train_batch_end(step, means(progress.sums))
+                callbacks.on_train_batch_end(step, means(progress.sums) | {"gradient_norm": float(norm)})
 
             logs = means(progress.sums)
             scores = evaluate(model, step_of_validation, split.validation, batch_size, callbacks.on_test_batch_end)

@@ -88,7 +88,7 @@ def _run_folders(parent: Path) -> Iterator[tuple[datetime, Path]]:
 
 def latest_in(run_folder: Path, rolling: bool = True) -> Path | None:
     """The complete checkpoint in a folder that is farthest."""
-    found = _kept_in(run_folder) + (_rolling_in(run_folder) if rolling else [])
+    found = kept_in(run_folder) + (_rolling_in(run_folder) if rolling else [])
     return max(found, key=place_of, default=None)
 
 
@@ -113,12 +113,13 @@ def resolve(path: str, rolling: bool = False) -> Path:
     parts = [file.name for file in _files_of(checkpoint)]
     if parts:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
-    others = [str(epoch_of(other)) for other in _kept_in(checkpoint.parent)]
+    others = [str(epoch_of(other)) for other in kept_in(checkpoint.parent)]
     hint = f"; there are epochs {', '.join(others)}" if others else ""
     raise InputError(f"{path}: there is no such checkpoint{hint}")
 
 
-def _kept_in(run_folder: Path) -> list[Path]:
+def kept_in(run_folder: Path) -> list[Path]:
+    """The complete checkpoints in a folder that are there to be kept, in the order of their epochs."""
     return [path for path in _complete_in(run_folder, "*-*") if not path.name.startswith(ROLLING)]
 
 
@@ -168,12 +169,12 @@ def take_in(checkpoint: Path) -> None:
     rolling = _rolling_in(checkpoint.parent)
     for outdated in rolling[:-2] if checkpoint in rolling else rolling:
         _delete(outdated)
-    _write_checkpoint_file(_kept_in(checkpoint.parent))
+    _write_checkpoint_file(kept_in(checkpoint.parent))
 
 
 def rotate(run_folder: Path, keep: int) -> None:
     """Delete all but the last `keep` checkpoints of a run."""
-    kept = _kept_in(run_folder)
+    kept = kept_in(run_folder)
     _write_checkpoint_file(kept[-keep:])  # first, so that it never names one that is gone
     for checkpoint in kept[:-keep]:
         _delete(checkpoint)

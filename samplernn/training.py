@@ -24,10 +24,11 @@ from samplernn.callbacks import (
     Remarks,
     SaveBetweenSteps,
     SaveCheckpoints,
-    TensorBoard,
+    TimeLeft,
 )
 from samplernn.config import GenerationOptions, ModelConfig, TrainingOptions
 from samplernn.corpus import scan_corpus
+from samplernn.curves import Curves
 from samplernn.dataset import Split, describe_mix, split_corpus
 from samplernn.device import refusals_explained, use_xla, versions
 from samplernn.distribution import (
@@ -44,21 +45,22 @@ from samplernn.generation import Generator, choose_sample_rate, count_samples, g
 from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
+from samplernn.overview import how_to_generate, overview, why_ended
 from samplernn.resuming import HowToGoOn, Initial, Resumed
 from samplernn.seed import seed_context
 from samplernn.stopping import StopRequest, last_words
+from samplernn.unigram import unigram_entropy
 
 MEMORY_REMEDY = (
     "lower --batch_size, or seq_len or dim in the config; on a GPU --precision mixed_bfloat16 needs less, too"
 )
-TENSORBOARD_STEPS = 50  # between two points of the training curves
 
 AfterCheckpoint = Callable[[Path, list[Logs]], None]
 
 log = logging.getLogger(__name__)
 
 
-def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = None) -> None:
+def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = None, report: bool = True) -> None:
     """What train.py does: train a model on a corpus, from scratch or from where a run stopped.
 
     On several devices the batch is split between them; on several machines, named by TF_CONFIG, each calls this, and
@@ -67,6 +69,7 @@ def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = N
     Args:
         options: the flags.
         after_checkpoint: called with the path of each new checkpoint and the logs of all epochs until then.
+        report: whether to print more than the steps and epochs: what is trained, the time left, how it ended.
 
     Raises:
         InputError: an option or a file can't be used; the message names it and the remedy.
@@ -76,7 +79,7 @@ def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = N
     worker = this_worker()
     with refusals_explained(MEMORY_REMEDY):
         strategy = choose_strategy(worker, options.num_gpus)
-        _train(options, worker, strategy, after_checkpoint)
+        _train(options, worker, strategy, after_checkpoint, report)
         wait_for_all(strategy)  # a worker's end would stop the others; the chief may still write
 
 
@@ -85,6 +88,7 @@ def _train(
     worker: Worker,
     strategy: tf.distribute.Strategy,
     after_checkpoint: AfterCheckpoint | None,
+    report: bool,
 ) -> None:
     _check_and_tell_devices(options, worker, strategy)
     resumed = resuming.find_checkpoint(options)
@@ -115,10 +119,10 @@ def _train(
         run = _Run(options, model, corpus.sample_rate, split, progress, stop, after_checkpoint)
         latest = partial(run_folders.latest_in, run.folder)
         corpus.write_report(run.folder)
-        parts = f"{len(split.training)} files to train on, {len(split.validation)} to validate"
-        print(f"Corpus: {parts}. Run: {run.folder}")
-        if len(options.data_dir) > 1:
-            print(*describe_mix(corpus.folders, split.training), sep="\n")
+        if report:
+            print(overview(options, config, corpus, split, progress, run.folder), flush=True)
+            if len(options.data_dir) > 1:
+                print(*describe_mix(corpus.folders, split.training), sep="\n")
     else:
         latest = resuming.latest_from_now_on(Path(options.logdir_root, options.id))
 
@@ -128,8 +132,9 @@ def _train(
             run.save_rolling(state)
         wait_for_all(strategy)
 
-    callbacks = _callbacks(options, worker, model, progress, stop, save_rolling, run)
-    with stop, _how_to_go_on_said(HowToGoOn(latest, resumed, options)), refusals_explained(MEMORY_REMEDY):
+    callbacks = _callbacks(options, worker, model, progress, stop, save_rolling, run, report)
+    how_to_go_on = HowToGoOn(latest, resumed, options)
+    with stop, _how_to_go_on_said(how_to_go_on), refusals_explained(MEMORY_REMEDY):
         begun = progress.epoch
         try:
             fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
@@ -139,9 +144,9 @@ def _train(
             if run:
                 run.discard_unsound()
             raise
-    if model.stop_training:
-        patience = f"{options.monitor} has not improved for {options.early_stopping_patience} epochs"
-        print(f"Stopped early: {patience}. To go on all the same, raise --early_stopping_patience.")
+    if run and report:
+        print(why_ended(options, progress, model.stop_training, how_to_go_on))
+        print(how_to_generate(options, progress, run.folder, resumed), flush=True)
 
 
 def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Strategy) -> None:
@@ -181,6 +186,7 @@ def _callbacks(
     stop: StopRequest,
     save_rolling: Callable[[], None],
     run: _Run | None,
+    report: bool,
 ) -> list[keras.callbacks.Callback]:
     """What happens between two steps and between two epochs; `run` is the chief's."""
     agree = {"agree": partial(largest, model.distribute_strategy)} if worker.number > 1 else {}
@@ -192,7 +198,8 @@ def _callbacks(
         best = options.monitor if options.checkpoint_policy == "Best" else None
         callbacks += [
             PrintStatistics(options.num_epochs, options.verbose),
-            TensorBoard(str(run.folder), update_freq=TENSORBOARD_STEPS, write_graph=False),
+            *([TimeLeft(options.num_epochs, options.verbose)] if report else []),
+            run.curves,
             SaveCheckpoints(run.save_and_generate, run.save_rolling, options.checkpoint_every, best, progress),
             Remarks(progress),
         ]
@@ -259,6 +266,8 @@ class _Run:
         make_writable_folder("--logdir_root", parent)
         run_folders.remove_abandoned(parent)
         self.folder = run_folders.create(parent)
+        settings = {"config": model.config.to_dict(), "arguments": asdict(options)}
+        self.curves = Curves(self.folder, progress, unigram_entropy(split.training, model.config), settings)
 
     def save_and_generate(self) -> None:
         """Save a checkpoint to keep, at an epoch's end, and what follows."""
@@ -270,7 +279,9 @@ class _Run:
         if self._options.generate:
             with self._stop.at_once():
                 print(f"Generating audio for epoch {epoch}...", flush=True)
-                generate_files(self._generator, checkpoint, self._context, self._clips(checkpoint, epoch))
+                clips = self._clips(checkpoint, epoch)
+                wavs = generate_files(self._generator, checkpoint, self._context, clips)
+                self.curves.add_clips(wavs, epoch - 1)  # as Keras counts
         if self._after_checkpoint:
             self._after_checkpoint(checkpoint, self._progress.history)
 

@@ -39,7 +39,7 @@ from samplernn.dataset import split_corpus
 from samplernn.device import prepare_device
 from samplernn.distribution import check_batch_size
 from samplernn.errors import InputError, RunError
-from samplernn.files import read_json, write_whole
+from samplernn.files import read_json, shortest, write_whole
 
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
 
@@ -226,7 +226,7 @@ class Search:
             generate=False,
         )
         try:
-            train(options, after_checkpoint)
+            train(options, after_checkpoint, report=False)
             patience = f"no improvement for {options.early_stopping_patience} epochs"
             trial.ended = all_epochs if len(trial.history) >= num_epochs else patience
         except (RunError, InputError, OSError) as error:
@@ -326,13 +326,13 @@ class Search:
         options = replace(
             self._training_options(winner.hyperparameters),
             id=f"{self.options.id}_trial_{winner.name}",
-            config_file=_short(path),
+            config_file=shortest(path),
             resume_from=resume_from,
             num_gpus=num_gpus,
         )
-        logdir = shlex.quote(_short(self.folder))
-        print(f"All trials: {_short(self.folder / 'trials.csv')}, and tensorboard --logdir {logdir}")
-        print(f"The best one's config: {_short(path)}. To train it in full:")
+        logdir = shlex.quote(shortest(self.folder))
+        print(f"All trials: {shortest(self.folder / 'trials.csv')}, and tensorboard --logdir {logdir}")
+        print(f"The best one's config: {shortest(path)}. To train it in full:")
         if threads:
             print("(On as many threads as the trial its epochs repeat to the digit; without that, but for rounding.)")
         limit = f"TF_NUM_INTRAOP_THREADS={threads} " if threads else ""
@@ -344,7 +344,7 @@ def train_command(options: TrainingOptions) -> list[str]:
     values = {item.name: getattr(options, item.name) for item in fields(options)}
     changed = [item.name for item in fields(options) if values[item.name] != item.default]
     changed.sort(key=lambda name: name != "data_dir")
-    return ["python", _short(SCRIPTS / "train.py"), *as_flags({name: values[name] for name in changed})]
+    return ["python", shortest(SCRIPTS / "train.py"), *as_flags({name: values[name] for name in changed})]
 
 
 def _model_config(hyperparameters: dict[str, Any]) -> ModelConfig:
@@ -362,8 +362,3 @@ def _differences(ours: dict[str, Any], theirs: Any) -> list[str]:
     theirs = theirs if isinstance(theirs, dict) else {}
     differing = [name for name in ours if in_any_order(ours[name]) != in_any_order(theirs.get(name))]
     return [f"{name} {theirs.get(name)}, now {ours[name]}" for name in differing]
-
-
-def _short(path: Path) -> str:
-    """A path as it is seen from here, where it is below."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
