@@ -8,17 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
 EXAMPLES = Path(__file__).resolve().parent
 ROOT = EXAMPLES.parent
 sys.path.insert(0, str(ROOT))
 
-from samplernn.quantize import MuLaw  # noqa: E402
+from samplernn import spectrogram  # noqa: E402
+from samplernn.audio import examine  # noqa: E402
+from samplernn.config import ModelConfig  # noqa: E402
+from samplernn.device import import_tensorflow  # noqa: E402
+from samplernn.unigram import unigram_entropy  # noqa: E402
 
 DEMO = Path("demo")
 CHUNKS = DEMO / "chunks"
+CONFIG = EXAMPLES / "demo.config.json"
 
 
 def main():
@@ -26,7 +30,7 @@ def main():
     script(
         "train.py",
         data_dir=CHUNKS,
-        config_file=EXAMPLES / "demo.config.json",
+        config_file=CONFIG,
         logdir_root=DEMO / "logdir",
         id="bach",
         batch_size=4,
@@ -41,11 +45,13 @@ def main():
 
     wav = max(DEMO.glob("*.wav"), key=lambda file: file.stat().st_mtime)
     picture = wav.with_suffix(".png")
-    draw_spectrogram(wav, picture)
+    import_tensorflow()  # quietly; the spectrogram is made by it
+    picture.write_bytes(spectrogram.draw(*soundfile.read(wav, dtype="float32"), wav.name))
     settings = max(run.glob("*.json"), key=lambda file: file.stat().st_mtime)
     loss = json.loads(settings.read_text(encoding="utf-8"))["history"][-1]["val_loss"]
     print(f"\nListen: {wav}\nLook: {picture}")
-    print(f"Loss on held-out music: {loss:.3f} nats a sample. Unigram entropy of the data: {unigram_entropy():.3f}.")
+    entropy = unigram_entropy([examine(chunk) for chunk in CHUNKS.glob("*.wav")], ModelConfig.load(CONFIG))
+    print(f"Loss on held-out music: {loss:.3f} nats a sample. Unigram entropy of the data: {entropy:.3f}.")
 
 
 def script(name, **flags):
@@ -55,27 +61,6 @@ def script(name, **flags):
     status = subprocess.run([sys.executable, str(ROOT / name), *arguments]).returncode
     if status:
         sys.exit(status)
-
-
-def unigram_entropy():
-    """The loss, in nats, of a model that knows how often each level occurs and nothing else."""
-    tokens = np.concatenate([MuLaw().encode(soundfile.read(file)[0]) for file in CHUNKS.glob("*.wav")])
-    frequency = np.bincount(tokens) / len(tokens)
-    frequency = frequency[frequency > 0]
-    return -np.sum(frequency * np.log(frequency))
-
-
-def draw_spectrogram(wav, picture):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    audio, rate = soundfile.read(wav)
-    figure, axes = pyplot.subplots(figsize=(10, 4), layout="constrained")
-    axes.specgram(audio + 1e-6 * np.random.default_rng(0).standard_normal(len(audio)), NFFT=1024, Fs=rate, noverlap=768)
-    axes.set(title=wav.name, xlabel="seconds", ylabel="Hz", ylim=(0, 4000))
-    figure.savefig(picture, dpi=100)
 
 
 if __name__ == "__main__":

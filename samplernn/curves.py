@@ -128,4 +128,4 @@ class Curves(keras.callbacks.Callback):
 def _table(values: dict[str, Any]) -> str:
     """A table in Markdown."""
     cells = [(name, printable(str(value)).replace("|", "\\|")) for name, value in values.items()]
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in cells)])
+    return "\n".join(["| name | value |", "|---|---|", *(f"| {name} | `{value}` |" for name, value in cells)])

@@ -191,6 +191,7 @@ def _callbacks(
     """What happens between two steps and between two epochs; `run` is the chief's."""
     agree = {"agree": partial(largest, model.distribute_strategy)} if worker.number > 1 else {}
     callbacks = [
+        *([run.curves] if run else []),  # first, so that they have the step after which the training stops
         SaveBetweenSteps(save_rolling, options.checkpoint_every_minutes, stop, **agree),
         keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options)),
     ]
@@ -199,7 +200,6 @@ def _callbacks(
         callbacks += [
             PrintStatistics(options.num_epochs, options.verbose),
             *([TimeLeft(options.num_epochs, options.verbose)] if report else []),
-            run.curves,
             SaveCheckpoints(run.save_and_generate, run.save_rolling, options.checkpoint_every, best, progress),
             Remarks(progress),
         ]
