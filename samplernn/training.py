@@ -262,12 +262,13 @@ class _Run:
             self._context = seed_context(model.config, corpus_rate, options.seed, options.seed_offset)
             self._generator = Generator(model, options.jit_compile)
             make_writable_folder("--output_dir", self._output_path.parent)
+        entropy = unigram_entropy(split.training, model.config)
         parent = Path(options.logdir_root, options.id)
         make_writable_folder("--logdir_root", parent)
         run_folders.remove_abandoned(parent)
         self.folder = run_folders.create(parent)
         settings = {"config": model.config.to_dict(), "arguments": asdict(options)}
-        self.curves = Curves(self.folder, progress, unigram_entropy(split.training, model.config), settings)
+        self.curves = Curves(self.folder, progress, entropy, settings)
 
     def save_and_generate(self) -> None:
         """Save a checkpoint to keep, at an epoch's end, and what follows."""
