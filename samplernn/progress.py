@@ -33,10 +33,10 @@ class Progress:
         self._line, self._beside_bar, self._every = line, beside_bar or line, every
         terminal = sys.stdout.isatty()
         first = self._beside_bar(0)
-        # `miniters`: each look at the clock may be the one after which the bar is drawn.
+        # `miniters`: each look at the clock may be the one to draw after; `nrows`: not every terminal tells its own.
         self._bar = tqdm(
-            desc=first, total=total, bar_format=BAR, file=sys.stdout, leave=False, miniters=0, delay=patience,
-            disable=not terminal,
+            desc=first, total=total, bar_format=BAR, file=sys.stdout, leave=False, miniters=0, nrows=20,
+            delay=patience, disable=not terminal,
         )  # fmt: skip
         self._due = time.monotonic() + every
 

@@ -418,7 +418,7 @@ def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsy
     said = capsys.readouterr()
     assert said.err == ""
     if terminal:
-        assert [line.rpartition("\r")[2] for line in said.out.splitlines()] == ends
+        assert [line.rpartition("\r")[2] for line in said.out.split("\n")] == [*ends, ""]
         assert "  0%|" in said.out and "| Sequences 3 to 3 of 3: 0.0 of 1.0 s, ? left" in said.out
         assert re.search(
             r"\r 50%\|.*\| Sequences 1 to 2 of 3: 0.5 of 1.0 s, real-time factor 5.00, 00:0\d left", said.out
