@@ -19,16 +19,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from samplernn.config import SCRIPTS, CheckOptions, ModelConfig
+from samplernn.config import SCRIPTS, CheckOptions, ModelConfig, TrainingOptions
 from samplernn.device import prepare_gpus, quiet_stderr, reason, use_xla
 from samplernn.errors import InputError, RunError, printable
+from samplernn.memory import expected_memory
 
 GB = 10**9  # bytes
 INSTALL = "pip install -r requirements.txt"
 INSTALL_FOR_GPU = "pip install -r requirements-gpu.txt (on Windows: inside WSL2)"
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 MEMORY = Path("/proc/meminfo")
-MEMORY_OF_DEFAULT = 5.3 * GB  # measured: the peak in two steps at the default batch size, on a CPU
+MEMORY_OF_DEFAULT = expected_memory(ModelConfig(), TrainingOptions.batch_size, TrainingOptions.optimizer)
 CHECKPOINT_OF_DEFAULT = 3 * 4 * ModelConfig().num_parameters  # bytes: weights and adam's two slots, float32
 FORMATS = ("WAV", "FLAC", "OGG", "MP3")
 SECONDS_TO_ANSWER = 20
@@ -262,7 +263,7 @@ def check_memory() -> Lines:
         return
     told = f"memory: {total / GB:.1f} GB" + (f", {available / GB:.1f} GB of it available" if available else "")
     if (available or total) < MEMORY_OF_DEFAULT:
-        told += f"; on a CPU the default config takes {MEMORY_OF_DEFAULT / GB:.1f} GB at the default batch size"
+        told += f"; on a CPU the default config takes about {MEMORY_OF_DEFAULT / GB:.1f} GB at the default batch size"
         yield note(f"{told}: choose a smaller dim, seq_len or --batch_size")
     else:
         yield ok(told)

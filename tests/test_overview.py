@@ -15,6 +15,7 @@ from samplernn.callbacks import EarlyStopping, PrintStatistics, TimeLeft, roughl
 from samplernn.config import ModelConfig, TrainingOptions
 from samplernn.generation import generate_from_checkpoint
 from samplernn.loop import Progress
+from samplernn.memory import expected_memory
 from samplernn.model import SampleRNN
 from samplernn.resuming import Resumed
 from samplernn.training import train
@@ -77,7 +78,7 @@ MEASURED = [  # bytes at the peak of a process that trained for two steps, on a 
 
 @pytest.mark.parametrize(("config", "batch_size", "optimizer", "measured"), MEASURED)
 def test_the_expected_memory_is_about_what_was_measured(config, batch_size, optimizer, measured):
-    expected = overview.expected_memory(ModelConfig(**config), batch_size, optimizer)
+    expected = expected_memory(ModelConfig(**config), batch_size, optimizer)
     assert expected == pytest.approx(measured, rel=0.1)
 
 

@@ -179,7 +179,7 @@ def test_ffmpeg_is_found_or_not_and_never_a_problem(monkeypatch, tmp_path, scrip
     ("content", "mark", "said"),
     [
         ("MemTotal:       16000000 kB\nMemFree: 1 kB\nMemAvailable:   12000000 kB\n", "ok", "16.4 GB, 12.3 GB of it"),
-        ("MemTotal:       16000000 kB\nMemAvailable:    2000000 kB\n", "note", "the default config takes"),
+        ("MemTotal:       16000000 kB\nMemAvailable:    2000000 kB\n", "note", "the default config takes about 5.3 GB"),
         ("MemTotal:       16000000 kB\n", "ok", "memory: 16.4 GB"),
     ],
 )
