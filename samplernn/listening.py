@@ -27,9 +27,10 @@ FLAGS = {  # what is flagged, and in words: what it is, and what usually helps
 GUIDE = "docs/listening.md"
 
 STRETCH_SECONDS = 2.0  # judged together; the last stretch of a clip may be shorter
+SILENCE_SECONDS = 0.05  # less may be where a wave crosses zero
 SPECTRUM_SECONDS = 0.2  # in less, only silence and clipping can be judged
 PITCH_SECONDS = 1.0  # in less, a held note is as steady as a network that is stuck
-LOWEST_RATE = 4000  # Hz; audio of a lower rate is judged as if it were too short
+LOWEST_RATE = 4000  # Hz; of audio of a lower rate only clipping is judged
 
 # How many samples at full scale follow on two others, and as a share of all. Music whose peak is at full scale: up to 4
 # and 0.0003; the same 6 dB louder: 0.001 to 0.07; 12 dB louder: from 0.036.
@@ -133,7 +134,7 @@ def judge(audio: np.ndarray, sample_rate: int, levels: np.ndarray) -> tuple[str,
     centred = audio - mean  # a constant, however large, is not heard
     power = np.square(centred).mean()
     flags = []
-    if power <= SILENCE_POWER:
+    if seconds >= SILENCE_SECONDS and power <= SILENCE_POWER:
         flags.append("silent")
     if _clipped_samples(audio, levels) >= max(CLIPPED_SAMPLES, CLIPPED_SHARE * len(audio)):
         flags.append("clipped")
