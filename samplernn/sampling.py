@@ -55,10 +55,12 @@ def _masked(logits, weights, needed):
 
     bits = tf.bitcast(logits, tf.int32)
     order = tf.where(bits < 0, bits ^ 0x7FFFFFFF, bits)  # int32 of the same order as the logits
-    lowest = tf.fill([logits.shape[0], 1], tf.int32.min)
-    for bit in [tf.int32.min, *(2**i for i in reversed(range(31)))]:
-        higher = lowest ^ bit
-        lowest = tf.where(weight(order >= higher) >= needed, higher, lowest)
+
+    def set_bit(i, lowest):
+        higher = lowest ^ tf.bitwise.left_shift(1, 31 - i)
+        return i + 1, tf.where(weight(order >= higher) >= needed, higher, lowest)
+
+    _, lowest = tf.while_loop(lambda i, _: i < 32, set_bit, (0, tf.fill([logits.shape[0], 1], tf.int32.min)))
     above, equal = order > lowest, order == lowest
     equal &= weight(above) + tf.cumsum(tf.where(equal, weights, 0), axis=1, exclusive=True) < needed
     return tf.where(above | equal | tf.math.is_nan(logits), logits, -float("inf"))
