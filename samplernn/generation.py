@@ -187,7 +187,7 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
     temperature = match_temperatures(options.temperature, options.num_seqs)
     names = output_names(options.output_path, run_folders.epoch_of(checkpoint), temperature)
     common, state = _facts(checkpoint, config, context, options), generator.read(context.tokens)
-    start, paths, size = time.monotonic(), [], _batch_size(len(names), options.max_batch)
+    paths, size = [], _batch_size(len(names), options.max_batch)
     while len(paths) < len(names):
         rows = range(len(paths), min(len(paths) + size, len(names)))
         batch = slice(rows.start, rows.stop)
@@ -204,10 +204,6 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
                 raise
             size = _batch_size(len(names), size // 2)
             log.warning("Out of memory: generating %d sequences at a time.", size)
-    if size < len(names):
-        seconds = len(names) * num_samples / options.sample_rate
-        pace = f"{time.monotonic() - start:.1f} s taken, {_real_time_factor(start, seconds)}"
-        print(f"All {len(names)} sequences: Generated {seconds:.2f} seconds ({pace})", flush=True)
     return paths
 
 
@@ -316,7 +312,8 @@ def choose_sample_rate(given: int | None, known: int | None, source: str) -> int
 class _Report:
     """Says how far a batch is, in seconds of each of its sequences, and how fast; when all is done, once more.
 
-    How fast is a factor of all sequences together: the seconds that one second of audio takes.
+    How fast is a factor of all sequences together: the seconds that one second of audio takes, those of the first piece
+    left out if there are others.
     """
 
     def __init__(self, rows: range, num_seqs: int, num_samples: int, sample_rate: int):
@@ -361,9 +358,8 @@ class _Report:
         return f"{self._which}{seconds:.1f} of {total:.1f} s" + (f", {self._real_time_factor(done)}" if done else "")
 
     def _real_time_factor(self, done: int) -> str:
-        return _real_time_factor(self._start, self._num_rows * done / self._sample_rate)
-
-
-def _real_time_factor(start: float, seconds: float) -> str:
-    """How long a second of audio has taken, on average over so many since the start."""
-    return f"real-time factor {(time.monotonic() - start) / seconds:.2f}"
+        start, begun = self._first
+        if done == begun:
+            start, begun = self._start, 0
+        seconds = self._num_rows * (done - begun) / self._sample_rate
+        return f"real-time factor {(time.monotonic() - start) / seconds:.2f}"

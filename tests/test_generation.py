@@ -399,21 +399,21 @@ def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(generation, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
+    monkeypatch.setattr(generation, "remark", lambda findings: "")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     first, second, third = files(tmp_path, [1.0] * 3, dur=1, max_batch=2)
     halfway = [
-        "Sequences 1 to 2 of 3: Generated 0.50 of 1.00 seconds (5.0 s taken, 4.0 s to go, real-time factor 5.00)",
-        "Sequences 1 to 2 of 3: Generated 0.75 of 1.00 seconds (7.0 s taken, 2.0 s to go, real-time factor 4.67)",
-        "Sequences 3 to 3 of 3: Generated 0.50 of 1.00 seconds (5.0 s taken, 4.0 s to go, real-time factor 10.00)",
-        "Sequences 3 to 3 of 3: Generated 0.75 of 1.00 seconds (7.0 s taken, 2.0 s to go, real-time factor 9.33)",
+        "Sequences 1 to 2 of 3: Generated 0.50 of 1.00 seconds (5.0 s taken, 4.0 s to go, real-time factor 4.00)",
+        "Sequences 1 to 2 of 3: Generated 0.75 of 1.00 seconds (7.0 s taken, 2.0 s to go, real-time factor 4.00)",
+        "Sequences 3 to 3 of 3: Generated 0.50 of 1.00 seconds (5.0 s taken, 4.0 s to go, real-time factor 8.00)",
+        "Sequences 3 to 3 of 3: Generated 0.75 of 1.00 seconds (7.0 s taken, 2.0 s to go, real-time factor 8.00)",
     ]
     ends = [
-        "Sequences 1 to 2 of 3: Generated 1.00 of 1.00 seconds (9.0 s taken, 0.0 s to go, real-time factor 4.50)",
+        "Sequences 1 to 2 of 3: Generated 1.00 of 1.00 seconds (9.0 s taken, 0.0 s to go, real-time factor 4.00)",
         f"Wrote {first}",
         f"Wrote {second}",
-        "Sequences 3 to 3 of 3: Generated 1.00 of 1.00 seconds (9.0 s taken, 0.0 s to go, real-time factor 9.00)",
+        "Sequences 3 to 3 of 3: Generated 1.00 of 1.00 seconds (9.0 s taken, 0.0 s to go, real-time factor 8.00)",
         f"Wrote {third}",
-        "All 3 sequences: Generated 3.00 seconds (18.0 s taken, real-time factor 6.00)",
     ]
     said = capsys.readouterr()
     assert said.err == ""
@@ -421,7 +421,7 @@ def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsy
         assert [line.rpartition("\r")[2] for line in said.out.split("\n")] == [*ends, ""]
         assert "  0%|" in said.out and "| Sequences 3 to 3 of 3: 0.0 of 1.0 s, ? left" in said.out
         assert re.search(
-            r"\r 50%\|.*\| Sequences 1 to 2 of 3: 0.5 of 1.0 s, real-time factor 5.00, 00:0\d left", said.out
+            r"\r 50%\|.*\| Sequences 1 to 2 of 3: 0.5 of 1.0 s, real-time factor 4.00, 00:0\d left", said.out
         )
     else:
         assert said.out.splitlines() == halfway[:2] + ends[:3] + halfway[2:] + ends[3:]
