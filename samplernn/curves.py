@@ -24,10 +24,10 @@ CLIP_SECONDS = 30  # of a generated clip that are shown
 class Curves(keras.callbacks.Callback):
     """Writes TensorBoard's events to subfolders of a run folder: `train`, `validation`, `unigram`.
 
-    Over epochs, of which the first is 0, as Keras has it: `epoch_loss`, `epoch_accuracy`, `epoch_learning_rate`, and
-    `bits`, the loss in bits a sample. Over the steps that the optimizer has taken: `batch_loss`, `batch_accuracy` and
-    `batch_gradient_norm` (before clipping), means over the steps since the last point; `batch_learning_rate`; and
-    `batch_samples_per_second`, without what comes between two epochs and without the first step, which is compiled.
+    Over the epochs done: `epochs/loss`, `epochs/accuracy`, `epochs/learning_rate`, and `epochs/bits`, the loss in bits
+    a sample. Over the steps that the optimizer has taken: `steps/loss`, `steps/accuracy` and `steps/gradient_norm`
+    (before clipping), means over the steps since the last point; `steps/learning_rate`; and `steps/samples_per_second`,
+    without what comes between two epochs and without the first step, which is compiled.
 
     All is on the disk at each epoch's end and when training ends, whatever ends it.
 
@@ -81,21 +81,22 @@ class Curves(keras.callbacks.Callback):
             values["gradient_norm"] = sum(sound) / len(sound)
         if self._seconds:
             values["samples_per_second"] = self._timed / self._seconds
-        self._write("train", int(self.model.optimizer.iterations.numpy()), values, "batch_")
+        self._write("train", int(self.model.optimizer.iterations.numpy()), values, "steps/")
         self._begin_point()
 
     def on_epoch_end(self, epoch, logs=None):
         train = {name: logs[name] for name in ("loss", "accuracy")}
         validation = {name: logs[f"val_{name}"] for name in train}
-        self._write("train", epoch, train | {"learning_rate": self._learning_rate()}, "epoch_")
-        self._write("validation", epoch, validation, "epoch_")
+        done = epoch + 1
+        self._write("train", done, train | {"learning_rate": self._learning_rate()}, "epochs/")
+        self._write("validation", done, validation, "epochs/")
         losses = {"train": train["loss"], "validation": validation["loss"], "unigram": self._unigram_entropy}
         for part, loss in losses.items():
-            self._write(part, epoch, {"bits": loss / math.log(2)})
+            self._write(part, done, {"bits": loss / math.log(2)}, "epochs/")
         self._flush()
 
     def add_clips(self, wavs: Sequence[Path], epoch: int) -> None:
-        """Show audio that was generated after an epoch, counted from 0, and its mel spectrograms."""
+        """Show audio that was generated after so many epochs, and its mel spectrograms."""
         with self._writers["train"].as_default(epoch):
             for number, wav in enumerate(wavs):
                 with soundfile.SoundFile(wav) as file:
@@ -115,10 +116,10 @@ class Curves(keras.callbacks.Callback):
     def _learning_rate(self) -> float:
         return float(self.model.optimizer.learning_rate.numpy())
 
-    def _write(self, part: str, step: int, values: Logs, prefix: str = "") -> None:
+    def _write(self, part: str, step: int, values: Logs, group: str) -> None:
         with self._writers[part].as_default(step):
             for name, value in values.items():
-                tf.summary.scalar(prefix + name, value)
+                tf.summary.scalar(group + name, value)
 
     def _flush(self) -> None:
         for writer in self._writers.values():

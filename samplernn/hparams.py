@@ -14,7 +14,7 @@ def write_space(folder: Path, space: dict[str, list]) -> None:
     """Write the search space, and which curves are its metrics, to the folder of a search."""
     domains = [api.HParam(name, api.Discrete(values)) for name, values in space.items()]
     metrics = [
-        api.Metric(f"epoch_{name}", group=part, display_name=f"{prefix}{name}")
+        api.Metric(f"epochs/{name}", group=part, display_name=f"{prefix}{name}")
         for prefix, part in (("val_", "validation"), ("", "train"))
         for name in ("loss", "accuracy")
     ]

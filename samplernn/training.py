@@ -282,7 +282,7 @@ class _Run:
                 print(f"Generating audio for epoch {epoch}...", flush=True)
                 clips = self._clips(checkpoint, epoch)
                 wavs = generate_files(self._generator, checkpoint, self._context, clips)
-                self.curves.add_clips(wavs, epoch - 1)  # as Keras counts
+                self.curves.add_clips(wavs, epoch)
         if self._after_checkpoint:
             self._after_checkpoint(checkpoint, self._progress.history)
 

@@ -62,23 +62,23 @@ def test_the_curves_of_a_run_that_is_stopped_and_resumed_go_on(options, monkeypa
     expected = {4: of_step[0:4], 8: of_step[4:8], 12: of_step[8:12], 13: of_step[12:13]}
     expected_on = {17: of_step[13:17], 20: of_step[17:20]}
     for run, points in ((first, expected), (second, expected_on)):
-        found = scalars(run, "train", "batch_loss")
+        found = scalars(run, "train", "steps/loss")
         assert list(found) == list(points)
         assert list(found.values()) == pytest.approx([np.mean(values) for values in points.values()], rel=1e-4)
         norms = [np.mean(stop.norms[step - len(values) : step]) for step, values in points.items()]
-        assert list(scalars(run, "train", "batch_gradient_norm").values()) == pytest.approx(norms, rel=1e-5)
+        assert list(scalars(run, "train", "steps/gradient_norm").values()) == pytest.approx(norms, rel=1e-5)
         rates = [stop.rates[step - 1] for step in points]
-        assert list(scalars(run, "train", "batch_learning_rate").values()) == pytest.approx(rates)
-        assert all(speed > 0 for speed in scalars(run, "train", "batch_samples_per_second").values())
-        assert all(0 <= value <= 1 for value in scalars(run, "train", "batch_accuracy").values())
+        assert list(scalars(run, "train", "steps/learning_rate").values()) == pytest.approx(rates)
+        assert all(speed > 0 for speed in scalars(run, "train", "steps/samples_per_second").values())
+        assert all(0 <= value <= 1 for value in scalars(run, "train", "steps/accuracy").values())
 
     history = checkpoints.read_settings(second / "model.ckpt-2")["history"]
-    for epoch, (run, logs) in enumerate(zip((first, second), history)):
+    for epoch, (run, logs) in enumerate(zip((first, second), history), 1):
         for part, prefix in (("train", ""), ("validation", "val_")):
             for name in ("loss", "accuracy"):
-                assert scalars(run, part, f"epoch_{name}") == {epoch: pytest.approx(logs[prefix + name])}
-            assert scalars(run, part, "bits") == {epoch: pytest.approx(logs[f"{prefix}loss"] / math.log(2))}
-    (entropy,), (again,) = (scalars(run, "unigram", "bits").values() for run in runs(options))
+                assert scalars(run, part, f"epochs/{name}") == {epoch: pytest.approx(logs[prefix + name])}
+            assert scalars(run, part, "epochs/bits") == {epoch: pytest.approx(logs[f"{prefix}loss"] / math.log(2))}
+    (entropy,), (again,) = (scalars(run, "unigram", "epochs/bits").values() for run in runs(options))
     assert entropy == again and 3 < entropy < 8
 
 
@@ -94,7 +94,7 @@ def test_settings_clips_and_their_pictures_are_shown(options, tmp_path):  # noqa
         (clip,) = found.Tensors(f"clip_{number}/audio")
         audio, rate = tf.audio.decode_wav(clip.tensor_proto.string_val[0])
         written, _ = soundfile.read(Path(options.output_dir, "test", name), dtype="float32")
-        assert clip.step == 0 and rate == 16000
+        assert clip.step == 1 and rate == 16000
         np.testing.assert_allclose(audio[:, 0], written, atol=1 / 32768)
         (picture,) = found.Tensors(f"clip_{number}/mel")
         pixels = tf.io.decode_png(picture.tensor_proto.string_val[2])

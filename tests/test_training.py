@@ -139,7 +139,7 @@ def test_a_run_folder_holds_checkpoints_settings_and_logs(options):
         tags = {
             value.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value
         }
-        assert {"epoch_loss", "epoch_accuracy"} <= tags
+        assert {"epochs/loss", "epochs/accuracy"} <= tags
 
 
 @pytest.mark.parametrize(
