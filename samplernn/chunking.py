@@ -31,6 +31,7 @@ from samplernn.config import SILENCE_DB, ChunkOptions
 from samplernn.device import quiet_stderr
 from samplernn.errors import InputError, printable
 from samplernn.files import cannot_be_written, files_below, written_aside
+from samplernn.progress import ProgressBar
 
 MAX_CHUNK = 2**27  # samples, or milliseconds: 3.6 GB of memory at most
 MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
@@ -177,6 +178,7 @@ def find_recordings(options: ChunkOptions) -> dict[Path, Path]:
             found += [(file, output / file.relative_to(path).parent) for file in _recordings_in(path, output)]
         else:
             found.append((path, output))
+    found = list(dict.fromkeys(found))  # a recording may be named twice, as itself and by its folder
     _require_own_names(found)
     return dict(found)
 
@@ -211,13 +213,14 @@ def _require_own_names(found: list[tuple[Path, Path]]) -> None:
 
 def _examine_all(found: dict[Path, Path], options: ChunkOptions) -> list[Source]:
     sources, complaints = [], []
-    if len(found) > 1:
-        print(f"Examining {len(found)} recordings.", flush=True)
-    for path, folder in found.items():
-        try:
-            sources.append(_examine(path, folder, options))
-        except InputError as error:
-            complaints.append(str(error))
+    line = f"{{}} of {len(found)} recordings examined".format
+    with closing(ProgressBar(len(found), line, patience=1, every=10)) as progress:
+        for number, (path, folder) in enumerate(found.items(), 1):
+            try:
+                sources.append(_examine(path, folder, options))
+            except InputError as error:
+                complaints.append(str(error))
+            progress(number)
     if complaints:
         raise InputError(f"--input_file: {'; '.join(complaints)}")
     return sources

@@ -38,7 +38,7 @@ from samplernn.config import (
 )
 from samplernn.errors import InputError, RunError, in_words, printable
 from samplernn.stopping import last_words
-from samplernn.temperature import envelope, is_temperature
+from samplernn.temperature import LIMITS, envelope, is_temperature
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
 CHECK = "--check"
@@ -159,7 +159,8 @@ def generation_options() -> GenerationOptions:
 def chunk_options() -> ChunkOptions:
     """Parse the flags of chunk_audio.py."""
     parser = _Parser("Cut recordings into chunks to train on.", ChunkOptions)
-    parser.add("input_file", path, "the recordings, or folders of them: WAV, FLAC, OGG, MP3 and others", nargs="+")
+    recordings = "the recordings, or folders of them: WAV, FLAC, OGG, MP3 and others"
+    parser.add("input_file", path, recordings, nargs="+", action="extend")
     parser.add("output_dir", path, "folder for the chunks")
     parser.add("chunk_length", positive_int, "length of a chunk, milliseconds")
     parser.add("overlap", non_negative_int, "overlap of consecutive chunks, milliseconds")
@@ -225,7 +226,7 @@ def _frozen(value):
 
 def _add_data_dir(parser: _Parser) -> None:
     help_ = "folder with the training corpus, WAV files, or several; folder:2 is heard twice as often, folder:0.5 half"
-    parser.add("data_dir", path, help_, nargs="+")
+    parser.add("data_dir", path, help_, nargs="+", action="extend")
 
 
 def _add_seed(parser: _Parser) -> None:
@@ -339,7 +340,7 @@ def decibels(text: str) -> float:
 def temperature(text: str) -> float | str:
     """A number, or an envelope of them over time."""
     if "@" not in text:
-        return _number(float, text, is_temperature, "a number above 0, such as 0.95")
+        return _number(float, text, is_temperature, f"a number {LIMITS}, such as 0.95")
     try:
         return envelope(text)
     except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +358,13 @@ def as_flags(values: dict[str, Any]) -> list[str]:
     for name, value in values.items():
         flags += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
     return flags
+
+
+def changed_flags(options: Any) -> list[str]:
+    """What a script is to be called with for these options: the required ones, then those not at their defaults."""
+    changed = [item for item in fields(options) if getattr(options, item.name) != item.default]
+    changed.sort(key=lambda item: item.default is not MISSING)
+    return as_flags({item.name: getattr(options, item.name) for item in changed})
 
 
 def nearest_multiples(value: int, divisor: int) -> str:

@@ -21,7 +21,7 @@ from samplernn.audio import PROBLEMS, SILENCE_POWER, Folder, Recording, Unusable
 from samplernn.errors import InputError, printable
 from samplernn.ffmpeg import ALL_SUFFIXES
 from samplernn.files import files_below, read_json, write_whole
-from samplernn.progress import Progress
+from samplernn.progress import ProgressBar
 
 MAX_WEIGHT = 1000  # of a folder
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample
@@ -392,7 +392,7 @@ def _told(futures: list[Future]) -> Iterator[Future]:
         yield from as_completed(futures)
         return
     line = f"{{}} of {len(futures)} files examined".format
-    with closing(Progress(len(futures), line, patience=1, every=10)) as progress:
+    with closing(ProgressBar(len(futures), line, patience=1, every=10)) as progress:
         for number, future in enumerate(as_completed(futures), 1):
             yield future
             progress(number)

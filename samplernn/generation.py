@@ -26,7 +26,7 @@ from samplernn.files import cannot_be_written, sha256
 from samplernn.listening import Judge, remark
 from samplernn.model import SampleRNN
 from samplernn.output import TOO_MANY_FILES, new_files, output_names
-from samplernn.progress import Progress
+from samplernn.progress import ProgressBar
 from samplernn.quantize import quantizer
 from samplernn.sampling import NO_TOKEN, inverse_cdf, likeliest
 from samplernn.seed import Context, seed_context
@@ -184,6 +184,8 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
     config, lookback = generator.model.config, generator.model.lookback
     lead = context.tokens if options.include_seed else context.tokens[:0]
     num_samples = count_samples(options.dur, options.sample_rate, before=len(lead))
+    length, quantize = len(lead) + num_samples, quantizer(config.q_type, config.q_levels)
+    levels = quantize.decode(np.arange(quantize.levels))
     temperature = match_temperatures(options.temperature, options.num_seqs)
     names = output_names(options.output_path, run_folders.epoch_of(checkpoint), temperature)
     common, state = _facts(checkpoint, config, context, options), generator.read(context.tokens)
@@ -196,9 +198,10 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
         pieces = generator(tokens, num_samples, temperature[batch], seeds, state, options.sample_rate)
         command = generate_command(replace(options, max_batch=size))
         facts = [{"command": command, "sequence": row, "temperature": temperature[row], **common} for row in rows]
-        report = _Report(rows, len(names), num_samples, options.sample_rate)
+        judges = [Judge(options.sample_rate, levels, before=len(lead)) for _ in rows]
+        report = _Report(rows, len(names), length, options.sample_rate)
         try:
-            paths += _write(lead, pieces, names[batch], facts, config, report)
+            paths += _write(map(quantize.decode, _led(lead, pieces)), names[batch], facts, judges, length, report)
         except tf.errors.ResourceExhaustedError:
             if options.max_batch or size == 1:
                 raise
@@ -240,33 +243,32 @@ def _batch_size(num_seqs: int, max_batch: int | None) -> int:
     return math.ceil(num_seqs / math.ceil(num_seqs / most))
 
 
+def _led(lead: np.ndarray, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pieces of tokens [B, n], in the first of them the lead, tokens [n], before those of each row."""
+    for piece in pieces:
+        yield np.concatenate([np.tile(lead, [len(piece), 1]), piece], axis=1)
+        lead = lead[:0]
+
+
 def _write(
-    lead: np.ndarray,
     pieces: Iterator[np.ndarray],
     names: Sequence[Path],
     facts: Sequence[dict[str, Any]],
-    config: ModelConfig,
+    judges: Sequence[Judge],
+    length: int,
     report: _Report,
 ) -> list[Path]:
-    """Write pieces of tokens [B, n] as they come, each row to its own file; say what was written and is doubtful.
-
-    Before them comes the lead, tokens [n], the same in each file.
-    """
-    quantize, num_samples = quantizer(config.q_type, config.q_levels), len(lead) + report.num_samples
-    levels = quantize.decode(np.arange(quantize.levels))
-    judges = [Judge(facts[0]["sample_rate"], levels) for _ in names]
+    """Write pieces of audio [B, n] as they come, each row to its own file; say what was written and is doubtful."""
     paths = []
     try:
         with ExitStack() as stack:
-            files = [stack.enter_context(new_files(*file, num_samples)) for file in zip(names, facts, judges)]
+            files = [stack.enter_context(new_files(*file, length)) for file in zip(names, facts, judges)]
             paths = [path for path, _ in files]
             stack.enter_context(report)
-            for _, write in files:
-                write(quantize.decode(lead))
-            for tokens in pieces:
-                for (_, write), audio in zip(files, quantize.decode(tokens)):
+            for piece in pieces:
+                for (_, write), audio in zip(files, piece):
                     write(audio)
-                report.add(tokens.shape[1])
+                report.add(piece.shape[1])
     except OSError as error:
         remedy = {"remedy": "lower --max_batch"} if error.errno in TOO_MANY_FILES else {}
         raise cannot_be_written(error, **remedy) from None
@@ -317,9 +319,8 @@ class _Report:
     """
 
     def __init__(self, rows: range, num_seqs: int, num_samples: int, sample_rate: int):
-        """`rows` of `num_seqs` sequences, each of `num_samples` at `sample_rate` Hz."""
-        self.num_samples = num_samples
-        self._num_rows, self._sample_rate = len(rows), sample_rate
+        """`rows` of `num_seqs` sequences, each of `num_samples` at `sample_rate` Hz, a seed before them included."""
+        self._num_samples, self._num_rows, self._sample_rate = num_samples, len(rows), sample_rate
         every = f"{num_seqs} sequences: " if num_seqs > 1 else ""
         part = f"Sequences {rows.start + 1} to {rows.stop} of {num_seqs}: "
         self._which = every if len(rows) == num_seqs else part
@@ -328,34 +329,37 @@ class _Report:
         self._done = 0
 
     def __enter__(self) -> _Report:
-        self._progress = Progress(self.num_samples, self._line, self._beside_bar)
+        self._progress = ProgressBar(self._num_samples, self._line, self._beside_bar)
         return self
 
     def __exit__(self, *_) -> None:
         self._progress.close()
-        if self._done == self.num_samples:
+        if self._done == self._num_samples:
             print(self._line(self._done), flush=True)
 
     def add(self, samples: int) -> None:
         """So many more of each sequence are done."""
         self._done += samples
-        if self._first and self._done < self.num_samples:
+        if self._first and self._done < self._num_samples:
             self._progress(self._done)
         self._first = self._first or (time.monotonic(), self._done)
 
     def _line(self, done: int) -> str:
-        now = time.monotonic()
-        start, begun = self._first
-        left = (now - start) * (self.num_samples - done) / max(1, done - begun)
-        seconds, total = done / self._sample_rate, self.num_samples / self._sample_rate
-        return (
-            f"{self._which}Generated {seconds:.2f} of {total:.2f} seconds "
-            f"({now - self._start:.1f} s taken, {left:.1f} s to go, {self._real_time_factor(done)})"
-        )
+        taken = time.monotonic() - self._start
+        pace = f"{taken:.1f} s taken, {self._seconds_left(done):.1f} s to go, {self._real_time_factor(done)}"
+        return f"{self._which}Generated {done / self._sample_rate:.2f} of {self._total:.2f} seconds ({pace})"
 
     def _beside_bar(self, done: int) -> str:
-        seconds, total = done / self._sample_rate, self.num_samples / self._sample_rate
-        return f"{self._which}{seconds:.1f} of {total:.1f} s" + (f", {self._real_time_factor(done)}" if done else "")
+        pace = f", {self._seconds_left(done):.0f} s to go, {self._real_time_factor(done)}" if done else ""
+        return f"{self._which}{done / self._sample_rate:.1f} of {self._total:.1f} s{pace}"
+
+    @property
+    def _total(self) -> float:
+        return self._num_samples / self._sample_rate
+
+    def _seconds_left(self, done: int) -> float:
+        start, begun = self._first
+        return (time.monotonic() - start) * (self._num_samples - done) / max(1, done - begun)
 
     def _real_time_factor(self, done: int) -> str:
         start, begun = self._first

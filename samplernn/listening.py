@@ -73,15 +73,20 @@ class Judge:
     Args:
         sample_rate: Hz.
         levels: the values that samples can have, ascending: those of the quantizer.
+        before: the number of samples at the clip's beginning that are not judged: a seed.
     """
 
-    def __init__(self, sample_rate: int, levels: np.ndarray):
+    def __init__(self, sample_rate: int, levels: np.ndarray, before: int = 0):
         self._sample_rate, self._levels = sample_rate, levels
+        self._before, self._still_before = before, before
         self._stretch, self._filled = np.empty(round(STRETCH_SECONDS * sample_rate), np.float32), 0
         self._heard: list[tuple[str, ...]] = []  # the flags of each whole stretch
 
     def add(self, audio: np.ndarray) -> None:
         """Take the next samples, float [n]."""
+        passed = min(self._still_before, len(audio))
+        self._still_before -= passed
+        audio = audio[passed:]
         while len(audio):
             taken = audio[: len(self._stretch) - self._filled]
             self._stretch[self._filled : self._filled + len(taken)] = taken
@@ -102,7 +107,8 @@ class Judge:
             for found, run in groupby(flag in flags for flags in heard):
                 start, end = end, min(end + sum(1 for _ in run) * length, total)
                 if found:
-                    findings.append(Finding(flag, start / self._sample_rate, end / self._sample_rate))
+                    seconds = ((self._before + sample) / self._sample_rate for sample in (start, end))
+                    findings.append(Finding(flag, *seconds))
         return sorted(findings, key=lambda finding: finding.start)
 
     def _flags(self) -> tuple[str, ...]:
@@ -140,7 +146,7 @@ def judge(audio: np.ndarray, sample_rate: int, levels: np.ndarray) -> tuple[str,
         flags.append("clipped")
     if seconds < SPECTRUM_SECONDS:
         return tuple(flags)
-    if abs(mean) >= max(OFFSET, OFFSET_TO_RMS * np.sqrt(power)):
+    if abs(mean) >= max(OFFSET, np.diff(levels).min(), OFFSET_TO_RMS * np.sqrt(power)):
         flags.append("DC offset")
     if power <= SILENCE_POWER or np.ptp(audio) <= QUANTIZER_STEPS * np.diff(levels).min():
         return tuple(flags)

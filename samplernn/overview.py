@@ -7,9 +7,10 @@ from pathlib import Path
 
 from samplernn import run_folders
 from samplernn.callbacks import roughly
-from samplernn.config import DEFAULT_TEMPERATURE, SCRIPTS, ModelConfig, TrainingOptions, as_flags, better
+from samplernn.config import SCRIPTS, GenerationOptions, ModelConfig, TrainingOptions, better, changed_flags
 from samplernn.corpus import Corpus
 from samplernn.dataset import Split, training_steps
+from samplernn.errors import printable
 from samplernn.files import shortest
 from samplernn.loop import Progress
 from samplernn.memory import expected_memory
@@ -17,9 +18,15 @@ from samplernn.resuming import HowToGoOn, Resumed
 
 
 def overview(
-    options: TrainingOptions, config: ModelConfig, corpus: Corpus, split: Split, progress: Progress, folder: Path
+    options: TrainingOptions,
+    config: ModelConfig,
+    corpus: Corpus,
+    split: Split,
+    progress: Progress,
+    folder: Path,
+    replicas: int = 1,
 ) -> str:
-    """A table of what is about to be trained on what, and where it is written."""
+    """A table of what is about to be trained on what, on how many devices, and where it is written."""
     rate, batch_size, seq_len = corpus.sample_rate, options.batch_size, config.seq_len
 
     def audio(recordings):
@@ -28,14 +35,15 @@ def overview(
 
     steps = training_steps(split.training, seq_len, batch_size, options.random_seed, progress.epoch)
     tiers = ", ".join(f"{number:,} in the {tier} tier" for tier, number in config.parameters_by_tier.items())
+    memory = expected_memory(config, batch_size // replicas, options.optimizer)
     lines = {
         "Corpus": f"{audio(corpus.recordings)} at {rate} Hz",
         "To train on": audio(split.training),
         "To validate": audio(split.validation),
         "Parameters": f"{config.num_parameters:,}: {tiers}",
-        "Memory": f"about {expected_memory(config, batch_size, options.optimizer) / 1e9:.1f} GB",
+        "Memory": f"about {memory / 1e9:.1f} GB" + (" on each device" if replicas > 1 else ""),
         "An epoch": f"{steps} steps of {batch_size} windows of {seq_len} samples",
-        "Run folder": str(folder),
+        "Run folder": printable(str(folder)),
     }
     width = max(map(len, lines)) + 2
     return "\n".join(f"{name:{width}}{text}" for name, text in lines.items())
@@ -44,7 +52,7 @@ def overview(
 def why_ended(options: TrainingOptions, progress: Progress, early: bool, how_to_go_on: HowToGoOn) -> str:
     """A line that says why training ended, after its last epoch or `early`, and then how to go on."""
     if not early:
-        return f"All {options.num_epochs} epochs are done."
+        return f"All {options.num_epochs} epochs are done. {how_to_go_on} and a larger --num_epochs"
     values = [logs[options.monitor] for logs in progress.history]
     best = better(options.monitor)(values)
     waited = len(values) - 1 - values.index(best)
@@ -57,19 +65,12 @@ def why_ended(options: TrainingOptions, progress: Progress, early: bool, how_to_
     )
 
 
-def how_to_generate(options: TrainingOptions, progress: Progress, folder: Path, resumed: Resumed | None) -> str:
-    """The best checkpoint that is there, and the command that generates from it."""
-    checkpoint, value = best_checkpoint(options.monitor, progress, folder, resumed)
-    flags = {
-        "output_path": Path(options.output_dir, options.id, "best.wav"),
-        "checkpoint_path": checkpoint,
-        "dur": options.output_file_dur,
-    }
-    if options.temperature[0] != DEFAULT_TEMPERATURE:
-        flags["temperature"] = options.temperature[0]
-    command = shlex.join(["python", shortest(SCRIPTS / "generate.py"), *as_flags(flags)])
-    known = "" if value is None else f", {options.monitor} {_shown(options.monitor, value)}"
-    return f"The best checkpoint is {checkpoint.name}{known}. To generate from it:\n{command}"
+def how_to_generate(monitor: str, value: float | None, options: GenerationOptions) -> str:
+    """The best checkpoint that is there, with its monitored value if that is known, and the command for its audio."""
+    known = "" if value is None else f", {monitor} {_shown(monitor, value)}"
+    command = shlex.join(["python", shortest(SCRIPTS / "generate.py"), *changed_flags(options)])
+    name = Path(options.checkpoint_path).name
+    return printable(f"The best checkpoint kept is {name}{known}. To generate from it:") + f"\n{printable(command)}"
 
 
 def best_checkpoint(
@@ -77,15 +78,15 @@ def best_checkpoint(
 ) -> tuple[Path, float | None]:
     """The checkpoint with the best monitored value, and the value, where it is known.
 
-    It is one of those that a run has kept, else one of those before the one that it resumed, else whichever there is.
+    It is one of those that a run has kept, or those before the one that it resumed; else whichever there is.
     """
     first = progress.epoch - len(progress.history) + 1
     values = {(epoch, 0): logs[monitor] for epoch, logs in enumerate(progress.history, first)}
     kept = run_folders.kept_in(folder)
-    if not kept and resumed:
+    if resumed:
         farthest = run_folders.place_of(resumed.checkpoint)
         before = run_folders.kept_in(resumed.checkpoint.parent)
-        kept = [checkpoint for checkpoint in before if run_folders.place_of(checkpoint) <= farthest]
+        kept += [checkpoint for checkpoint in before if run_folders.place_of(checkpoint) <= farthest]
     known = [checkpoint for checkpoint in kept if run_folders.place_of(checkpoint) in values]
     best = better(monitor)(known, key=lambda checkpoint: values[run_folders.place_of(checkpoint)], default=None)
     best = best or run_folders.latest_in(folder) or resumed.checkpoint  # where a training ends, there is one

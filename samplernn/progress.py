@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 
 from tqdm import tqdm
 
-BAR = "{percentage:3.0f}%|{bar}| {desc}, {remaining} left"
+tqdm.set_lock(threading.RLock())  # not one for several processes, which says on stderr that it is left over
+BAR = "{percentage:3.0f}% {desc} |{bar}|"  # what does not fit is cut off at the end
 
 
-class Progress:
+class ProgressBar:
     """Shows on stdout how far a task is, until it is closed.
 
     Args:

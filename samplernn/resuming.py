@@ -37,6 +37,13 @@ class Resumed:
     settings: dict[str, Any] = field(default_factory=dict)  # none in PRiSM's
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """The flags of the run."""
+        arguments = self.settings.get("arguments", {})
+        one = isinstance(arguments.get("data_dir"), str)  # as version 1.0 has it
+        return arguments | ({"data_dir": [arguments["data_dir"]]} if one else {})
+
+    @property
     def split(self) -> dict[str, list[str]] | None:
         return self.settings.get("split")
 
@@ -88,7 +95,7 @@ def find_initial(options: TrainingOptions, resumed: Resumed | None) -> Initial |
 
 
 def _check_split(options: TrainingOptions, resumed: Resumed) -> None:
-    held_out = resumed.settings.get("arguments", {}).get("val_frac", options.val_frac)
+    held_out = resumed.arguments.get("val_frac", options.val_frac)
     if resumed.split and held_out != options.val_frac:
         raise InputError(
             f"--val_frac {options.val_frac}: the run to be resumed, {resumed.checkpoint.parent}, held out"
@@ -99,7 +106,7 @@ def _check_split(options: TrainingOptions, resumed: Resumed) -> None:
 
 def _check_first_folder(options: TrainingOptions, resumed: Resumed) -> None:
     """Refuse another order of the folders: what is relative to the first, the names, would be those of other files."""
-    theirs = resumed.settings.get("arguments", {}).get("data_dir")
+    theirs = resumed.arguments.get("data_dir")
     if not (resumed.split and isinstance(theirs, list) and theirs and all(isinstance(text, str) for text in theirs)):
         return
     theirs, ours = ([parse_folder(text)[0] for text in given] for given in (theirs, options.data_dir))
@@ -164,7 +171,7 @@ def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: S
 
 def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: ModelConfig, split: Split) -> list[str]:
     """What decides which windows an epoch has, in which order, and is not as it was."""
-    arguments = resumed.settings.get("arguments", {})
+    arguments = resumed.arguments
     decisive = {
         "--batch_size": (options.batch_size, arguments.get("batch_size")),
         "--random_seed": (options.random_seed, arguments.get("random_seed")),
@@ -214,7 +221,7 @@ def announce_initial(initial: Initial, corpus_rate: int) -> None:
 
 
 def _differing_flags(resumed: Resumed, options: TrainingOptions) -> list[str]:
-    theirs = resumed.settings.get("arguments", {})
+    theirs = resumed.arguments
     ours = json.loads(json.dumps(asdict(options)))  # in which a tuple is a list, as in theirs
     names = [name for name in ours if name in theirs and name not in OF_THE_COMMAND and ours[name] != theirs[name]]
     return [f"--{name} {_as_flag(ours[name])} (was {_as_flag(theirs[name])})" for name in names]

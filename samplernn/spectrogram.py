@@ -1,4 +1,4 @@
-"""Pictures of audio: mel spectrograms. TensorFlow and matplotlib are imported when one is made."""
+"""Pictures of audio: mel spectrograms. TensorFlow is imported when one is made."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import warnings
 
 import numpy as np
+from matplotlib.figure import Figure  # pyplot would keep the figure, and look for a screen
 
 WINDOW_SECONDS = 0.064  # about
 BANDS = 80
@@ -47,8 +48,6 @@ def mel(hertz: float) -> float:
 
 def draw(audio: np.ndarray, sample_rate: int, title: str) -> bytes:
     """A PNG of the mel spectrogram of audio, float32 [n], over seconds and Hz."""
-    from matplotlib.figure import Figure  # pyplot would keep the figure, and look for a screen
-
     decibels = log_mel(audio, sample_rate)
     loudest, (bottom, top) = decibels.max(), map(mel, limits(sample_rate))
     seconds = len(decibels) * (_window(sample_rate) // 4) / sample_rate

@@ -7,10 +7,13 @@ first and after the last it stays.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np  # otherwise where it is used: the command line needs nothing that is to be installed
 
 LOWEST, HIGHEST = 1e-6, 1e6
+LIMITS = f"from {LOWEST:f} to {HIGHEST:.0f}"
 
 
 def is_temperature(value: float) -> bool:
@@ -38,6 +41,8 @@ def at(temperature: float | str, seconds: np.ndarray) -> np.ndarray:
         temperature: a number or an envelope.
         seconds: [n], from the first generated sample.
     """
+    import numpy as np
+
     points = map(_point, temperature.split(",")) if isinstance(temperature, str) else [(0, temperature)]
     return np.interp(seconds, *zip(*points))
 
@@ -49,7 +54,7 @@ def _point(text: str) -> tuple[float, float]:
     except ValueError:
         raise ValueError(f"{text!r} is not a temperature at a second, such as 1.1@5") from None
     if not is_temperature(value):
-        raise ValueError(f"{text!r} is not at a number above 0")
+        raise ValueError(f"the temperature of {text!r} is not {LIMITS}")
     if not 0 <= second < math.inf:
         raise ValueError(f"{text!r} is not at a second from 0 up")
     return second, value

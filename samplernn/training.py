@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ from samplernn.generation import Generator, choose_sample_rate, count_samples, g
 from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
-from samplernn.overview import how_to_generate, overview, why_ended
+from samplernn.overview import best_checkpoint, how_to_generate, overview, why_ended
 from samplernn.resuming import HowToGoOn, Initial, Resumed
 from samplernn.seed import seed_context
 from samplernn.stopping import StopRequest, last_words
@@ -120,7 +120,8 @@ def _train(
         latest = partial(run_folders.latest_in, run.folder)
         corpus.write_report(run.folder)
         if report:
-            print(overview(options, config, corpus, split, progress, run.folder), flush=True)
+            replicas = strategy.num_replicas_in_sync
+            print(overview(options, config, corpus, split, progress, run.folder, replicas), flush=True)
             if len(options.data_dir) > 1:
                 print(*describe_mix(corpus.folders, split.training), sep="\n")
     else:
@@ -145,8 +146,9 @@ def _train(
                 run.discard_unsound()
             raise
     if run and report:
-        print(why_ended(options, progress, model.stop_training, how_to_go_on))
-        print(how_to_generate(options, progress, run.folder, resumed), flush=True)
+        print(why_ended(options, progress, progress.epoch < options.num_epochs, how_to_go_on))
+        best, value = best_checkpoint(options.monitor, progress, run.folder, resumed)
+        print(how_to_generate(options.monitor, value, run.audio_of(best, "best.wav")), flush=True)
 
 
 def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Strategy) -> None:
@@ -256,12 +258,11 @@ class _Run:
         self._corpus_rate = corpus_rate
         self._split = split
         self._output_rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
-        self._output_path = Path(options.output_dir, options.id, options.id)
         if options.generate:
             count_samples(options.output_file_dur, self._output_rate, "--output_file_dur")
             self._context = seed_context(model.config, corpus_rate, options.seed, options.seed_offset)
             self._generator = Generator(model, options.jit_compile)
-            make_writable_folder("--output_dir", self._output_path.parent)
+            make_writable_folder("--output_dir", Path(options.output_dir, options.id))
         entropy = unigram_entropy(split.training, model.config)
         parent = Path(options.logdir_root, options.id)
         make_writable_folder("--logdir_root", parent)
@@ -302,17 +303,24 @@ class _Run:
 
     def _clips(self, checkpoint: Path, epoch: int) -> GenerationOptions:
         """How generate.py is to be called for the same audio."""
+        return replace(
+            self.audio_of(checkpoint, self._options.id),
+            sample_rate=self._output_rate,
+            random_seed=(self._options.random_seed + epoch) % 2**31,  # the flag takes no larger one
+        )
+
+    def audio_of(self, checkpoint: Path, name: str) -> GenerationOptions:
+        """How generate.py is to be called for audio like that of this run, in a file of the given name."""
         options = self._options
         return GenerationOptions(
-            output_path=str(self._output_path),
+            output_path=str(Path(options.output_dir, options.id, name)),
             checkpoint_path=str(checkpoint),
             dur=options.output_file_dur,
             num_seqs=options.max_generate_per_epoch,
-            sample_rate=self._output_rate,
+            sample_rate=options.sample_rate,
             temperature=options.temperature,
             seed=options.seed,
             seed_offset=options.seed_offset,
-            random_seed=(options.random_seed + epoch) % 2**31,  # the flag takes no larger one
             precision=options.precision,
             jit_compile=options.jit_compile,
         )

@@ -14,7 +14,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,9 @@ from samplernn.config import (
     ModelConfig,
     SearchOptions,
     TrainingOptions,
-    as_flags,
     as_text,
     better,
+    changed_flags,
 )
 from samplernn.corpus import absolute_folder, scan_corpus
 from samplernn.dataset import split_corpus
@@ -341,10 +341,7 @@ class Search:
 
 def train_command(options: TrainingOptions) -> list[str]:
     """The command of a training: the folders of its data, and the flags that are not at their defaults."""
-    values = {item.name: getattr(options, item.name) for item in fields(options)}
-    changed = [item.name for item in fields(options) if values[item.name] != item.default]
-    changed.sort(key=lambda name: name != "data_dir")
-    return ["python", shortest(SCRIPTS / "train.py"), *as_flags({name: values[name] for name in changed})]
+    return ["python", shortest(SCRIPTS / "train.py"), *changed_flags(options)]
 
 
 def _model_config(hyperparameters: dict[str, Any]) -> ModelConfig:

@@ -103,7 +103,7 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (TRAIN, "--learning_rate -0.1", "--learning_rate: -0.1 is not a number above 0"),
         (TRAIN, "--learning_rate nan", "--learning_rate: nan is not"),
         (TRAIN, "--learning_rate inf", "--learning_rate: inf is not"),
-        (TRAIN, "--temperature 0", "--temperature: 0 is not a number above 0, such as 0.95"),
+        (TRAIN, "--temperature 0", "--temperature: 0 is not a number from 0.000001 to 1000000, such as 0.95"),
         (TRAIN, "--temperature 0.5@5,0.7@5", "--temperature: 0.5@5,0.7@5 is no envelope such as 0.75@0,1.1@5: its"),
         (
             GENERATE,

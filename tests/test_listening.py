@@ -138,6 +138,14 @@ def test_what_is_found_so_far_is_told_at_any_time():
     assert judge.findings == [Finding("silent", 0.0, 5.0)]
 
 
+def test_the_seed_before_a_clip_is_not_judged():
+    """A second at full scale, then two of noise, then one of silence, in blocks that do not end where these do."""
+    judge = Judge(RATE, MuLaw().decode(np.arange(256)), before=RATE)
+    for block in np.split(np.r_[np.ones(RATE), RANDOM.uniform(-0.5, 0.5, 2 * RATE), np.zeros(RATE)], 5):
+        judge.add(block)
+    assert judge.findings == [Finding("white noise", 1.0, 3.0), Finding("silent", 3.0, 4.0)]
+
+
 def test_the_remark_is_one_line():
     assert remark([]) == ""
     said = remark([Finding("silent", 0, 2), Finding("DC offset", 0, 10), Finding("silent", 4, 10.25)])
@@ -150,7 +158,7 @@ def test_the_remark_is_one_line():
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt()])
 def test_the_files_of_a_clip_tell_its_flags(tmp_path, monkeypatch, capsys, error):
-    def generate(self, context, num_samples, temperature, seeds):
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
         clip = MuLaw().encode(soundfile.read(MUSIC, frames=RATE, start=50000)[0])
         (seen,) = {said_of(path)["flags"] for path in tmp_path.glob("*.wav")}
         assert seen is None  # until it is known

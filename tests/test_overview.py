@@ -42,8 +42,11 @@ def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, 
     }
     assert before.splitlines()[-7:] == [f"{name:13}{text}" for name, text in screen.items()]
     done, best, command = after.splitlines()[-3:]
-    assert done == "All 2 epochs are done."
-    assert re.fullmatch(r"The best checkpoint is model.ckpt-[12], val_loss \d\.\d{3}\. To generate from it:", best)
+    assert done == (
+        f"All 2 epochs are done. To go on after epoch 2, train again with --resume_from {run / 'model.ckpt-2'}"
+        " and a larger --num_epochs"
+    )
+    assert re.fullmatch(r"The best checkpoint kept is model.ckpt-[12], val_loss \d\.\d{3}\. To generate from it:", best)
     assert command.startswith("python ")
     monkeypatch.setattr(sys, "argv", [*shlex.split(command)[1:], "--dur", "0.01", "--jit_compile", "False"])
     (wav,) = generate_from_checkpoint(cli.generation_options())
@@ -213,7 +216,9 @@ def write_checkpoints(folder, *names):
         (["model.ckpt-2", "model.ckpt-3"], [], None, "val_loss", "here/model.ckpt-3", 2.5),  # epoch 1's is gone
         (["model.ckpt-1", "model.ckpt-2", "model.ckpt-4"], [], None, "val_loss", "here/model.ckpt-1", 2.0),
         (["model.ckpt-1", "model.ckpt-3"], [], None, "val_accuracy", "here/model.ckpt-3", 0.3),
-        (["model.ckpt-3", "model.ckpt-4"], ["model.ckpt-1"], "model.ckpt-1", "val_loss", "here/model.ckpt-3", 2.5),
+        (["model.ckpt-3", "model.ckpt-4"], ["model.ckpt-1"], "model.ckpt-1", "val_loss", "before/model.ckpt-1", 2.0),
+        (["model.ckpt-3", "model.ckpt-4"], ["model.ckpt-1", "model.ckpt-2"], "model.ckpt-2", "val_accuracy",
+         "here/model.ckpt-3", 0.3),
         # Nothing kept here: the best until what was resumed; what was trained on from there then is another history.
         (["resume.ckpt-4-0"], ["model.ckpt-2", "model.ckpt-3"], "model.ckpt-2", "val_loss", "before/model.ckpt-2", 3.0),
         (["resume.ckpt-4-0"], ["model.ckpt-1", "resume.ckpt-2-7"], "resume.ckpt-2-7", "val_loss",

@@ -36,9 +36,9 @@ def test_an_envelope_is_kept_in_its_shortest_form():
         ("0.5@-1", "'0.5@-1' is not at a second from 0 up"),
         ("0.5@inf", "'0.5@inf' is not at a second from 0 up"),
         ("0.5@nan", "'0.5@nan' is not at a second from 0 up"),
-        ("0@0", "'0@0' is not at a number above 0"),
-        ("nan@0", "'nan@0' is not at a number above 0"),
-        ("1e7@0", "'1e7@0' is not at"),
+        ("0@0", "temperature of '0@0' is not from 0.000001 to 1000000"),
+        ("nan@0", "temperature of 'nan@0' is not from 0.000001 to 1000000"),
+        ("1e7@0", "temperature of '1e7@0' is not from"),
     ],
 )
 def test_what_is_no_envelope_is_refused_with_the_reason(text, said):

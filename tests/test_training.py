@@ -637,7 +637,7 @@ def test_a_new_training_begins_with_the_weights_of_a_checkpoint(options, tmp_pat
         other.write_text(json.dumps({**TINY, "seq_len": 64, "rnn_dropout": 0.3}))  # what any weights run with
         train(replace(options, id="source", config_file=str(other), num_epochs=3))
         source = runs(replace(options, id="source"))[0] / "model.ckpt-3"
-    for path in Path(options.data_dir).glob("*.wav"):  # all alike, so that the first batch is known
+    for path in Path(*options.data_dir).glob("*.wav"):  # all alike, so that the first batch is known
         soundfile.write(path, music[:128], 16000)
     look = LookAtTheBeginning(tmp_path / "beginning")
     losses = with_callback(monkeypatch, look)
@@ -689,7 +689,7 @@ def test_a_training_begins_with_a_rolling_checkpoint_at_another_rate(options, mo
     capsys.readouterr()
     other = make_corpus([640] * 6, sample_rate=24000, folder="other")
     with pytest.raises(KeyboardInterrupt):
-        train(replace(options, data_dir=str(other), init_from=str(source)))
+        train(replace(options, data_dir=(str(other),), init_from=str(source)))
     out, (run,) = capsys.readouterr().out, runs(options)
     assert (
         f"Beginning with the weights of {source / 'resume.ckpt-0-4'}, epoch 0.\n"

@@ -173,7 +173,7 @@ def test_trials_get_all_folders_with_their_weights_wherever_they_run(options, ma
     monkeypatch.chdir(tmp_path)
     options = replace(options, data_dir=("corpus:2", "more"), batch_size=(2,))
     search, seen = Search(options), []
-    monkeypatch.setattr("samplernn.training.train", lambda options, after_checkpoint: seen.append(options.data_dir))
+    monkeypatch.setattr("samplernn.training.train", lambda options, *_, **__: seen.append(options.data_dir))
     with search.begun():
         search.check()
         search.run_trial("0", only_point(options))
