@@ -18,8 +18,8 @@ MAX_SAMPLES = 2**24  # of all of them together
 def unigram_entropy(recordings: Sequence[Recording], config: ModelConfig) -> float:
     """The loss, in nats a sample, of a model that knows how often each level occurs and nothing else.
 
-    Of recordings it looks at MAX_FILES at most, evenly chosen; of long ones at what is in their middle, as much of each,
-    so that all of it is MAX_SAMPLES at most.
+    Of recordings it looks at MAX_FILES at most, evenly chosen; of long ones at what is in their middle, as much of
+    each, so that all of it is MAX_SAMPLES at most.
 
     Raises:
         RunError: a file has changed since it was examined.
