@@ -52,7 +52,7 @@ def test_defaults_are_the_documented_ones(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "name", "value"),
     [
-        ("--data_dir a:2 b", "data_dir", ("a:2", "b")),
+        ("--data_dir a:2 b", "data_dir", ("d", "a:2", "b")),
         ("--verbose false", "verbose", False),
         ("--skip_unusable True", "skip_unusable", True),
         ("--strict true", "strict", True),
