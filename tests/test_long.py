@@ -67,7 +67,7 @@ def test_two_runs_of_one_id_in_the_same_second_have_folders_of_their_own(tmp_pat
     ]
     outputs = [process.communicate(timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    folders = [Path(re.search(r"Run: (.*)", output)[1]) for output in outputs]
+    folders = [Path(re.search(r"Run folder +(.*)", output)[1]) for output in outputs]
     assert folders[0] != folders[1]
     names = sorted(path.name for path in (tmp_path / folders[0]).iterdir())
     assert names == sorted(path.name for path in (tmp_path / folders[1]).iterdir())
