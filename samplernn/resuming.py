@@ -16,10 +16,10 @@ import tensorflow as tf
 from samplernn import checkpoint as checkpoints
 from samplernn import run_folders
 from samplernn.config import DEFAULT_CONFIG_FILE, ModelConfig, TrainingOptions, as_text
-from samplernn.corpus import parse_folder
 from samplernn.dataset import Split
 from samplernn.distribution import gather_columns, hand_out_columns
 from samplernn.errors import InputError
+from samplernn.folders import parse_folder
 from samplernn.loop import Progress
 from samplernn.model import SampleRNN
 

@@ -302,7 +302,7 @@ def check_folder(flag: str, folder: Path) -> Lines:
 
 def check_corpus(data_dir: Sequence[str]) -> Lines:
     """Whether there are WAV files; what is in them is left to the training."""
-    from samplernn.corpus import wav_files
+    from samplernn.folders import wav_files
 
     for folder, names in wav_files(data_dir).items():
         yield ok(f"--data_dir {folder.path}: {len(names)} WAV files")

@@ -34,12 +34,13 @@ from samplernn.config import (
     better,
     changed_flags,
 )
-from samplernn.corpus import absolute_folder, scan_corpus
+from samplernn.corpus import scan_corpus
 from samplernn.dataset import split_corpus
 from samplernn.device import prepare_device
 from samplernn.distribution import check_batch_size
 from samplernn.errors import InputError, RunError
 from samplernn.files import read_json, shortest, write_whole
+from samplernn.folders import absolute_folder
 
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
 

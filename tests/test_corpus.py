@@ -16,8 +16,9 @@ import soundfile
 from conftest import damage
 
 from samplernn import audio, corpus, progress
-from samplernn.corpus import CACHE, absolute_folder, parse_folder, scan_corpus
+from samplernn.corpus import CACHE, scan_corpus
 from samplernn.errors import InputError
+from samplernn.folders import absolute_folder, parse_folder
 
 DAMAGES = ["text", "truncated WAV", "empty", "NaN", "unseekable"]
 
