@@ -6,7 +6,7 @@ import re
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ def mean_square(decibels: float) -> float:
 
 SILENCE_POWER = mean_square(SILENCE_DB)
 Listener = Callable[[np.ndarray], None]  # is given a file's samples, float32 [frames, channels], a block at a time
+Opened = tuple[int, int, Iterator[np.ndarray]]  # a file's sample rate, channels, and samples in blocks
 
 
 class Unusable(InputError):
@@ -156,14 +157,31 @@ def read_blocks(recording: Recording) -> Iterator[np.ndarray]:
     Raises:
         RunError: the file has changed since.
     """
+    return as_examined(recording, _opened(recording.path), (OSError, soundfile.LibsndfileError))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Opened]:
+    with soundfile.SoundFile(path) as file:
+        yield file.samplerate, file.channels, _blocks(file)
+
+
+def as_examined(
+    recording: Recording, opened: AbstractContextManager[Opened], errors: tuple[type[Exception], ...]
+) -> Iterator[np.ndarray]:
+    """Yield the blocks of a recording that is opened again; these errors are raised where it is damaged.
+
+    Raises:
+        RunError: it is no longer what was examined.
+    """
     left = recording.frames
-    with suppress(OSError, soundfile.LibsndfileError), soundfile.SoundFile(recording.path) as file:
-        if (file.samplerate, file.channels) == (recording.sample_rate, recording.channels):
-            for block in _blocks(file):
+    with suppress(*errors), opened as (rate, channels, blocks):
+        if (rate, channels) == (recording.sample_rate, recording.channels):
+            for block in blocks:
                 yield block
                 left -= len(block)
     if left:
-        raise changed(recording.path)
+        raise _changed(recording.path)
 
 
 def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
@@ -177,11 +195,11 @@ def read_mono(path: Path, start: int, frames: int) -> np.ndarray:
     except (OSError, soundfile.LibsndfileError):
         audio = np.empty((0, 1))
     if len(audio) < frames:
-        raise changed(path)
+        raise _changed(path)
     return mix_down(audio)
 
 
-def changed(path: Path) -> RunError:
+def _changed(path: Path) -> RunError:
     """The line for a user about a file that is no longer what it was when it was examined."""
     return RunError(f"{path} was removed, cut short or damaged while it was in use; put it back")
 

@@ -6,14 +6,14 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from samplernn import audio
-from samplernn.audio import READ_FRAMES, Recording, Unusable, changed, require_finite
+from samplernn.audio import READ_FRAMES, Opened, Recording, Unusable, as_examined, require_finite
 from samplernn.config import is_sample_rate
 from samplernn.errors import InputError
 
@@ -62,18 +62,11 @@ def read_blocks(recording: Recording) -> Iterator[np.ndarray]:
     Raises:
         RunError: the file has changed since.
     """
-    left = recording.frames
-    with suppress(_Failed), _decoding(recording.path) as (rate, channels, blocks):
-        if (rate, channels) == (recording.sample_rate, recording.channels):
-            for block in blocks:
-                yield block
-                left -= len(block)
-    if left:
-        raise changed(recording.path)
+    return as_examined(recording, _decoding(recording.path), (_Failed,))
 
 
 @contextmanager
-def _decoding(path: Path) -> Iterator[tuple[int, int, Iterator[np.ndarray]]]:
+def _decoding(path: Path) -> Iterator[Opened]:
     """Give the sample rate, the channels and the samples, float32 [frames, channels]; in the end, ffmpeg is gone."""
     # Of protocols only that of files: some formats are lists of addresses.
     source = ["-protocol_whitelist", "file", "-i", f"file:{path}", "-map", "0:a:0"]
