@@ -24,7 +24,7 @@ def overview(
     split: Split,
     progress: Progress,
     folder: Path,
-    replicas: int = 1,
+    replicas: int,
 ) -> str:
     """A table of what is about to be trained on what, on how many devices, and where it is written."""
     rate, batch_size, seq_len = corpus.sample_rate, options.batch_size, config.seq_len
