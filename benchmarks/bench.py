@@ -22,9 +22,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 import soundfile
 
-from samplernn.device import prepare_device
+from samplernn.device import prepare_gpus
 
-prepare_device()
+prepare_gpus()
 
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 

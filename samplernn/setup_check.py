@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,7 @@ INSTALL = "pip install -r requirements.txt"
 INSTALL_FOR_GPU = "pip install -r requirements-gpu.txt (on Windows: inside WSL2)"
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 MEMORY = Path("/proc/meminfo")
-MEMORY_OF_DEFAULT = expected_memory(ModelConfig(), TrainingOptions.batch_size, TrainingOptions.optimizer)
-CHECKPOINT_OF_DEFAULT = 3 * 4 * ModelConfig().num_parameters  # bytes: weights and adam's two slots, float32
+BYTES_A_PARAMETER = 3 * 4  # of a checkpoint: a weight and adam's two slots, float32
 FORMATS = ("WAV", "FLAC", "OGG", "MP3")
 SECONDS_TO_ANSWER = 20
 TINY = ModelConfig(seq_len=64, frame_sizes=(4, 16), dim=16, num_rnn_layers=1, emb_size=16)
@@ -50,7 +49,7 @@ class Line:
 
 ok, note, problem = (partial(Line, mark) for mark in ("ok", "note", "problem"))
 
-Lines = Iterator[Line]
+Lines = Generator[Line, None, None]
 
 
 def report(options: CheckOptions) -> int:
@@ -75,17 +74,17 @@ def check(options: CheckOptions) -> Lines:
     yield from _guarded("TensorFlow", partial(check_tensorflow, options))
     yield from _guarded("soundfile", check_audio_formats)
     yield from _guarded("ffmpeg", check_ffmpeg)
-    yield from _guarded("memory", check_memory)
+    config = (yield from _guarded("the training", partial(check_training, options))) or ModelConfig()
+    yield from _guarded("memory", partial(check_memory, config, options))
     for flag in ("logdir_root", "output_dir"):
-        yield from _guarded(f"--{flag}", partial(check_folder, f"--{flag}", Path(getattr(options, flag))))
-    if options.data_dir is not None:
-        yield from _guarded("--data_dir", partial(check_corpus, options.data_dir))
+        look = partial(check_folder, f"--{flag}", Path(getattr(options, flag)), config)
+        yield from _guarded(f"--{flag}", look)
 
 
 def _guarded(name: str, check: Callable[[], Lines], remedy: str = INSTALL) -> Lines:
-    """The lines of a check; where it raises, one more that says so, with a remedy."""
+    """The lines of a check, and what it returns; where it raises, one more line that says so, with a remedy."""
     try:
-        yield from check()
+        return (yield from check())
     except (InputError, RunError) as error:
         yield problem(str(error))
     except Exception as error:
@@ -255,18 +254,40 @@ def check_ffmpeg() -> Lines:
     yield ok(f"ffmpeg {version[1]}") if version else note(f"{program} does not work: {use}")
 
 
-def check_memory() -> Lines:
-    """What the system tells of it."""
+def check_training(options: CheckOptions) -> Generator[Line, None, ModelConfig]:
+    """Whether the flags, the checkpoint and the recordings that they name allow a training; returns its config."""
+    from samplernn.plan import make_plan
+    from samplernn.resuming import choose_config
+    from samplernn.seed import seed_context
+
+    if options.data_dir is None:
+        return choose_config(options, None)
+    plan = make_plan(options)
+    seed_context(plan.config, plan.corpus.sample_rate, options.seed, options.seed_offset)
+    files = f"{len(plan.split.training)} files to train on, {len(plan.split.validation)} to validate with"
+    if plan.resumed:
+        yield ok(f"to go on from: {plan.resumed.checkpoint}, {plan.resumed.why}")
+    yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {plan.corpus.sample_rate} Hz")
+    return plan.config
+
+
+def check_memory(config: ModelConfig, options: TrainingOptions) -> Lines:
+    """What the system tells of it, beside what the training takes."""
     total, available = _memory()
     if total is None:
         yield note("how much memory there is, the system does not tell")
         return
     told = f"memory: {total / GB:.1f} GB" + (f", {available / GB:.1f} GB of it available" if available else "")
-    if (available or total) < MEMORY_OF_DEFAULT:
-        told += f"; on a CPU the default config takes about {MEMORY_OF_DEFAULT / GB:.1f} GB at the default batch size"
+    needed = expected_memory(config, options.batch_size, options.optimizer)
+    if (available or total) < needed:
+        told += f"; on a CPU to train {_size(config)} at this batch size takes about {needed / GB:.1f} GB"
         yield note(f"{told}: choose a smaller dim, seq_len or --batch_size")
     else:
         yield ok(told)
+
+
+def _size(config: ModelConfig) -> str:
+    return f"{config.num_parameters / 1e6:.1f} million parameters"
 
 
 def _memory() -> tuple[int | None, int | None]:
@@ -280,7 +301,7 @@ def _memory() -> tuple[int | None, int | None]:
         return None, None
 
 
-def check_folder(flag: str, folder: Path) -> Lines:
+def check_folder(flag: str, folder: Path, config: ModelConfig) -> Lines:
     """Whether files can be written there, or to where it would be created, and how much room is left."""
     absolute = folder.absolute()
     try:
@@ -291,18 +312,9 @@ def check_folder(flag: str, folder: Path) -> Lines:
         yield problem(f"{flag} {folder} can't be written ({error.strerror}); choose another folder")
         return
     told = f"{flag} {folder}: {free / GB:.1f} GB free"
-    if free < CHECKPOINT_OF_DEFAULT:
-        size = f"{CHECKPOINT_OF_DEFAULT / GB:.2f} GB"
-        yield problem(
-            f"{told}, and one checkpoint of the default config takes {size}; make room, or choose another folder"
-        )
+    checkpoint = BYTES_A_PARAMETER * config.num_parameters
+    if free < checkpoint:
+        remedy = "make room, or choose another folder"
+        yield problem(f"{told}, and a checkpoint of {_size(config)} takes {checkpoint / GB:.2f} GB; {remedy}")
     else:
         yield ok(f"{told}, and files can be written")
-
-
-def check_corpus(data_dir: Sequence[str]) -> Lines:
-    """Whether there are WAV files; what is in them is left to the training."""
-    from samplernn.folders import wav_files
-
-    for folder, names in wav_files(data_dir).items():
-        yield ok(f"--data_dir {folder.path}: {len(names)} WAV files")

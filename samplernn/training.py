@@ -27,9 +27,8 @@ from samplernn.callbacks import (
     TimeLeft,
 )
 from samplernn.config import GenerationOptions, ModelConfig, TrainingOptions
-from samplernn.corpus import scan_corpus
 from samplernn.curves import Curves
-from samplernn.dataset import Split, describe_mix, split_corpus
+from samplernn.dataset import Split, describe_mix
 from samplernn.device import refusals_explained, use_xla, versions
 from samplernn.distribution import (
     Worker,
@@ -46,6 +45,7 @@ from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.overview import best_checkpoint, how_to_generate, overview, why_ended
+from samplernn.plan import make_plan
 from samplernn.resuming import HowToGoOn, Initial, Resumed
 from samplernn.seed import seed_context
 from samplernn.stopping import StopRequest, last_words
@@ -91,15 +91,10 @@ def _train(
     report: bool,
 ) -> None:
     _check_and_tell_devices(options, worker, strategy)
-    resumed = resuming.find_checkpoint(options)
+    resumed, initial, config, corpus, split = make_plan(options)
     if resumed and worker.is_chief:
         print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
-    initial = resuming.find_initial(options, resumed)
     origin = resumed or initial
-    config = resuming.choose_config(options, origin)
-    corpus = scan_corpus(options.data_dir, options.skip_unusable, options.strict)
-    earlier = resumed and resumed.split
-    split = split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
     if worker.number > 1:
         check_agreement(strategy, _facts(options, config, split, origin))
 

@@ -13,7 +13,8 @@ import tensorflow as tf
 from conftest import ROOT
 
 from samplernn import cli, loop, setup_check
-from samplernn.config import CheckOptions
+from samplernn.config import CheckOptions, ModelConfig
+from samplernn.corpus import CACHE
 from samplernn.setup_check import Line, note, ok, problem
 
 OPTIONS = CheckOptions(jit_compile=False)
@@ -179,14 +180,18 @@ def test_ffmpeg_is_found_or_not_and_never_a_problem(monkeypatch, tmp_path, scrip
     ("content", "mark", "said"),
     [
         ("MemTotal:       16000000 kB\nMemFree: 1 kB\nMemAvailable:   12000000 kB\n", "ok", "16.4 GB, 12.3 GB of it"),
-        ("MemTotal:       16000000 kB\nMemAvailable:    2000000 kB\n", "note", "the default config takes about 5.3 GB"),
+        (
+            "MemTotal:       16000000 kB\nMemAvailable:    2000000 kB\n",
+            "note",
+            "train 78.1 million parameters at this batch size takes about 5.3 GB",
+        ),
         ("MemTotal:       16000000 kB\n", "ok", "memory: 16.4 GB"),
     ],
 )
 def test_memory_is_told(monkeypatch, tmp_path, content, mark, said):
     (tmp_path / "meminfo").write_text(content)
     monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
-    (line,) = setup_check.check_memory()
+    (line,) = setup_check.check_memory(ModelConfig(), OPTIONS)
     assert line.mark == mark and said in line.text
 
 
@@ -194,9 +199,10 @@ def test_memory_where_the_system_has_no_such_file(monkeypatch, tmp_path):
     monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "none")
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10**7}
     monkeypatch.setattr(os, "sysconf", sizes.get, raising=False)
-    assert list(setup_check.check_memory()) == [ok("memory: 41.0 GB")]
+    assert list(setup_check.check_memory(ModelConfig(), OPTIONS)) == [ok("memory: 41.0 GB")]
     monkeypatch.setattr(os, "sysconf", fails(ValueError()), raising=False)
-    assert list(setup_check.check_memory()) == [note("how much memory there is, the system does not tell")]
+    (line,) = setup_check.check_memory(ModelConfig(), OPTIONS)
+    assert line == note("how much memory there is, the system does not tell")
 
 
 def test_folders_are_tried_and_nothing_is_left_in_them(monkeypatch, tmp_path):
@@ -204,16 +210,44 @@ def test_folders_are_tried_and_nothing_is_left_in_them(monkeypatch, tmp_path):
     free = 12_340_000_000
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     for folder in (tmp_path, tmp_path / "new" / "newer"):
-        (line,) = setup_check.check_folder("--output_dir", folder)
+        (line,) = setup_check.check_folder("--output_dir", folder, ModelConfig())
         assert line == ok(f"--output_dir {folder}: 12.3 GB free, and files can be written")
     for folder in (tmp_path / "file", tmp_path / "file" / "new"):
-        (line,) = setup_check.check_folder("--output_dir", folder)
+        (line,) = setup_check.check_folder("--output_dir", folder, ModelConfig())
         assert line == problem(f"--output_dir {folder} can't be written (Not a directory); choose another folder")
     free = 500_000_000
-    (line,) = setup_check.check_folder("--logdir_root", tmp_path)
-    said = "0.5 GB free, and one checkpoint of the default config takes 0.94 GB; make room, or choose another folder"
+    (line,) = setup_check.check_folder("--logdir_root", tmp_path, ModelConfig())
+    said = "0.5 GB free, and a checkpoint of 78.1 million parameters takes 0.94 GB; make room, or choose another folder"
     assert line == problem(f"--logdir_root {tmp_path}: {said}")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_training_would_refuse_is_a_problem_and_its_own_size_counts(make_corpus, monkeypatch, tmp_path):
+    corpus = str(make_corpus([200] * 3))
+    monkeypatch.setattr(setup_check, "check_tensorflow", lambda options: ())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000_000))
+    monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text("MemTotal: 2000000 kB\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.config.json").write_text('{"seq_len": 64, "dim": 16, "num_rnn_layers": 1, "emb_size": 16}')
+    flags = {"data_dir": (corpus,), "config_file": "tiny.config.json", "batch_size": 1}
+
+    def told(**more):
+        lines = list(map(str, setup_check.check(CheckOptions(**flags | more))))
+        return lines[lines.index(next(line for line in lines if "ffmpeg" in line)) + 1 :]
+
+    assert told() == [
+        f"ok       --data_dir {corpus}: 2 files to train on, 1 to validate with, at 16000 Hz",
+        "ok       memory: 2.0 GB",
+        "ok       --logdir_root logdir: 0.0 GB free, and files can be written",
+        "ok       --output_dir generated: 0.0 GB free, and files can be written",
+    ]
+    refused, memory, folder, _ = told(batch_size=64)
+    assert refused.startswith("problem  --batch_size 64 needs 128 files")
+    assert memory.startswith("note     memory: 2.0 GB; on a CPU to train 78.1 million")
+    assert folder.startswith("problem  --logdir_root logdir: 0.0 GB free, and a checkpoint of 78.1 million")
+    assert told(init_from="none")[0].startswith("problem  none: there is no such checkpoint")
+    assert told(seed="none.wav")[0].startswith("problem  --seed: none.wav is missing")
 
 
 def test_flags_of_a_training_may_stand_beside_it(monkeypatch):
@@ -222,9 +256,10 @@ def test_flags_of_a_training_may_stand_beside_it(monkeypatch):
 
 
 def test_the_check_as_a_process(make_corpus, tmp_path):
-    corpus = make_corpus([200] * 3)
+    corpus = make_corpus([2000] * 3)
     (corpus / "notes.txt").touch()
-    command = [sys.executable, ROOT / "train.py", "--check", "--data_dir", corpus, "--id", "x", "--num_epochs", "3"]
+    command = [sys.executable, ROOT / "train.py", "--check", "--data_dir", corpus, "--batch_size", "1"]
+    command += ["--config_file", ROOT / "default.config.json"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     *lines, last = result.stdout.splitlines()
     assert (result.returncode, result.stderr, last) == (0, "", "Everything needed is there."), result.stdout
@@ -232,8 +267,10 @@ def test_the_check_as_a_process(make_corpus, tmp_path):
     for said in (
         f"Python {sys.version.split()[0]}",
         f"tensorflow {tf.__version__}",
-        f"--data_dir {corpus}: 3 WAV files",
+        f"--data_dir {corpus}: 2 files to train on, 1 to validate with, at 16000 Hz",
     ):
         assert f"ok       {said}" in lines
     assert "ok       a training step on the CPU" in lines and result.stdout.count("GPU") == 1
-    assert {path.name for path in tmp_path.rglob("*")} == {"corpus", "notes.txt"} | {f"piece_{i}.wav" for i in range(3)}
+    assert {path.name for path in tmp_path.rglob("*")} == {"corpus", "notes.txt", CACHE} | {
+        f"piece_{i}.wav" for i in range(3)
+    }

@@ -20,6 +20,8 @@ from samplernn import checkpoint as checkpoints
 from samplernn import cli, loop, resuming, run_folders, training
 from samplernn.callbacks import EarlyStopping, PrintStatistics, Remarks, SaveCheckpoints, format_duration
 from samplernn.config import ModelConfig, TrainingOptions
+from samplernn.corpus import scan_corpus
+from samplernn.dataset import split_corpus
 from samplernn.errors import InputError, RunError
 from samplernn.generation import generate_from_checkpoint
 from samplernn.loop import Progress, score
@@ -450,7 +452,7 @@ def test_a_mix_goes_on_inside_an_epoch_as_if_it_had_not_stopped(mixing, monkeypa
 
 def resumed_mix(options):
     """What a run of these options, stopped inside an epoch, leaves to one that resumes it, and its split."""
-    split = training.split_corpus(training.scan_corpus(options.data_dir).recordings, 128, 2, 0.1)
+    split = split_corpus(scan_corpus(options.data_dir).recordings, 128, 2, 0.1)
     settings = {"arguments": asdict(options), "config": TINY, "split": split.names(), "mix": split.mix}
     settings["training_frames"] = split.training_frames
     return Resumed(Path("run/model.ckpt-1"), "", json.loads(json.dumps(settings))), split
@@ -479,9 +481,9 @@ def test_the_folder_that_names_are_relative_to_stays_the_first(mixing):
 
 def test_workers_agree_on_the_weights(mixing):
     def facts(*data_dir):
-        corpus = training.scan_corpus(data_dir).recordings
+        corpus = scan_corpus(data_dir).recordings
         options = replace(mixing, data_dir=data_dir)
-        return training._facts(options, ModelConfig(), training.split_corpus(corpus, 128, 2, 0.1), None)
+        return training._facts(options, ModelConfig(), split_corpus(corpus, 128, 2, 0.1), None)
 
     ours, (one, other) = facts(*mixing.data_dir), mixing.data_dir
     theirs = facts(one, f"{other[:-4]}:2")
@@ -787,7 +789,7 @@ def test_scores_are_sums_over_the_targets_that_count():
 
 def test_state_runs_on_inside_a_file_and_starts_from_zero_at_the_next(options):
     """The loop's losses equal those of whole files, each predicted in one go from a state of zero."""
-    corpus = training.scan_corpus(options.data_dir).recordings
+    corpus = scan_corpus(options.data_dir).recordings
     config = ModelConfig.from_dict(TINY)
     model = SampleRNN(config)
     for i, variable in enumerate(model.trainable_variables):
