@@ -1,0 +1,114 @@
+"""What the networks in configs/ cost, and what they learn in the same time: the tables of the README.
+
+    python benchmarks/configs.py                                   # the cost: about six minutes
+    python benchmarks/configs.py --data_dir chunks --minutes 10    # then what those for the chunks' sample rate learn
+
+A network learns for as many steps as would take these minutes at the time of a step that was measured before, whatever
+else the machine does by then; the loss on what is held out follows. Each measurement has a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import resource
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import numpy as np
+
+from samplernn.audio import Recording
+from samplernn.config import ModelConfig
+from samplernn.corpus import scan_corpus
+from samplernn.device import prepare_gpus
+from samplernn.process import in_own_process
+
+FOLDER = Path(__file__).parent.parent / "configs"
+BATCH_SIZE = 16
+REPEATS = 7
+SEED = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", nargs="+", help="folders with WAV files to learn from")
+    parser.add_argument("--minutes", type=float, default=10, help="how long to learn")
+    arguments = parser.parse_args()
+    configs = {path.name.removesuffix(".config.json"): ModelConfig.load(path) for path in sorted(FOLDER.iterdir())}
+    a_step = {}
+    print(f"{'config':12} {'parameters':>11} {'GB':>5} {'s/step':>7} {'s per s of audio':>17}")
+    for name, config in configs.items():
+        a_step[name], gigabytes = in_own_process(training, config)
+        a_second = in_own_process(generating, config, sample_rate(name))
+        print(
+            f"{name:12} {config.num_parameters:11,} {gigabytes:5.2f} {a_step[name]:7.3f} {a_second:17.2f}", flush=True
+        )
+    if not arguments.data_dir:
+        return
+    corpus = scan_corpus(arguments.data_dir)
+    print(f"\n{'config':12} {'steps':>6} {'val_loss':>9}")
+    for name, config in configs.items():
+        if sample_rate(name) == corpus.sample_rate:
+            steps = round(arguments.minutes * 60 / a_step[name])
+            print(f"{name:12} {steps:6} {in_own_process(learning, config, corpus.recordings, steps):9.3f}", flush=True)
+
+
+def sample_rate(name: str) -> int:
+    """That a config is meant for, in Hz."""
+    return 44100 if name == "44k" else 16000
+
+
+def training(config: ModelConfig) -> tuple[float, float]:
+    """The median seconds of a step, and the most memory that the process had, in gigabytes."""
+    from bench import training_steps
+    from machine import seconds
+
+    work = training_steps(config, BATCH_SIZE, "float32", None)
+    a_step = np.median([seconds(work) for _ in range(REPEATS)])
+    return float(a_step), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def generating(config: ModelConfig, sample_rate: int) -> float:
+    """The median seconds that a second of audio takes, one sequence alone."""
+    from bench import SAMPLES_A_CALL, generation
+    from machine import seconds
+
+    work = generation(config, 1, "float32", None)
+    calls = round(sample_rate / SAMPLES_A_CALL)
+    return float(np.median([sum(seconds(work) for _ in range(calls)) for _ in range(REPEATS)]))
+
+
+def learning(config: ModelConfig, recordings: list[Recording], steps: int) -> float:
+    """The loss on what is held out after so many steps of training, in nats a sample."""
+    prepare_gpus()
+    import keras
+
+    from samplernn.dataset import split_corpus
+    from samplernn.device import use_xla
+    from samplernn.loop import evaluate, initial_state, train_step, validation_step
+    from samplernn.model import SampleRNN
+    from samplernn.optimizer import make_optimizer
+
+    split = split_corpus(recordings, config.seq_len, BATCH_SIZE, val_frac=0.1)
+    keras.utils.set_random_seed(SEED)
+    model = SampleRNN(config)
+    model.compile(make_optimizer("adam", 1e-3, 0.9, model), jit_compile=use_xla(None, cudnn=True))
+    step, state = train_step(model), initial_state(model, BATCH_SIZE)
+    for window in itertools.islice(windows(split.training, config), steps):
+        *_, state = step(*window, state)
+    return evaluate(model, validation_step(model), split.validation, BATCH_SIZE)["loss"]
+
+
+def windows(recordings: list[Recording], config: ModelConfig) -> Iterator[tuple[np.ndarray, ...]]:
+    """Those of one epoch after another."""
+    from samplernn.dataset import training_epoch
+
+    for epoch in itertools.count():
+        yield from training_epoch(recordings, config, BATCH_SIZE, SEED, epoch)[0]
+
+
+if __name__ == "__main__":
+    main()
