@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--data_dir", nargs="+", help="folders with WAV files to learn from")
     parser.add_argument("--minutes", type=float, default=10, help="how long to learn")
     arguments = parser.parse_args()
-    configs = {path.name.removesuffix(".config.json"): ModelConfig.load(path) for path in sorted(FOLDER.iterdir())}
+    paths = sorted(FOLDER.glob("*.config.json"))
+    configs = {path.name.removesuffix(".config.json"): ModelConfig.load(path) for path in paths}
     a_step = {}
     print(f"{'config':12} {'parameters':>11} {'GB':>5} {'s/step':>7} {'s per s of audio':>17}")
     for name, config in configs.items():

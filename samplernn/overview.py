@@ -52,16 +52,15 @@ def overview(
 def why_ended(options: TrainingOptions, progress: Progress, early: bool, how_to_go_on: HowToGoOn) -> str:
     """A line that says why training ended, after its last epoch or `early`, and then how to go on."""
     if not early:
-        return f"All {options.num_epochs} epochs are done. {how_to_go_on} and a larger --num_epochs"
+        return f"Epoch {progress.epoch} of {options.num_epochs} is done. {how_to_go_on} and a larger --num_epochs"
     values = [logs[options.monitor] for logs in progress.history]
     best = better(options.monitor)(values)
     waited = len(values) - 1 - values.index(best)
     # Resumed, early stopping counts from the best epoch on: with less patience than that it would stop again at once.
     patience = waited + options.early_stopping_patience
     return (
-        f"Stopped early: {options.monitor} has not improved for {waited} epochs. Its best is"
-        f" {_shown(options.monitor, best)}, of epoch {progress.epoch - waited}."
-        f" {how_to_go_on} --early_stopping_patience {patience}"
+        f"Stopped early: {options.monitor} has not improved since epoch {progress.epoch - waited}, when it was"
+        f" {_shown(options.monitor, best)}. {how_to_go_on} --early_stopping_patience {patience}"
     )
 
 

@@ -101,7 +101,7 @@ def _train(
     model = _build_model(options, config, strategy, origin)
     progress = resuming.restore_progress(resumed, options, model, split)
     if progress.epoch >= options.num_epochs:
-        print(f"Nothing to do: {progress.epoch} epochs are done; --num_epochs, the total, is {options.num_epochs}.")
+        print(f"Nothing to do: epoch {progress.epoch} is done; --num_epochs, the total, is {options.num_epochs}.")
         return
     if resumed and worker.is_chief:
         rate = _learning_rate_schedule(options)(progress.epoch, None)

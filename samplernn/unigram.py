@@ -16,20 +16,20 @@ MAX_SAMPLES = 2**24  # of all of them together
 
 
 def unigram_entropy(recordings: Sequence[Recording], config: ModelConfig) -> float:
-    """The loss, in nats a sample, of a model that knows how often each level occurs and nothing else.
+    """The loss, in nats a sample, of a model that knows how often each level is heard and nothing else.
 
     Of recordings it looks at MAX_FILES at most, evenly chosen; of long ones at what is in their middle, as much of
-    each, so that all of it is MAX_SAMPLES at most.
+    each, so that all of it is MAX_SAMPLES at most. A recording counts by the weight of its folder.
 
     Raises:
         RunError: a file has changed since it was examined.
     """
     quantize = quantizer(config.q_type, config.q_levels)
     chosen = recordings[:: math.ceil(len(recordings) / MAX_FILES)]
-    counts = np.zeros(quantize.levels, np.int64)
+    counts = np.zeros(quantize.levels)
     for recording in chosen:
         for audio in _middle(recording, MAX_SAMPLES // len(chosen)):
-            counts += np.bincount(quantize.encode(audio), minlength=quantize.levels)
+            counts += recording.folder.weight * np.bincount(quantize.encode(audio), minlength=quantize.levels)
     frequency = counts[counts > 0] / counts.sum()
     return float(-np.sum(frequency * np.log(frequency)))
 

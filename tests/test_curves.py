@@ -15,7 +15,7 @@ from test_training import options, runs, with_callback  # noqa: F401
 
 from samplernn import checkpoint as checkpoints
 from samplernn import curves, spectrogram, unigram
-from samplernn.audio import Recording
+from samplernn.audio import Folder, Recording
 from samplernn.config import ModelConfig
 from samplernn.training import train
 from samplernn.unigram import unigram_entropy
@@ -121,6 +121,14 @@ def test_unigram_entropy_is_that_of_the_levels_frequencies(tmp_path, monkeypatch
     config = ModelConfig(q_type="linear", q_levels=4)
     expected = -sum(p * math.log(p) for p in (1 / 8, 2 / 8, 5 / 8))
     assert unigram_entropy(recordings(tmp_path, audio[:7], audio[7:]), config) == pytest.approx(expected)
+
+
+def test_unigram_entropy_counts_a_folder_by_its_weight(tmp_path):
+    """Of two files of one level each, the second is heard three times as often."""
+    rare, often = recordings(tmp_path, np.full(4, 0.9), np.full(4, -0.9))
+    often = replace(often, folder=Folder(weight=3.0))
+    expected = -sum(p * math.log(p) for p in (1 / 4, 3 / 4))
+    assert unigram_entropy([rare, often], ModelConfig(q_type="linear", q_levels=4)) == pytest.approx(expected)
 
 
 def test_unigram_entropy_of_a_large_corpus_is_that_of_the_middle_of_some_files(tmp_path, monkeypatch):

@@ -43,7 +43,7 @@ def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, 
     assert before.splitlines()[-7:] == [f"{name:13}{text}" for name, text in screen.items()]
     done, best, command = after.splitlines()[-3:]
     assert done == (
-        f"All 2 epochs are done. To go on after epoch 2, train again with --resume_from {run / 'model.ckpt-2'}"
+        f"Epoch 2 of 2 is done. To go on after epoch 2, train again with --resume_from {run / 'model.ckpt-2'}"
         " and a larger --num_epochs"
     )
     assert re.fullmatch(r"The best checkpoint kept is model.ckpt-[12], val_loss \d\.\d{3}\. To generate from it:", best)

@@ -180,7 +180,7 @@ def test_policy_best_keeps_improvements_only(monitor, every, values, saved, unkn
 def test_early_stopping_waits_its_patience(options, capsys):
     train(replace(options, num_epochs=9, learning_rate=1e-12, early_stopping_patience=2, monitor="val_accuracy"))
     assert epochs_saved(runs(options)[0]) == [1, 2, 3]
-    assert "Stopped early: val_accuracy has not improved for 2 epochs." in capsys.readouterr().out
+    assert "Stopped early: val_accuracy has not improved since epoch 1, when" in capsys.readouterr().out
 
 
 def test_early_stopping_remembers_when_resumed(options, capsys):
@@ -600,7 +600,7 @@ def test_an_interrupt_says_how_to_resume(options, monkeypatch, capsys):
 def test_a_finished_run_has_nothing_left_to_do(options, capsys):
     train(replace(options, num_epochs=1))
     train(replace(options, num_epochs=1))
-    assert "Nothing to do: 1 epochs are done" in capsys.readouterr().out
+    assert "Nothing to do: epoch 1 is done" in capsys.readouterr().out
     assert len(runs(options)) == 1
 
 
