@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from conftest import ROOT
@@ -16,6 +17,15 @@ def test_the_shipped_default_config_holds_the_documented_defaults():
         "seq_len": 1024, "frame_sizes": [16, 64], "dim": 1024, "rnn_type": "gru", "num_rnn_layers": 4,
         "q_type": "mu-law", "q_levels": 256, "emb_size": 256, "skip_conn": False, "rnn_dropout": 0.0,
     }  # fmt: skip
+
+
+def test_each_ready_made_config_is_described_in_the_readme():
+    rows = re.findall(
+        r"^\| `(.+?)`.*? \| ([\d.]+) M \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    configs = {path.name.removesuffix(".config.json"): ModelConfig.load(path) for path in (ROOT / "configs").iterdir()}
+    assert dict(rows) == {name: f"{config.num_parameters / 1e6:.1f}" for name, config in configs.items()}
+    assert configs["default"] == ModelConfig()
 
 
 def test_what_is_not_given_or_null_has_its_default():

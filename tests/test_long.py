@@ -1,15 +1,19 @@
 """What takes minutes: the demo as a user runs it, and exact resuming at a size where kernels use several threads."""
 
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import soundfile
 from conftest import ROOT
+from nbclient import NotebookClient
 from test_training import runs
 from torture import assert_equal, torture
 
@@ -31,6 +35,26 @@ def test_the_demo_learns_and_generates(tmp_path):
     assert (rate, len(audio)) == (16000, 80000)
     assert 0.001 < np.sqrt(np.mean(audio**2)) < 0.5
     assert (tmp_path / re.search(r"^Look: (.*)$", result.stdout, re.MULTILINE)[1]).read_bytes()[1:4] == b"PNG"
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "__pycache__", "tests"))
+    notebook = nbformat.read(folder / "notebook.ipynb", as_version=4)
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    said = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert "Error" not in said and "problem " not in said
+    shown = [output.data for output in outputs if output.output_type == "display_data"]
+    curves, players, pictures = 2, 1 + 2 + 3 + 3 + 1, 1 + 3 + 1
+    assert sum("Audio" in data["text/plain"] for data in shown) == players
+    assert sum("image/png" in data for data in shown) in (pictures, pictures + curves)
+    generated = {path.name for path in (folder / "notebook-work" / "generated" / "bach").glob("*.wav")}
+    assert generated == {f"bach_e={epoch}_t=0.95.wav" for epoch in (1, 2, 3)}
+    assert "goes on with epoch 3 of 3" in said and "Best hyperparameters" in said
+    assert {"model.ckpt-3.index", "seeded_e=3_t=0.9.wav"} <= {
+        Path(name).name for name in zipfile.ZipFile(folder / "samplernn.zip").namelist()
+    }
 
 
 def test_resuming_is_exact_at_the_demos_size(tmp_path):
