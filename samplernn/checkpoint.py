@@ -234,6 +234,15 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
         variables[key].assign(value)
 
 
+def check_whole(checkpoint: Path) -> None:
+    """Read all of a checkpoint, and hold it against its checksums.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    _read(checkpoint, lambda key: True)
+
+
 def read_state(checkpoint: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
     """The network's state in a checkpoint from the midst of an epoch.
 

@@ -242,7 +242,7 @@ class TrainingOptions(ComputationOptions):
 class CheckOptions(TrainingOptions):
     """The options of train.py --check: those of the training that does not begin, of which none is required."""
 
-    data_dir: tuple[str, ...] | None = None
+    data_dir: tuple[str, ...] = ()
 
 
 MODEL_HYPERPARAMETERS = tuple(field.name for field in fields(ModelConfig))

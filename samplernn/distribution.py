@@ -80,6 +80,21 @@ def _misuse(problem: str) -> InputError:
     return InputError(f"TF_CONFIG: {problem}; unset it to train on one machine, or write, for instance, {EXAMPLE}")
 
 
+def choose_gpus(num_gpus: int | None) -> list:
+    """The first GPUs of this machine, as many as are asked for, None for all.
+
+    Raises:
+        InputError: there are not that many.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if num_gpus and num_gpus > len(gpus):
+        remedy = f"--num_gpus {len(gpus)} is the most" if gpus else "leave the flag out to run on the CPU"
+        raise InputError(f"--num_gpus {num_gpus}: TensorFlow finds {len(gpus)} GPUs on this machine; {remedy}")
+    return gpus[:num_gpus]
+
+
 def choose_strategy(worker: Worker, num_gpus: int | None):
     """The strategy for the devices there are; it is to be made before TensorFlow computes anything.
 
@@ -93,16 +108,13 @@ def choose_strategy(worker: Worker, num_gpus: int | None):
     """
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
-    if num_gpus and num_gpus > len(gpus):
-        remedy = f"--num_gpus {len(gpus)} is the most" if gpus else "leave the flag out to run on the CPU"
-        raise InputError(f"--num_gpus {num_gpus}: TensorFlow finds {len(gpus)} GPUs on this machine; {remedy}")
+    gpus = choose_gpus(num_gpus)
     if num_gpus:
-        tf.config.set_visible_devices(gpus[:num_gpus], "GPU")
+        tf.config.set_visible_devices(gpus, "GPU")
     if worker.number > 1:
         print(f"{worker}: waiting for the others.", flush=True)
         return _join_cluster()
-    if len(gpus[:num_gpus]) > 1:
+    if len(gpus) > 1:
         os.environ.pop("TF_CONFIG", None)  # it names no other worker, and MirroredStrategy would read it too
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

@@ -107,7 +107,13 @@ def _check_split(options: TrainingOptions, resumed: Resumed) -> None:
 def _check_first_folder(options: TrainingOptions, resumed: Resumed) -> None:
     """Refuse another order of the folders: what is relative to the first, the names, would be those of other files."""
     theirs = resumed.arguments.get("data_dir")
-    if not (resumed.split and isinstance(theirs, list) and theirs and all(isinstance(text, str) for text in theirs)):
+    if not (
+        options.data_dir
+        and resumed.split
+        and isinstance(theirs, list)
+        and theirs
+        and all(isinstance(text, str) for text in theirs)
+    ):
         return
     theirs, ours = ([parse_folder(text)[0] for text in given] for given in (theirs, options.data_dir))
     before, now = (list(map(os.path.abspath, folders)) for folders in (theirs, ours))

@@ -18,11 +18,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from samplernn.config import SCRIPTS, CheckOptions, ModelConfig, TrainingOptions
+from samplernn.config import SCRIPTS, CheckOptions, ModelConfig
 from samplernn.device import prepare_gpus, quiet_stderr, reason, use_xla
 from samplernn.errors import InputError, RunError, printable
 from samplernn.memory import expected_memory
+
+if TYPE_CHECKING:
+    from samplernn.resuming import Resumed
 
 GB = 10**9  # bytes
 INSTALL = "pip install -r requirements.txt"
@@ -74,11 +78,18 @@ def check(options: CheckOptions) -> Lines:
     yield from _guarded("TensorFlow", partial(check_tensorflow, options))
     yield from _guarded("soundfile", check_audio_formats)
     yield from _guarded("ffmpeg", check_ffmpeg)
-    config = (yield from _guarded("the training", partial(check_training, options))) or ModelConfig()
-    yield from _guarded("memory", partial(check_memory, config, options))
+    yield from _guarded("the devices", partial(check_devices, options))
+    memory = checkpoint = 0  # bytes, where they are known
+    if beginning := (yield from _guarded("the network", partial(check_beginning, options))):
+        _, config = beginning
+        memory = expected_memory(config, options.batch_size, options.optimizer)
+        checkpoint = BYTES_A_PARAMETER * config.num_parameters
+        if options.data_dir:
+            yield from _guarded("--data_dir", partial(check_recordings, options, *beginning))
+    yield from _guarded("memory", partial(check_memory, memory))
     for flag in ("logdir_root", "output_dir"):
-        look = partial(check_folder, f"--{flag}", Path(getattr(options, flag)), config)
-        yield from _guarded(f"--{flag}", look)
+        folder = Path(getattr(options, flag), options.id)
+        yield from _guarded(f"--{flag}", partial(check_folder, f"--{flag}", folder, checkpoint))
 
 
 def _guarded(name: str, check: Callable[[], Lines], remedy: str = INSTALL) -> Lines:
@@ -254,40 +265,49 @@ def check_ffmpeg() -> Lines:
     yield ok(f"ffmpeg {version[1]}") if version else note(f"{program} does not work: {use}")
 
 
-def check_training(options: CheckOptions) -> Generator[Line, None, ModelConfig]:
-    """Whether the flags, the checkpoint and the recordings that they name allow a training; returns its config."""
-    from samplernn.plan import make_plan
-    from samplernn.resuming import choose_config
-    from samplernn.seed import seed_context
+def check_devices(options: CheckOptions) -> Lines:
+    """Whether TF_CONFIG and the flags fit each other and the GPUs; nothing is said where they do."""
+    from samplernn.distribution import check_batch_size, choose_gpus, this_worker
 
-    if options.data_dir is None:
-        return choose_config(options, None)
-    plan = make_plan(options)
-    seed_context(plan.config, plan.corpus.sample_rate, options.seed, options.seed_offset)
-    files = f"{len(plan.split.training)} files to train on, {len(plan.split.validation)} to validate with"
-    if plan.resumed:
-        yield ok(f"to go on from: {plan.resumed.checkpoint}, {plan.resumed.why}")
-    yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {plan.corpus.sample_rate} Hz")
-    return plan.config
+    check_batch_size(options.batch_size, this_worker().number * max(1, len(choose_gpus(options.num_gpus))))
+    yield from ()
 
 
-def check_memory(config: ModelConfig, options: TrainingOptions) -> Lines:
-    """What the system tells of it, beside what the training takes."""
+def check_beginning(options: CheckOptions) -> Generator[Line, None, tuple[Resumed | None, ModelConfig]]:
+    """Whether the config and the checkpoint, if there is one, can be used; returns what is resumed, and the config."""
+    from samplernn.checkpoint import check_whole
+    from samplernn.plan import find_beginning
+
+    resumed, initial, config = find_beginning(options)
+    if origin := resumed or initial:
+        check_whole(origin.checkpoint)
+        yield ok(f"to go on from: {resumed.checkpoint}" if resumed else f"to begin with: {initial.checkpoint}")
+    return resumed, config
+
+
+def check_recordings(options: CheckOptions, resumed: Resumed | None, config: ModelConfig) -> Lines:
+    """Whether the recordings can be used and suffice, and what clips begin from."""
+    from samplernn.plan import find_recordings, prepare_clips
+
+    corpus, split = find_recordings(options, config, resumed)
+    files = f"{len(split.training)} files to train on, {len(split.validation)} to validate with"
+    yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
+    if options.generate:
+        prepare_clips(options, config, corpus.sample_rate)
+
+
+def check_memory(needed: int) -> Lines:
+    """What the system tells of it, beside the bytes that training takes."""
     total, available = _memory()
     if total is None:
         yield note("how much memory there is, the system does not tell")
         return
     told = f"memory: {total / GB:.1f} GB" + (f", {available / GB:.1f} GB of it available" if available else "")
-    needed = expected_memory(config, options.batch_size, options.optimizer)
     if (available or total) < needed:
-        told += f"; on a CPU to train {_size(config)} at this batch size takes about {needed / GB:.1f} GB"
+        told += f"; on a CPU this network and batch size take about {needed / GB:.1f} GB"
         yield note(f"{told}: choose a smaller dim, seq_len or --batch_size")
     else:
         yield ok(told)
-
-
-def _size(config: ModelConfig) -> str:
-    return f"{config.num_parameters / 1e6:.1f} million parameters"
 
 
 def _memory() -> tuple[int | None, int | None]:
@@ -301,8 +321,8 @@ def _memory() -> tuple[int | None, int | None]:
         return None, None
 
 
-def check_folder(flag: str, folder: Path, config: ModelConfig) -> Lines:
-    """Whether files can be written there, or to where it would be created, and how much room is left."""
+def check_folder(flag: str, folder: Path, checkpoint: int) -> Lines:
+    """Whether files can be written there, or to where it would be created, and a checkpoint of so many bytes."""
     absolute = folder.absolute()
     try:
         there = next(path for path in (absolute, *absolute.parents) if path.exists())
@@ -312,9 +332,8 @@ def check_folder(flag: str, folder: Path, config: ModelConfig) -> Lines:
         yield problem(f"{flag} {folder} can't be written ({error.strerror}); choose another folder")
         return
     told = f"{flag} {folder}: {free / GB:.1f} GB free"
-    checkpoint = BYTES_A_PARAMETER * config.num_parameters
     if free < checkpoint:
         remedy = "make room, or choose another folder"
-        yield problem(f"{told}, and a checkpoint of {_size(config)} takes {checkpoint / GB:.2f} GB; {remedy}")
+        yield problem(f"{told}, and a checkpoint of this network takes {checkpoint / GB:.2f} GB; {remedy}")
     else:
         yield ok(f"{told}, and files can be written")

@@ -40,14 +40,13 @@ from samplernn.distribution import (
     wait_for_all,
 )
 from samplernn.errors import InputError, RunError, in_words
-from samplernn.generation import Generator, choose_sample_rate, count_samples, generate_files
+from samplernn.generation import Generator, generate_files
 from samplernn.loop import Diverged, Logs, Progress, fit
 from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.overview import best_checkpoint, how_to_generate, overview, why_ended
-from samplernn.plan import make_plan
+from samplernn.plan import find_beginning, find_recordings, prepare_clips
 from samplernn.resuming import HowToGoOn, Initial, Resumed
-from samplernn.seed import seed_context
 from samplernn.stopping import StopRequest, last_words
 from samplernn.unigram import unigram_entropy
 
@@ -91,10 +90,11 @@ def _train(
     report: bool,
 ) -> None:
     _check_and_tell_devices(options, worker, strategy)
-    resumed, initial, config, corpus, split = make_plan(options)
+    resumed, initial, config = find_beginning(options)
     if resumed and worker.is_chief:
         print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
     origin = resumed or initial
+    corpus, split = find_recordings(options, config, resumed)
     if worker.number > 1:
         check_agreement(strategy, _facts(options, config, split, origin))
 
@@ -252,10 +252,8 @@ class _Run:
         self._model = model
         self._corpus_rate = corpus_rate
         self._split = split
-        self._output_rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
         if options.generate:
-            count_samples(options.output_file_dur, self._output_rate, "--output_file_dur")
-            self._context = seed_context(model.config, corpus_rate, options.seed, options.seed_offset)
+            self._output_rate, self._context = prepare_clips(options, model.config, corpus_rate)
             self._generator = Generator(model, options.jit_compile)
             make_writable_folder("--output_dir", Path(options.output_dir, options.id))
         entropy = unigram_entropy(split.training, model.config)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from conftest import ROOT
 
 from samplernn import cli, loop, setup_check
-from samplernn.config import CheckOptions, ModelConfig
+from samplernn.config import CheckOptions
 from samplernn.corpus import CACHE
 from samplernn.setup_check import Line, note, ok, problem
 
@@ -79,7 +79,7 @@ def test_whatever_is_missing_the_rest_is_checked(monkeypatch, capsys, tmp_path):
     for name in ("Python", "requirements.txt", "TensorFlow", "soundfile"):
         (line,) = (line for line in problems if line.startswith(f"problem  {name}: "))
         assert "ModuleNotFoundError (" in line and line.endswith(f"; {INSTALL}")
-    assert f"ok       --logdir_root {tmp_path}: " in "\n".join(lines)
+    assert f"ok       --logdir_root {tmp_path / 'default'}: " in "\n".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_ffmpeg_is_found_or_not_and_never_a_problem(monkeypatch, tmp_path, scrip
         (
             "MemTotal:       16000000 kB\nMemAvailable:    2000000 kB\n",
             "note",
-            "train 78.1 million parameters at this batch size takes about 5.3 GB",
+            "on a CPU this network and batch size take about 5.3 GB",
         ),
         ("MemTotal:       16000000 kB\n", "ok", "memory: 16.4 GB"),
     ],
@@ -191,7 +191,7 @@ def test_ffmpeg_is_found_or_not_and_never_a_problem(monkeypatch, tmp_path, scrip
 def test_memory_is_told(monkeypatch, tmp_path, content, mark, said):
     (tmp_path / "meminfo").write_text(content)
     monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
-    (line,) = setup_check.check_memory(ModelConfig(), OPTIONS)
+    (line,) = setup_check.check_memory(5_300_000_000)
     assert line.mark == mark and said in line.text
 
 
@@ -199,9 +199,9 @@ def test_memory_where_the_system_has_no_such_file(monkeypatch, tmp_path):
     monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "none")
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10**7}
     monkeypatch.setattr(os, "sysconf", sizes.get, raising=False)
-    assert list(setup_check.check_memory(ModelConfig(), OPTIONS)) == [ok("memory: 41.0 GB")]
+    assert list(setup_check.check_memory(5_300_000_000)) == [ok("memory: 41.0 GB")]
     monkeypatch.setattr(os, "sysconf", fails(ValueError()), raising=False)
-    (line,) = setup_check.check_memory(ModelConfig(), OPTIONS)
+    (line,) = setup_check.check_memory(5_300_000_000)
     assert line == note("how much memory there is, the system does not tell")
 
 
@@ -210,22 +210,24 @@ def test_folders_are_tried_and_nothing_is_left_in_them(monkeypatch, tmp_path):
     free = 12_340_000_000
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     for folder in (tmp_path, tmp_path / "new" / "newer"):
-        (line,) = setup_check.check_folder("--output_dir", folder, ModelConfig())
+        (line,) = setup_check.check_folder("--output_dir", folder, 940_000_000)
         assert line == ok(f"--output_dir {folder}: 12.3 GB free, and files can be written")
     for folder in (tmp_path / "file", tmp_path / "file" / "new"):
-        (line,) = setup_check.check_folder("--output_dir", folder, ModelConfig())
+        (line,) = setup_check.check_folder("--output_dir", folder, 940_000_000)
         assert line == problem(f"--output_dir {folder} can't be written (Not a directory); choose another folder")
     free = 500_000_000
-    (line,) = setup_check.check_folder("--logdir_root", tmp_path, ModelConfig())
-    said = "0.5 GB free, and a checkpoint of 78.1 million parameters takes 0.94 GB; make room, or choose another folder"
+    (line,) = setup_check.check_folder("--logdir_root", tmp_path, 940_000_000)
+    said = "0.5 GB free, and a checkpoint of this network takes 0.94 GB; make room, or choose another folder"
     assert line == problem(f"--logdir_root {tmp_path}: {said}")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_what_a_training_would_refuse_is_a_problem_and_its_own_size_counts(make_corpus, monkeypatch, tmp_path):
+@pytest.fixture
+def told(make_corpus, monkeypatch, tmp_path):
+    """A function that gives what is told of a training's flags, on a machine with little room."""
     corpus = str(make_corpus([200] * 3))
     monkeypatch.setattr(setup_check, "check_tensorflow", lambda options: ())
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50_000_000))
     monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
     (tmp_path / "meminfo").write_text("MemTotal: 2000000 kB\n")
     monkeypatch.chdir(tmp_path)
@@ -236,18 +238,58 @@ def test_what_a_training_would_refuse_is_a_problem_and_its_own_size_counts(make_
         lines = list(map(str, setup_check.check(CheckOptions(**flags | more))))
         return lines[lines.index(next(line for line in lines if "ffmpeg" in line)) + 1 :]
 
-    assert told() == [
-        f"ok       --data_dir {corpus}: 2 files to train on, 1 to validate with, at 16000 Hz",
-        "ok       memory: 2.0 GB",
-        "ok       --logdir_root logdir: 0.0 GB free, and files can be written",
-        "ok       --output_dir generated: 0.0 GB free, and files can be written",
+    return told
+
+
+RECORDINGS = "ok       --data_dir {}/corpus: 2 files to train on, 1 to validate with, at 16000 Hz"
+ROOM = [
+    "ok       memory: 2.0 GB",
+    "ok       --logdir_root logdir/default: 0.1 GB free, and files can be written",
+    "ok       --output_dir generated/default: 0.1 GB free, and files can be written",
+]
+
+
+def test_what_a_training_would_use_is_told(told, tmp_path):
+    assert told() == [RECORDINGS.format(tmp_path), *ROOM]
+    assert told(generate=False, seed="none.wav") == [RECORDINGS.format(tmp_path), *ROOM]
+    assert told(data_dir=()) == ROOM
+    memory, *folders = told(config_file=str(ROOT / "default.config.json"), data_dir=())
+    assert memory.startswith("note     memory: 2.0 GB; on a CPU this network and batch size take about 2.")
+    taken = "0.1 GB free, and a checkpoint of this network takes 0.94 GB; make room, or choose another folder"
+    assert folders == [
+        f"problem  {folder}/default: {taken}" for folder in ("--logdir_root logdir", "--output_dir generated")
     ]
-    refused, memory, folder, _ = told(batch_size=64)
-    assert refused.startswith("problem  --batch_size 64 needs 128 files")
-    assert memory.startswith("note     memory: 2.0 GB; on a CPU to train 78.1 million")
-    assert folder.startswith("problem  --logdir_root logdir: 0.0 GB free, and a checkpoint of 78.1 million")
-    assert told(init_from="none")[0].startswith("problem  none: there is no such checkpoint")
-    assert told(seed="none.wav")[0].startswith("problem  --seed: none.wav is missing")
+
+
+def test_what_a_training_would_refuse_is_a_problem(told, monkeypatch, tmp_path):
+    for flags, said in [
+        ({"batch_size": 64}, "--batch_size 64 needs 128 files"),
+        ({"num_gpus": 3}, "--num_gpus 3: TensorFlow finds 0 GPUs on this machine"),
+        ({"init_from": "none"}, "none: there is no such checkpoint"),
+        ({"data_dir": (), "resume_from": "none"}, "none: there is no such checkpoint"),
+        ({"seed": "none.wav"}, "--seed: none.wav is missing"),
+        ({"config_file": "none"}, "--config_file none"),
+    ]:
+        (problem,) = (line for line in told(**flags) if line.startswith("problem"))
+        assert problem.startswith(f"problem  {said}")
+    (tmp_path / "logdir").mkdir()
+    (tmp_path / "logdir" / "default").touch()
+    assert "problem  --logdir_root logdir/default can't be written (Not a directory); choose another folder" in told()
+    monkeypatch.setenv("TF_CONFIG", "{bad")
+    assert told()[0].startswith("problem  TF_CONFIG: not valid JSON")
+
+
+def test_a_damaged_checkpoint_is_a_problem(told, tmp_path):
+    shutil.copytree(ROOT / "tests" / "golden" / "gru", tmp_path / "gru")
+    (index,) = (tmp_path / "gru").glob("*.index")
+    checkpoint = index.with_suffix("")
+    flags = {"config_file": str(tmp_path / "gru" / "model.config.json"), "data_dir": (), "init_from": str(checkpoint)}
+    assert told(**flags)[0] == f"ok       to begin with: {checkpoint}"
+    (data,) = (tmp_path / "gru").glob("*.data-*")
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+    assert told(**flags)[0].startswith(f"problem  {checkpoint}: damaged, or not a checkpoint")
 
 
 def test_flags_of_a_training_may_stand_beside_it(monkeypatch):
