@@ -174,8 +174,8 @@ def test_durations_in_rough_figures(seconds, text):
 @pytest.mark.parametrize(
     ("monitor", "values", "patience", "said", "more"),
     [
-        ("val_loss", [5.0, 4.0, 4.5, 4.0], 2, "not improved for 2 epochs. Its best is 4.000, of epoch 2.", 4),
-        ("val_accuracy", [0.5, 0.4, 0.3, 0.2], 3, "not improved for 3 epochs. Its best is 50.000%, of epoch 1.", 6),
+        ("val_loss", [5.0, 4.0, 4.5, 4.0], 2, "not improved since epoch 2, when it was 4.000.", 4),
+        ("val_accuracy", [0.5, 0.4, 0.3, 0.2], 3, "not improved since epoch 1, when it was 50.000%.", 6),
     ],
 )
 def test_why_it_stopped_early_and_with_how_much_patience_it_goes_on(monitor, values, patience, said, more):
