@@ -140,9 +140,14 @@ def show_rates(name: str, rates: Rates) -> None:
     print(f"  ({name}: {figures})", flush=True)
 
 
-def training_steps(config: ModelConfig, batch_size: int, precision: str, jit: bool | None) -> Callable[[], object]:
+def compiled_model(config: ModelConfig, precision: str, jit: bool | None) -> SampleRNN:
     model = SampleRNN(config, precision)
     model.compile(make_optimizer("adam", 1e-3, 0.9, model), jit_compile=use_xla(jit, cudnn=True))
+    return model
+
+
+def training_steps(config: ModelConfig, batch_size: int, precision: str, jit: bool | None) -> Callable[[], object]:
+    model = compiled_model(config, precision, jit)
     step, state = train_step(model), model.initial_state(batch_size)
     audio = np.random.default_rng(0).integers(64, 192, (batch_size, config.lookback + config.seq_len), np.int32)
     inputs = audio, audio[:, config.lookback :], np.zeros(batch_size, bool)

@@ -23,7 +23,6 @@ import numpy as np
 from samplernn.audio import Recording
 from samplernn.config import ModelConfig
 from samplernn.corpus import scan_corpus
-from samplernn.device import prepare_gpus
 from samplernn.process import in_own_process
 
 FOLDER = Path(__file__).parent.parent / "configs"
@@ -84,19 +83,15 @@ def generating(config: ModelConfig, sample_rate: int) -> float:
 
 def learning(config: ModelConfig, recordings: list[Recording], steps: int) -> float:
     """The loss on what is held out after so many steps of training, in nats a sample."""
-    prepare_gpus()
     import keras
+    from bench import compiled_model
 
     from samplernn.dataset import split_corpus
-    from samplernn.device import use_xla
     from samplernn.loop import evaluate, initial_state, train_step, validation_step
-    from samplernn.model import SampleRNN
-    from samplernn.optimizer import make_optimizer
 
     split = split_corpus(recordings, config.seq_len, BATCH_SIZE, val_frac=0.1)
     keras.utils.set_random_seed(SEED)
-    model = SampleRNN(config)
-    model.compile(make_optimizer("adam", 1e-3, 0.9, model), jit_compile=use_xla(None, cudnn=True))
+    model = compiled_model(config, "float32", None)
     step, state = train_step(model), initial_state(model, BATCH_SIZE)
     for window in itertools.islice(windows(split.training, config), steps):
         *_, state = step(*window, state)
