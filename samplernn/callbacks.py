@@ -11,7 +11,9 @@ import keras
 
 from samplernn.config import better
 from samplernn.loop import Progress
+from samplernn.progress import StepLines
 from samplernn.stopping import StopRequest
+from samplernn.words import counted, format_duration, roughly
 
 FIRST_STEPS, FIRST_SECONDS = 10, 10  # before the time left is said for the first time
 REPORT_SECONDS = 60  # until it is said again
@@ -24,51 +26,40 @@ class PrintStatistics(keras.callbacks.Callback):
 
     Args:
         num_epochs: the number of the last epoch.
-        verbose: whether each step takes a new line; if not, it overwrites the one before.
+        lines: where those of the steps go.
     """
 
-    def __init__(self, num_epochs: int, verbose: bool):
+    def __init__(self, num_epochs: int, lines: StepLines):
         super().__init__()
         self._num_epochs = num_epochs
-        self._verbose = verbose
-        self._width = 0  # of the line that stands on the terminal and may be overwritten
+        self._lines = lines
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = f"Epoch: {epoch + 1}/{self._num_epochs}"
         self._epoch_start = time.monotonic()
+        self._steps = 0  # that were taken here; of an epoch that is resumed, the rest
 
     def on_train_batch_begin(self, batch, logs=None):
         self._step_start = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
         seconds = time.monotonic() - self._step_start
+        self._steps += 1
         step, steps = batch + 1, self.params["steps"]
         line = (
             f"{self._epoch}, Step: {step}/{steps}, Loss: {logs['loss']:.3f}, "
             f"Accuracy: {logs['accuracy'] * 100:.3f}, ({seconds:.4f} sec/step)"
         )
-        if self._verbose:
-            print(line, flush=True)
-        else:
-            print("\r" + line.ljust(self._width), end="\n" if step == steps else "", flush=True)
-            self._width = len(line) if step < steps else 0
+        self._lines.show(line, last=step == steps)
 
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self._epoch_start
         print(
             f"{self._epoch}, Loss: {logs['loss']:.3f}, Accuracy: {logs['accuracy'] * 100:.3f}, "
             f"Val Loss: {logs['val_loss']:.3f}, Val Accuracy: {logs['val_accuracy'] * 100:.3f} "
-            f"({self.params['steps']} steps in {format_duration(seconds)})",
+            f"({counted(self._steps, 'step')} in {format_duration(seconds)})",
             flush=True,
         )
-
-
-def format_duration(seconds: float) -> str:
-    """For instance `1 min 11.235 sec`."""
-    minutes, seconds = divmod(round(seconds, 3), 60)
-    hours, minutes = divmod(int(minutes), 60)
-    parts = [f"{hours} hr"] * bool(hours) + [f"{minutes} min"] * bool(hours or minutes) + [f"{seconds:.3f} sec"]
-    return " ".join(parts)
 
 
 class TimeLeft(keras.callbacks.Callback):
@@ -80,13 +71,13 @@ class TimeLeft(keras.callbacks.Callback):
 
     Args:
         num_epochs: the number of the last epoch.
-        verbose: whether each step has ended its line.
+        lines: those of the steps.
     """
 
-    def __init__(self, num_epochs: int, verbose: bool):
+    def __init__(self, num_epochs: int, lines: StepLines):
         super().__init__()
         self._num_epochs = num_epochs
-        self._verbose = verbose
+        self._lines = lines
         self._last: float | None = None  # when the last step ended
         self._of_step: float | None = None  # seconds that one takes, in this epoch or the one before
         self._between: list[float] = []  # seconds from an epoch's last step to the next one's begin
@@ -111,8 +102,6 @@ class TimeLeft(keras.callbacks.Callback):
         self._last = now
         first = not self._between and self._steps < FIRST_STEPS
         if now >= self._due and left and not first:
-            if not self._verbose:
-                print()  # the line of the step is to be overwritten
             self._report(now, left)
 
     def _report(self, now: float, steps_left: int) -> None:
@@ -123,16 +112,8 @@ class TimeLeft(keras.callbacks.Callback):
         between = sum(self._between) / max(1, len(self._between))
         in_epoch = steps_left * self._of_step + between
         in_all = in_epoch + (self._num_epochs - self._epoch - 1) * (self.params["steps"] * self._of_step + between)
-        print(f"Time left: about {roughly(in_epoch)} in this epoch, {roughly(in_all)} in all", flush=True)
-
-
-def roughly(seconds: float) -> str:
-    """To the second or, from an hour on, to the minute: for instance `11 min 44 sec`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} hr {minutes} min"
-    return f"{minutes} min {seconds} sec" if minutes else f"{seconds} sec"
+        about = "about " if round(in_epoch) else ""
+        self._lines.print_below(f"Time left: {about}{roughly(in_epoch)} in this epoch, {roughly(in_all)} in all")
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -187,9 +168,7 @@ class SaveCheckpoints(keras.callbacks.Callback):
 
     def _improves(self):
         """Whether the last epoch's value is better than those of all epochs before at which something was saved."""
-        done, history = self._progress.epoch, self._progress.history
-        first = done - len(history) + 1
-        values = [logs[self._monitor] for epoch, logs in enumerate(history, first) if epoch % self._every == 0]
+        values = [value for epoch, value in self._progress.values(self._monitor).items() if epoch % self._every == 0]
         *before, last = values
         return last not in before and better(self._monitor)(values) == last
 

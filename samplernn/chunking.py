@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import soxr
 
-from samplernn import ffmpeg
+from samplernn import chunk_notes, ffmpeg
 from samplernn.audio import (
     READ_FRAMES,
     SUFFIXES,
@@ -27,11 +26,13 @@ from samplernn.audio import (
     read_blocks,
     wav_writer,
 )
+from samplernn.chunk_notes import Note, Notes
 from samplernn.config import SILENCE_DB, ChunkOptions
 from samplernn.device import quiet_stderr
-from samplernn.errors import InputError, printable
+from samplernn.errors import InputError
 from samplernn.files import cannot_be_written, files_below, written_aside
 from samplernn.progress import ProgressBar
+from samplernn.words import counted, listed, printable
 
 MAX_CHUNK = 2**27  # samples, or milliseconds: 3.6 GB of memory at most
 MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
@@ -60,9 +61,14 @@ class Source:
         """Of the whole."""
         return self.recording.frames * 1000 // self.recording.sample_rate
 
+    @property
+    def place(self) -> Path:
+        """What the path of each of its chunks begins with."""
+        return self.folder / self.recording.path.stem
+
     def path(self, number: int) -> Path:
         """Of a chunk."""
-        return self.folder / f"{self.recording.path.stem}_chunk_{number}.wav"
+        return self.place.with_name(f"{self.place.name}_chunk_{number}.wav")
 
 
 @dataclass
@@ -74,7 +80,7 @@ class Tally:
     saved_ms: int = 0
     omitted_ms: int = 0
 
-    def add(self, chunk: Chunk) -> None:
+    def add_chunk(self, chunk: Chunk) -> None:
         duration_ms = chunk.end_ms - chunk.start_ms
         if chunk.silent:
             self.omitted += 1
@@ -83,6 +89,12 @@ class Tally:
             self.saved += 1
             self.saved_ms += duration_ms
 
+    def add(self, other: Tally) -> None:
+        self.saved += other.saved
+        self.omitted += other.omitted
+        self.saved_ms += other.saved_ms
+        self.omitted_ms += other.omitted_ms
+
 
 @quiet_stderr()  # as for `examine`
 def chunk_files(options: ChunkOptions) -> None:
@@ -90,14 +102,16 @@ def chunk_files(options: ChunkOptions) -> None:
 
     Raises:
         InputError: a recording can't be used, all are shorter than a chunk, chunks of two would have the same names,
-            or the folder can't be written.
+            a recording has chunks there that were cut otherwise, or the folder can't be written.
         RunError: the disk refuses, or a recording has changed since it was examined.
     """
     sources = _examine_all(find_recordings(options), options)
     long_enough = _long_enough(sources, options)
+    _make_room({source.place: _note(source, options) for source in sources}, options)
+    notes = {source.place: _note(source, options) for source in long_enough}
     for folder in dict.fromkeys(source.folder for source in long_enough):
         make_writable_folder("--output_dir", folder)
-    _remark_on_rates(long_enough)
+    chunk_notes.write(notes)
     total, several = Tally(), len(sources) > 1
     for number, source in enumerate(sources, 1):
         if several:
@@ -105,16 +119,43 @@ def chunk_files(options: ChunkOptions) -> None:
         if _is_short(source, options):
             print(f"It has only {source.duration_ms} ms, less than a chunk, and is left out.")
         else:
-            _cut(source, options, total)
+            tally = _cut(source, options)
+            total.add(tally)
+            notes[source.place] = replace(notes[source.place], saved=tally.saved, omitted=tally.omitted)
+    chunk_notes.write(notes)
     if several:
         short = len(sources) - len(long_enough)
         left_out = f", {short} of them shorter than a chunk and left out" if short else ""
-        print(f"{len(sources)} recordings{left_out}; {total.saved} chunks saved to {options.output_dir}.")
+        print(f"{len(sources)} recordings{left_out}; {counted(total.saved, 'chunk')} saved to {options.output_dir}.")
     _summarize(total, long_enough)
+    _remark_on_rates(long_enough, options)
 
 
-def _cut(source: Source, options: ChunkOptions, total: Tally) -> None:
-    """Write a recording's chunks, say so, and add them to the total."""
+def _note(source: Source, options: ChunkOptions) -> Note:
+    recording = source.recording
+    return Note(
+        recording=recording.path.name,
+        recording_frames=recording.frames,
+        recording_rate=recording.sample_rate,
+        chunk_length=options.chunk_length,
+        overlap=options.overlap,
+        sample_rate=source.sample_rate,
+        channels=source.channels,
+        silence_thresh=options.silence_thresh,
+        keep_tail=options.keep_tail,
+    )
+
+
+def _make_room(notes: Notes, options: ChunkOptions) -> None:
+    """Take away the old chunks of the recordings, or refuse to mix the new ones with them."""
+    if not options.replace:
+        chunk_notes.refuse_mixture(notes)
+    elif removed := chunk_notes.remove_chunks(notes):
+        print(f"{counted(removed, 'old chunk')} removed.")
+
+
+def _cut(source: Source, options: ChunkOptions) -> Tally:
+    """Write a recording's chunks, and say so."""
     tally = Tally()
     with closing(source.read(source.recording)) as blocks:
         for chunk in chunks(_converted(blocks, source), source.sample_rate, options):
@@ -123,18 +164,19 @@ def _cut(source: Source, options: ChunkOptions, total: Tally) -> None:
             else:
                 _write_chunk(source.path(chunk.number), chunk.audio, source.sample_rate)
                 print(f"Chunk {chunk.number}: {chunk.start_ms} to {chunk.end_ms} ms.")
-            tally.add(chunk)
-            total.add(chunk)
-    processed = tally.saved + tally.omitted
-    print(f"{processed} chunks processed, {tally.omitted} omitted for silence; {tally.saved} saved to {source.folder}.")
+            tally.add_chunk(chunk)
+    processed = counted(tally.saved + tally.omitted, "chunk")
+    print(f"{processed} processed, {tally.omitted} omitted for silence; {tally.saved} saved to {source.folder}.")
+    return tally
 
 
-def _remark_on_rates(sources: list[Source]) -> None:
-    rates = Counter(source.sample_rate for source in sources).most_common()
+def _remark_on_rates(sources: list[Source], options: ChunkOptions) -> None:
+    """Say so where the output folders mix sample rates, those of what was cut into them before included."""
+    rates = chunk_notes.sample_rates({Path(options.output_dir), *(source.folder for source in sources)})
     if len(rates) > 1:
-        counts = ", ".join(f"{rate} Hz ({count})" for rate, count in rates)
-        remedy = f"train.py wants one, as --sample_rate {rates[0][0]} gives"
-        print(f"The recordings are of different sample rates, {counts}; {remedy}.")
+        counts = ", ".join(f"{rate} Hz ({counted(count, 'recording')})" for rate, count in rates)
+        remedy = f"train.py wants one, as --sample_rate {rates[0][0]} gives: cut the others again, with --replace"
+        print(f"The chunks in {options.output_dir} are of different sample rates, {counts}; {remedy}.")
 
 
 def _summarize(total: Tally, sources: list[Source]) -> None:
@@ -221,8 +263,12 @@ def _examine_all(found: dict[Path, Path], options: ChunkOptions) -> list[Source]
             except InputError as error:
                 complaints.append(str(error))
             progress(number)
+    if complaints and not (options.skip_unusable and sources):
+        remedy = "" if options.skip_unusable else "; remove or replace these, or leave them out by --skip_unusable"
+        raise InputError(f"--input_file: {'; '.join(complaints)}{remedy}")
     if complaints:
-        raise InputError(f"--input_file: {'; '.join(complaints)}")
+        print(f"Unusable ({len(complaints)} of {counted(len(found), 'recording')}): {printable(listed(complaints))}."
+              " Left out.")  # fmt: skip
     return sources
 
 

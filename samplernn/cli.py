@@ -34,11 +34,11 @@ from samplernn.config import (
     as_text,
     is_address,
     is_sample_rate,
-    shortened,
 )
-from samplernn.errors import InputError, RunError, in_words, printable
+from samplernn.errors import InputError, RunError, in_words
 from samplernn.stopping import last_words
 from samplernn.temperature import LIMITS, envelope, is_temperature
+from samplernn.words import did_you_mean, printable, shortened
 
 INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
 CHECK = "--check"
@@ -169,6 +169,9 @@ def chunk_options() -> ChunkOptions:
     silence = "what is at it or below is silent, dB of full scale; None keeps silent chunks"
     parser.add("silence_thresh", optional(decibels), silence)
     parser.add("keep_tail", boolean, "keep a last piece shorter than a chunk, too", nargs="?", const=True)
+    unusable = "leave out recordings that cannot be used; if False, they are an error"
+    parser.add("skip_unusable", boolean, unusable, nargs="?", const=True)
+    parser.add("replace", boolean, "take away the old chunks of these recordings first", nargs="?", const=True)
     return parser.options(vars(parser.parse_args()))
 
 
@@ -211,6 +214,21 @@ class _Parser(argparse.ArgumentParser):
             values = default if isinstance(default, tuple) else (default,)
             help_ += f" (default: {shown or ' '.join(map(as_text, values))})"
         (group or self).add_argument(f"--{name}", type=type_, help=help_, required=required, **kwargs)
+
+    def parse_args(self, args=None, namespace=None):
+        given = sys.argv[1:] if args is None else list(args)
+        self._refuse_unknown_flags(given)
+        return super().parse_args(given, namespace)
+
+    def _refuse_unknown_flags(self, given: list[str]) -> None:
+        """Name all of them, with what was meant, before argparse misses a required flag that was misspelt."""
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        flags = [text.partition("=")[0] for text in given if text.startswith("--") and text != "--" and " " not in text]
+        unknown = [flag for flag in flags if not any(option.startswith(flag) for option in known)]
+        if unknown:
+            hints = [did_you_mean(flag[2:], [option[2:] for option in known], shown="--{}") for flag in unknown]
+            complaints = [f"there is no flag {shortened(flag)}" for flag in unknown]
+            self.error("; ".join(f"{text}, {hint}" if hint else text for text, hint in zip(complaints, hints)))
 
     def options(self, arguments: dict):
         return self._options_class(**{name: _frozen(value) for name, value in arguments.items()})

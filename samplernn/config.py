@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from samplernn.errors import InputError
 from samplernn.files import read_json
+from samplernn.words import did_you_mean, listed, shortened
 
 RNN_TYPES = ("gru", "lstm")
 Q_TYPES = ("mu-law", "linear")
@@ -50,37 +50,57 @@ class ModelConfig:
     rnn_dropout: float = 0.0
 
     def __post_init__(self):
-        for name, most in (
-            ("seq_len", MAX_SIZE),
-            ("dim", MAX_SIZE),
-            ("num_rnn_layers", MAX_LAYERS),
-            ("emb_size", MAX_SIZE),
-        ):
-            _require(_is_size(getattr(self, name), most), name, self, f"a whole number from 1 to {most}")
-        _require(_is_int(self.q_levels) and 2 <= self.q_levels <= 65536, "q_levels", self, "a whole number, 2 to 65536")
-        _require(self.rnn_type in RNN_TYPES, "rnn_type", self, " or ".join(RNN_TYPES))
-        _require(self.q_type in Q_TYPES, "q_type", self, " or ".join(Q_TYPES))
-        _require(isinstance(self.skip_conn, bool), "skip_conn", self, "true or false")
-        _require(_is_number(self.rnn_dropout) and 0 <= self.rnn_dropout < 1, "rnn_dropout", self, "from 0 to below 1")
-        self._check_frame_sizes()
-        if self.q_type == "mu-law":
-            object.__setattr__(self, "q_levels", 256)
-        numbers = max(self.num_parameters, self.frame_sizes[0] * self.q_levels * self.dim)  # the sample tier's table
-        smaller = f"less, or another parameter: the network would hold {numbers} numbers, {MAX_NUMBERS} are the most"
-        _require(numbers <= MAX_NUMBERS, "dim", self, smaller)
+        complaints = [*self._complaints(), *self._complaints_about_windows()]
+        if not complaints:
+            object.__setattr__(self, "frame_sizes", tuple(self.frame_sizes))
+            if self.q_type == "mu-law":
+                object.__setattr__(self, "q_levels", 256)
+            complaints = [*self._complaints_about_size()]
+        if complaints:
+            raise InputError("; ".join(complaints))
 
-    def _check_frame_sizes(self) -> None:
-        sizes = self.frame_sizes
-        _require(
-            isinstance(sizes, (list, tuple)) and len(sizes) == 2 and all(map(_is_size, sizes)),
-            "frame_sizes", self, "two whole numbers from 1 up, such as [16, 64]",
-        )  # fmt: skip
+    def _complaints(self) -> Iterator[str]:
+        """Each parameter that breaks a rule by itself, all but those of windows."""
+        for name, most in (("dim", MAX_SIZE), ("num_rnn_layers", MAX_LAYERS), ("emb_size", MAX_SIZE)):
+            if not _is_size(getattr(self, name), most):
+                yield self._complaint(name, f"a whole number from 1 to {most}")
+        if not (_is_int(self.q_levels) and 2 <= self.q_levels <= 65536):
+            yield self._complaint("q_levels", "a whole number, 2 to 65536")
+        for name, choices in (("rnn_type", RNN_TYPES), ("q_type", Q_TYPES)):
+            if getattr(self, name) not in choices:
+                yield self._complaint(name, " or ".join(choices))
+        if not isinstance(self.skip_conn, bool):
+            yield self._complaint("skip_conn", "true or false")
+        if not (_is_number(self.rnn_dropout) and 0 <= self.rnn_dropout < 1):
+            yield self._complaint("rnn_dropout", "from 0 to below 1")
+
+    def _complaints_about_windows(self) -> Iterator[str]:
+        """What is wrong with seq_len and frame_sizes, each by itself or beside the other."""
+        sizes, window_is_size = self.frame_sizes, _is_size(self.seq_len)
+        if not window_is_size:
+            yield self._complaint("seq_len", f"a whole number from 1 to {MAX_SIZE}")
+        if not (isinstance(sizes, (list, tuple)) and len(sizes) == 2 and all(map(_is_size, sizes))):
+            yield self._complaint("frame_sizes", "two whole numbers from 1 up, such as [16, 64]")
+            return
         small, big = sizes
-        _require(small < big, "frame_sizes", self, "in ascending order, such as [16, 64]")
-        _require(big % small == 0, "frame_sizes", self, f"such that the second is a multiple of the first, {small}")
-        nearest = nearest_multiples(self.seq_len, big)
-        _require(self.seq_len % big == 0, "seq_len", self, f"a multiple of the upper frame size {big}: {nearest}")
-        object.__setattr__(self, "frame_sizes", (small, big))
+        if small >= big:
+            yield self._complaint("frame_sizes", "in ascending order, such as [16, 64]")
+        elif big % small:
+            yield self._complaint("frame_sizes", f"such that the second is a multiple of the first, {small}")
+        elif window_is_size and self.seq_len % big:
+            nearest = nearest_multiples(self.seq_len, big)
+            yield self._complaint("seq_len", f"a multiple of the upper frame size {big}: {nearest}")
+
+    def _complaints_about_size(self) -> Iterator[str]:
+        """What is wrong with the network as a whole, where each parameter may be had."""
+        numbers = max(self.num_parameters, self.frame_sizes[0] * self.q_levels * self.dim)  # the sample tier's table
+        if numbers > MAX_NUMBERS:
+            network = f"the network would hold {numbers} numbers, {MAX_NUMBERS} are the most"
+            yield self._complaint("dim", f"less, or another parameter: {network}")
+
+    def _complaint(self, name: str, expected: str) -> str:
+        value = shortened(json.dumps(getattr(self, name), default=str))
+        return f"{name} is {value}; it must be {expected}"
 
     @classmethod
     def from_dict(cls, values: Any) -> ModelConfig:
@@ -88,13 +108,19 @@ class ModelConfig:
         if not isinstance(values, dict):
             raise InputError('the config must be a JSON object of parameters, such as {"dim": 1024}')
         known = [field.name for field in fields(cls)]
+        complaints = []
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"the parameters are {', '.join(known)}"
-                raise InputError(f"unknown parameter {shortened(repr(name))}; {hint}")
-        # The original's configs may say null where they mean the default.
-        return cls(**{name: value for name, value in values.items() if value is not None})
+                hint = did_you_mean(name, known, shown="'{}'") or f"the parameters are {', '.join(known)}"
+                complaints.append(f"unknown parameter {shortened(repr(name))}; {hint}")
+        try:
+            # The original's configs may say null where they mean the default.
+            config = cls(**{name: value for name, value in values.items() if name in known and value is not None})
+        except InputError as error:
+            complaints.append(str(error))
+        if complaints:
+            raise InputError(listed(complaints, "; "))
+        return config
 
     @classmethod
     def load(cls, path: str | Path) -> ModelConfig:
@@ -155,6 +181,8 @@ class ChunkOptions:
     mono: bool = False
     silence_thresh: float | None = SILENCE_DB  # dB of full scale; None: silent chunks are kept
     keep_tail: bool = False
+    skip_unusable: bool = False
+    replace: bool = False  # take away the old chunks of the recordings first
 
     def __post_init__(self):
         if self.overlap >= self.chunk_length:
@@ -347,11 +375,6 @@ def as_text(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def shortened(text: str) -> str:
-    """Text that a message can quote, whatever its length."""
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def as_flags(values: dict[str, Any]) -> list[str]:
     """What a script is to be called with, so that its flags have these values."""
     flags = []
@@ -371,12 +394,6 @@ def nearest_multiples(value: int, divisor: int) -> str:
     """The multiples of a divisor on both sides of a value, as a remedy names them; 0 is none."""
     lower = value // divisor * divisor
     return f"{lower} or {lower + divisor}" if lower else f"{divisor}"
-
-
-def _require(holds: bool, name: str, config: ModelConfig, expected: str) -> None:
-    if not holds:
-        value = getattr(config, name)
-        raise InputError(f"{name} is {shortened(json.dumps(value, default=str))}; it must be {expected}")
 
 
 def _is_int(value: Any) -> bool:

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio import PROBLEMS, SILENCE_POWER, Folder, Recording, Unusable, examine, mix_down
-from samplernn.errors import InputError, printable
+from samplernn.errors import InputError
 from samplernn.files import read_json, write_whole
 from samplernn.folders import wav_files
 from samplernn.progress import ProgressBar
+from samplernn.words import counted, listed, printable
 
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample
 CLIPPED_SAMPLES = 10  # as many may be clipped before a file is called so
@@ -28,7 +29,6 @@ CACHE = ".samplernn.json"
 CACHE_VERSION = 1  # of what facts mean: higher wherever a rule changes
 PASSING = ("missing", "locked")  # problems that go away without the file being changed
 THREADS = min(8, os.cpu_count() or 1)  # reading and numpy run side by side, the Python between them does not
-NAMES_SHOWN = 10
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ class Corpus:
         Raises:
             OSError: the disk refuses.
         """
-        lines = [f"{self.examined} files were examined, {len(self.recordings)} of them can be used."]
+        examined = f"{counted(self.examined, 'file')} {'was' if self.examined == 1 else 'were'} examined"
+        lines = [f"{examined}, {len(self.recordings)} of them can be used."]
         for finding in self.findings:
             lines += ["", f"{finding.title(self.examined)}. {finding.done}", *(f"    {name}" for name in finding.shown)]
         write_whole(folder / "corpus.txt", "\n".join(lines) + "\n")
@@ -78,13 +79,11 @@ class Finding:
 
     def title(self, examined: int) -> str:
         """The kind, and how many of the files examined are of it."""
-        return f"{self.kind} ({len(self.names)} of {examined} files)"
+        return f"{self.kind} ({len(self.names)} of {counted(examined, 'file')})"
 
     def remark(self, examined: int) -> str:
         """One line, with as many names as one can take in."""
-        rest = len(self.names) - NAMES_SHOWN
-        names = ", ".join(self.shown[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-        return f"{self.title(examined)}: {names}. {self.done}"
+        return f"{self.title(examined)}: {listed(self.shown)}. {self.done}"
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,52 @@ class Facts:
         return facts if usable or facts.problem in PROBLEMS else None
 
 
+@dataclass(frozen=True)
+class Examination:
+    """What reading all files of a corpus tells."""
+
+    data_dir: Sequence[str]
+    places: dict[str, tuple[Folder, str]]  # where a file is, by what it is called in messages
+    facts: dict[str, Facts]  # likewise
+
+    @property
+    def rate(self) -> int | None:
+        """The sample rate that most of the whole files have, in Hz."""
+        return _commonest(file.sample_rate for file in self.facts.values() if not file.problem)
+
+    @property
+    def usable(self) -> dict[str, Facts]:
+        """The files that can be trained on together."""
+        rate = self.rate
+        return {name: file for name, file in self.facts.items() if not file.problem and file.sample_rate == rate}
+
+    def complaints(self, skip_unusable: bool, strict: bool) -> list[str]:
+        """Why the corpus is refused, if it is, with the remedies.
+
+        Args:
+            skip_unusable: whether files that cannot be used are left out, if there are others.
+            strict: whether the doubtful ones are refused.
+        """
+        usable, complaints = self.usable, []
+        if not usable:
+            complaints.append(f"not one file can be used; replace them: {_complaints(self.facts, self.rate)}")
+        elif len(usable) < len(self.facts) and not skip_unusable:
+            remedy = "remove or replace what cannot be used, or let train.py leave it out by --skip_unusable True"
+            complaints.append(f"{remedy}: {_complaints(self.facts, self.rate)}")
+        if strict and (doubts := _doubts(usable)):
+            examined = len(self.facts)
+            shown = "; ".join(f"{doubt.title(examined)}: {', '.join(doubt.names)}" for doubt in doubts)
+            complaints.append(f"--strict True refuses what is doubtful; remove or replace it: {shown}")
+        return [f"--data_dir {' '.join(self.data_dir)}: {complaint}" for complaint in complaints]
+
+    def corpus(self) -> Corpus:
+        """What can be used, and what is to be said about the files."""
+        usable = self.usable
+        recordings = [_recording(*self.places[called], file) for called, file in usable.items()]
+        findings = [*_left_out(self.facts, self.rate), *_doubts(usable), *_mixed_down(usable)]
+        return Corpus(recordings, findings, len(self.facts))
+
+
 def scan_corpus(data_dir: Sequence[str], skip_unusable: bool = False, strict: bool = False) -> Corpus:
     """Examine all WAV files below one or more folders, and say what is to be said about them.
 
@@ -129,33 +174,28 @@ def scan_corpus(data_dir: Sequence[str], skip_unusable: bool = False, strict: bo
         InputError: there is no such folder or no WAV in it, two find the same file, or files are refused (all are
             named).
     """
+    examination = examine_corpus(data_dir)
+    if complaints := examination.complaints(skip_unusable, strict):
+        raise InputError("; ".join(complaints))
+    corpus = examination.corpus()
+    for finding in corpus.findings:
+        log.warning("%s", finding.remark(corpus.examined))
+    return corpus
+
+
+def examine_corpus(data_dir: Sequence[str]) -> Examination:
+    """Read all WAV files below one or more folders, as `scan_corpus` does, and refuse none.
+
+    Raises:
+        InputError: there is no such folder or no WAV in it, or two find the same file.
+    """
     found = wav_files(data_dir)
-    places: dict[str, tuple[Folder, str]] = {}  # by what a file is called in messages
-    facts: dict[str, Facts] = {}
+    places, facts = {}, {}
     for folder, names in found.items():
         for name, file in _examine_all(folder.path, names).items():
             called = name if len(found) == 1 else (folder.path / name).as_posix()
             places[called], facts[called] = (folder, name), file
-    whole = {name: file for name, file in facts.items() if not file.problem}
-    rate = _commonest(file.sample_rate for file in whole.values())
-    usable = {name: file for name, file in whole.items() if file.sample_rate == rate}
-    doubts = _doubts(usable)
-    if not usable:
-        refused = f"not one file can be used; replace them: {_complaints(facts, rate)}"
-    elif len(usable) < len(facts) and not skip_unusable:
-        remedy = "remove or replace what cannot be used, or let train.py leave it out by --skip_unusable True"
-        refused = f"{remedy}: {_complaints(facts, rate)}"
-    elif doubts and strict:
-        listed = "; ".join(f"{doubt.title(len(facts))}: {', '.join(doubt.names)}" for doubt in doubts)
-        refused = f"--strict True refuses what is doubtful; remove or replace it: {listed}"
-    else:
-        refused = ""
-    if refused:
-        raise InputError(f"--data_dir {' '.join(data_dir)}: {refused}")
-    findings = [*_left_out(facts, rate), *doubts, *_mixed_down(usable)]
-    for finding in findings:
-        log.warning("%s", finding.remark(len(facts)))
-    return Corpus([_recording(*places[called], file) for called, file in usable.items()], findings, len(facts))
+    return Examination(data_dir, places, facts)
 
 
 def _recording(folder: Folder, name: str, file: Facts) -> Recording:
@@ -171,9 +211,9 @@ def _complaints(facts: dict[str, Facts], rate: int | None) -> str:
     complaints = [f"{name} {PROBLEMS[file.problem]}" for name, file in facts.items() if file.problem]
     rates = Counter(file.sample_rate for file in facts.values() if not file.problem)
     if len(rates) > 1:
-        counts = ", ".join(f"{other} Hz ({count} files)" for other, count in sorted(rates.items()))
-        names = ", ".join(_of_other_rates(facts, rate))
-        complaints.append(f"mixed sample rates, {counts}; convert these to {rate} Hz: {names}")
+        counts = ", ".join(f"{other} Hz ({counted(count, 'file')})" for other, count in sorted(rates.items()))
+        remedy = f"cut the recordings anew by chunk_audio.py --replace --sample_rate {rate}"
+        complaints.append(f"mixed sample rates, {counts}; {remedy}: {listed(_of_other_rates(facts, rate))}")
     return "; ".join(complaints)
 
 

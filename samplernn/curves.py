@@ -14,8 +14,8 @@ import soundfile
 import tensorflow as tf
 
 from samplernn import spectrogram
-from samplernn.errors import printable
 from samplernn.loop import Logs, Progress, means
+from samplernn.words import printable
 
 STEPS = 50  # between two points of the curves within an epoch
 CLIP_SECONDS = 30  # of a generated clip that are shown

@@ -14,8 +14,9 @@ import numpy as np
 
 from samplernn.audio import READ_FRAMES, Folder, Recording, read_mono
 from samplernn.config import ModelConfig
-from samplernn.errors import InputError, printable
+from samplernn.errors import InputError
 from samplernn.quantize import quantizer
+from samplernn.words import counted, printable
 
 SPLIT_SEED = 42  # the split must be the same on every run and every machine
 NO_TARGET = -1  # the target where a row has run out of files
@@ -61,11 +62,13 @@ def split_corpus(
     """
     long_enough = [recording for recording in corpus if recording.frames >= seq_len]
     if short := len(corpus) - len(long_enough):
-        log.warning("Left out %d of %d files: shorter than a window of %d samples.", short, len(corpus), seq_len)
+        of_all = counted(len(corpus), "file")
+        log.warning("Left out %d of %s: shorter than a window of %s.", short, of_all, counted(seq_len, "sample"))
     if len(long_enough) < 2:
+        hold = "file holds" if len(corpus) == 1 else "files hold"
         raise InputError(
-            f"--data_dir: {len(long_enough)} of {len(corpus)} files hold a window of seq_len {seq_len} samples, and two"
-            " are the least; add longer files or lower seq_len in the config"
+            f"--data_dir: {len(long_enough)} of {len(corpus)} {hold} a window of seq_len {seq_len} samples, and two are"
+            " the least; add longer files or lower seq_len in the config"
         )
     if len(long_enough) < 2 * batch_size:
         raise InputError(
@@ -84,7 +87,8 @@ def split_corpus(
     candidates = [recording for recording in shuffled if recording.name not in names]
     training = candidates[: len(candidates) // batch_size * batch_size]
     if left := len(candidates) - len(training):
-        log.warning("Dataset truncated: %d files are left out, to make whole batches of %d.", left, batch_size)
+        left_out = "1 file is" if left == 1 else f"{left} files are"
+        log.warning("Dataset truncated: %s left out, to make whole batches of %d.", left_out, batch_size)
     if not training:
         remedy = f"--batch_size {len(candidates)} would do" if candidates else "add files, or use --resume False"
         raise InputError(
@@ -105,8 +109,9 @@ def _check_weights(training: list[Recording], batch_size: int) -> None:
                 " raise the weight, or leave the folder out"
             )
     if sum(numbers.values()) < batch_size:
+        heard = counted(sum(numbers.values()), "file")
         raise InputError(
-            f"--batch_size {batch_size}: at the weights of --data_dir an epoch has {sum(numbers.values())} files, less"
+            f"--batch_size {batch_size}: at the weights of --data_dir an epoch has {heard}, less"
             " than a batch; raise the weights, add files, or lower --batch_size"
         )
 
@@ -191,8 +196,8 @@ def describe_mix(folders: Iterable[Folder], training: list[Recording]) -> list[s
         rows.append((folder, len(files), minutes, heard))
     total = sum(heard for *_, heard in rows)
     return [
-        f"{printable(str(folder.path))}: {number} files to train on ({minutes:.1f} minutes), weight {folder.weight:g},"
-        f" {heard / total:.1%} of what is heard in an epoch"
+        f"{printable(str(folder.path))}: {counted(number, 'file')} to train on ({minutes:.1f} minutes),"
+        f" weight {folder.weight:g}, {heard / total:.1%} of what is heard in an epoch"
         for folder, number, minutes, heard in rows
     ]
 

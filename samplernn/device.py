@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import platform
 import re
@@ -24,6 +25,8 @@ _stderr: int | None = None  # a copy of it, while it is quiet
 
 def import_tensorflow() -> None:
     """Import TensorFlow, without what it says to everyone."""
+    # Warnings are for who writes a program: of functions traced anew, of strategies that run eagerly for once.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with quiet_stderr():
         import tensorflow  # noqa: F401
 

@@ -18,8 +18,3 @@ class RunError(Exception):
 def in_words(error: Exception) -> str:
     """What an error says to a user: of the system's errors, what they are about, too."""
     return f"{error.filename or 'the system'}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
-
-
-def printable(text: str) -> str:
-    """Text whose characters a terminal shows, whatever a file system lets into names: others would move its cursor."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

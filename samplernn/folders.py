@@ -53,7 +53,7 @@ def wav_files(data_dir: Sequence[str]) -> dict[Folder, list[str]]:
     parsed = [parse_folder(text) for text in data_dir]
     first, _ = parsed[0]
     folders = [Folder(path, _relative(path, first), weight) for path, weight in parsed]
-    names = [_wav_names(folder.path, text) for folder, text in zip(folders, data_dir)]
+    names = _wav_names_of_all(folders, data_dir)
     _refuse_what_two_find(folders, names)
     return dict(zip(folders, names))
 
@@ -76,6 +76,18 @@ def _refuse_what_two_find(folders: list[Folder], names: list[list[str]]) -> None
                 f"--data_dir: {one.path} and {other.path} hold the same files, such as {min(shared)}; name each folder"
                 f" once, as {one.path}:2 where it is to be heard twice as often"
             )
+
+
+def _wav_names_of_all(folders: list[Folder], data_dir: Sequence[str]) -> list[list[str]]:
+    names, complaints = [], []
+    for folder, text in zip(folders, data_dir):
+        try:
+            names.append(_wav_names(folder.path, text))
+        except InputError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise InputError("; ".join(complaints))
+    return names
 
 
 def _wav_names(root: Path, data_dir: str) -> list[str]:

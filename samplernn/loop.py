@@ -43,6 +43,11 @@ class Progress:
         """Stand after one more step, with its scores and the state that it returned."""
         self.step, self.sums, self.state = self.step + 1, self.sums + scores, state
 
+    def values(self, monitor: str) -> dict[int, float]:
+        """A monitored value after each number of epochs for which it is known."""
+        first = self.epoch - len(self.history) + 1
+        return {epoch: logs[monitor] for epoch, logs in enumerate(self.history, first)}
+
     def end_epoch(self, logs: Logs) -> None:
         """Stand before the next epoch's first step."""
         self.history.append(logs)

@@ -6,15 +6,14 @@ import shlex
 from pathlib import Path
 
 from samplernn import run_folders
-from samplernn.callbacks import roughly
 from samplernn.config import SCRIPTS, GenerationOptions, ModelConfig, TrainingOptions, better, changed_flags
 from samplernn.corpus import Corpus
 from samplernn.dataset import Split, training_steps
-from samplernn.errors import printable
 from samplernn.files import shortest
 from samplernn.loop import Progress
 from samplernn.memory import expected_memory
 from samplernn.resuming import HowToGoOn, Resumed
+from samplernn.words import counted, printable, roughly
 
 
 def overview(
@@ -31,7 +30,7 @@ def overview(
 
     def audio(recordings):
         seconds = sum(recording.frames for recording in recordings) / rate
-        return f"{len(recordings)} files, {roughly(seconds)}"
+        return f"{counted(len(recordings), 'file')}, {roughly(seconds)}"
 
     steps = training_steps(split.training, seq_len, batch_size, options.random_seed, progress.epoch)
     tiers = ", ".join(f"{number:,} in the {tier} tier" for tier, number in config.parameters_by_tier.items())
@@ -42,7 +41,7 @@ def overview(
         "To validate": audio(split.validation),
         "Parameters": f"{config.num_parameters:,}: {tiers}",
         "Memory": f"about {memory / 1e9:.1f} GB" + (" on each device" if replicas > 1 else ""),
-        "An epoch": f"{steps} steps of {batch_size} windows of {seq_len} samples",
+        "An epoch": f"{counted(steps, 'step')} of {counted(batch_size, 'window')} of {counted(seq_len, 'sample')}",
         "Run folder": printable(str(folder)),
     }
     width = max(map(len, lines)) + 2
@@ -79,17 +78,17 @@ def best_checkpoint(
 
     It is one of those that a run has kept, or those before the one that it resumed; else whichever there is.
     """
-    first = progress.epoch - len(progress.history) + 1
-    values = {(epoch, 0): logs[monitor] for epoch, logs in enumerate(progress.history, first)}
+    values = progress.values(monitor)
     kept = run_folders.kept_in(folder)
     if resumed:
         farthest = run_folders.place_of(resumed.checkpoint)
         before = run_folders.kept_in(resumed.checkpoint.parent)
         kept += [checkpoint for checkpoint in before if run_folders.place_of(checkpoint) <= farthest]
-    known = [checkpoint for checkpoint in kept if run_folders.place_of(checkpoint) in values]
-    best = better(monitor)(known, key=lambda checkpoint: values[run_folders.place_of(checkpoint)], default=None)
-    best = best or run_folders.latest_in(folder) or resumed.checkpoint  # where a training ends, there is one
-    return best, values.get(run_folders.place_of(best))
+    if best := run_folders.best_of(kept, values, better(monitor)):
+        return best, values[run_folders.epoch_of(best)]
+    latest = run_folders.latest_in(folder) or resumed.checkpoint  # where a training ends, there is one
+    epoch, step = run_folders.place_of(latest)
+    return latest, None if step else values.get(epoch)
 
 
 def _shown(monitor: str, value: float) -> str:

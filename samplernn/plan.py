@@ -16,9 +16,18 @@ def find_beginning(options: TrainingOptions) -> tuple[Resumed | None, Initial | 
     Raises:
         InputError: a checkpoint or the config can't be used.
     """
-    resumed = find_checkpoint(options)
-    initial = find_initial(options, resumed)
+    resumed, initial = find_origin(options)
     return resumed, initial, choose_config(options, resumed or initial)
+
+
+def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | None]:
+    """The checkpoint to go on from, or the one whose weights to begin with, if there is one.
+
+    Raises:
+        InputError: it can't be used.
+    """
+    resumed = find_checkpoint(options)
+    return resumed, find_initial(options, resumed)
 
 
 def find_recordings(options: TrainingOptions, config: ModelConfig, resumed: Resumed | None) -> tuple[Corpus, Split]:
@@ -28,8 +37,13 @@ def find_recordings(options: TrainingOptions, config: ModelConfig, resumed: Resu
         InputError: recordings can't be used, or they are too few.
     """
     corpus = scan_corpus(options.data_dir, options.skip_unusable, options.strict)
+    return corpus, find_split(options, config, corpus, resumed)
+
+
+def find_split(options: TrainingOptions, config: ModelConfig, corpus: Corpus, resumed: Resumed | None) -> Split:
+    """The second of what `find_recordings` returns."""
     earlier = resumed and resumed.split
-    return corpus, split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
+    return split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
 
 
 def prepare_clips(options: TrainingOptions, config: ModelConfig, corpus_rate: int) -> tuple[int, Context]:
@@ -38,6 +52,16 @@ def prepare_clips(options: TrainingOptions, config: ModelConfig, corpus_rate: in
     Raises:
         InputError: the seed can't be used, or the audio would be too long for a file.
     """
+    return clip_rate(options, corpus_rate), clip_context(options, config, corpus_rate)
+
+
+def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
+    """The first of what `prepare_clips` returns."""
     rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
     count_samples(options.output_file_dur, rate, "--output_file_dur")
-    return rate, seed_context(config, corpus_rate, options.seed, options.seed_offset)
+    return rate
+
+
+def clip_context(options: TrainingOptions, config: ModelConfig, corpus_rate: int) -> Context:
+    """The second of what `prepare_clips` returns."""
+    return seed_context(config, corpus_rate, options.seed, options.seed_offset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -11,6 +12,40 @@ from tqdm import tqdm
 
 tqdm.set_lock(threading.RLock())  # not one for several processes, which says on stderr that it is left over
 BAR = "{percentage:3.0f}% {desc} |{bar}|"  # what does not fit is cut off at the end
+READABLE_SECONDS = 10  # between two lines of steps that nobody can be meant to read all of
+
+
+class StepLines:
+    """The lines of the steps: each stays; or, on a terminal, takes the place of the one before, cut to its width.
+
+    Where lines are not to stay and there is no terminal on which they could be overwritten, there is one now and then,
+    and a last one.
+
+    Args:
+        all_stay: whether each takes a new line.
+    """
+
+    def __init__(self, all_stay: bool):
+        self._all_stay = all_stay
+        self._due = time.monotonic()
+        self._width = 0  # of the line that stands on the terminal and may be overwritten
+
+    def show(self, line: str, last: bool) -> None:
+        """Print the line of a step, or of the `last` one of several."""
+        if self._all_stay:
+            print(line, flush=True)
+        elif sys.stdout.isatty():
+            line = line[: shutil.get_terminal_size().columns - 1]  # what is wrapped cannot be overwritten
+            print("\r" + line.ljust(self._width), end="\n" if last else "", flush=True)
+            self._width = 0 if last else len(line)
+        elif last or time.monotonic() >= self._due:
+            self._due = time.monotonic() + READABLE_SECONDS
+            print(line, flush=True)
+
+    def print_below(self, line: str) -> None:
+        """Print another line, which leaves the one of the last step as it is."""
+        print(("\n" if self._width else "") + line, flush=True)
+        self._width = 0
 
 
 class ProgressBar:

@@ -39,6 +39,7 @@ from samplernn.config import MUTABLE, RayTuneOptions, better
 from samplernn.device import quiet_stderr
 from samplernn.errors import InputError, RunError
 from samplernn.tuning import FAILED, Search, Trial, from_space, search_space
+from samplernn.words import counted
 
 BEST = "best"  # the objective's best value so far, as a trial reports it
 WORST = 1e9  # a loss beyond every loss; finite, for ASHA computes percentiles
@@ -77,7 +78,7 @@ def search(options: RayTuneOptions) -> None:
     search.announce(
         winner,
         # A winner of pbt has become what it is under several settings: only from its checkpoint can it go on.
-        resume_from=winner.checkpoint if options.type == "pbt" else None,
+        resume_from=(winner.best_checkpoint or winner.checkpoint) if options.type == "pbt" else None,
         num_gpus=max(1, int(resources["GPU"])) if resources["GPU"] else None,
         threads=None if resources["GPU"] else options.cpus_per_trial,
     )
@@ -320,7 +321,7 @@ def print_summary(trial: Trial, objective: str) -> None:
     print(json.dumps(trial.hyperparameters, indent=2, sort_keys=True))
     print(f"Best trial: {trial.name}")
     print(f"Best {objective}: {value}, after epoch {epoch}")
-    print(f"Training iterations: {len(trial.history)} epochs")
+    print(f"Training iterations: {counted(len(trial.history), 'epoch')}")
     print(f"Total duration: {timedelta(seconds=round(trial.seconds))}")
     print(f"Ended: {trial.ended}")
-    print(f"Checkpoint: {trial.checkpoint}")
+    print(f"Checkpoint: {trial.best_checkpoint or trial.checkpoint}")

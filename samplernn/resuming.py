@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ class Resumed:
     checkpoint: Path
     why: str  # it was chosen
     settings: dict[str, Any] = field(default_factory=dict)  # none in PRiSM's
+    further: Path | None = None  # another run's checkpoint, where one is further than this
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -64,17 +65,22 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
     """
     if not options.resume:
         return None
+    further = None
     if options.resume_from:
         checkpoint = run_folders.resolve(options.resume_from, rolling=True)
         why = f"chosen by --resume_from {options.resume_from}"
     else:
         runs = Path(options.logdir_root, options.id)
         checkpoint, why = run_folders.latest(runs), f"the latest of the newest run in {runs} that has one"
+        further = run_folders.furthest(runs)
     if checkpoint is None:
         return None
-    resumed = Resumed(checkpoint, why, checkpoints.read_settings(checkpoint) or {})
-    _check_split(options, resumed)
-    _check_first_folder(options, resumed)
+    is_further = further and run_folders.place_of(further) > run_folders.place_of(checkpoint)
+    settings = checkpoints.read_settings(checkpoint) or {}
+    resumed = Resumed(checkpoint, why, settings, further if is_further else None)
+    complaints = [*_complaints_about_split(options, resumed), *_complaints_about_first_folder(options, resumed)]
+    if complaints:
+        raise InputError("; ".join(complaints))
     return resumed
 
 
@@ -94,18 +100,18 @@ def find_initial(options: TrainingOptions, resumed: Resumed | None) -> Initial |
     return Initial(checkpoint, checkpoints.read_settings(checkpoint) or {})
 
 
-def _check_split(options: TrainingOptions, resumed: Resumed) -> None:
+def _complaints_about_split(options: TrainingOptions, resumed: Resumed) -> Iterator[str]:
     held_out = resumed.arguments.get("val_frac", options.val_frac)
     if resumed.split and held_out != options.val_frac:
-        raise InputError(
+        yield (
             f"--val_frac {options.val_frac}: the run to be resumed, {resumed.checkpoint.parent}, held out"
             f" {held_out} of the files, and what it has trained on cannot be held out any more; give"
             f" --val_frac {held_out}, or --resume False to start from scratch"
         )
 
 
-def _check_first_folder(options: TrainingOptions, resumed: Resumed) -> None:
-    """Refuse another order of the folders: what is relative to the first, the names, would be those of other files."""
+def _complaints_about_first_folder(options: TrainingOptions, resumed: Resumed) -> Iterator[str]:
+    """Where another folder is the first: what is relative to that, the names, would be those of other files."""
     theirs = resumed.arguments.get("data_dir")
     if not (
         options.data_dir
@@ -118,7 +124,7 @@ def _check_first_folder(options: TrainingOptions, resumed: Resumed) -> None:
     theirs, ours = ([parse_folder(text)[0] for text in given] for given in (theirs, options.data_dir))
     before, now = (list(map(os.path.abspath, folders)) for folders in (theirs, ours))
     if before[0] != now[0] and (before[0] in now or now[0] in before):
-        raise InputError(
+        yield (
             f"--data_dir {' '.join(options.data_dir)}: the run to be resumed, {resumed.checkpoint.parent}, began with"
             f" {theirs[0]}, from which its files are named; name that folder first, or use --resume False to start from"
             " scratch"
@@ -200,6 +206,21 @@ def _restore_state(checkpoint: Path, model: SampleRNN, batch_size: int):
     return hand_out_columns(model.distribute_strategy, columns, batch_size)
 
 
+def announce_choice(resumed: Resumed) -> None:
+    """Print which checkpoint a run goes on from, and which other one is further in its training."""
+    print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
+    if resumed.further:
+        print(f"An earlier run got further: --resume_from {resumed.further} goes on with that instead.")
+
+
+def remark_on_running(options: TrainingOptions, own: Path) -> None:
+    """Print which other trainings of the same id go on just now, beside that of a run folder."""
+    others = [run for run in run_folders.running(Path(options.logdir_root, options.id)) if run != own]
+    for run in others:
+        print(f"A training with --id {options.id} is running already, in {run}; this one goes on beside it, in {own}."
+              " Another --id would keep them apart.")  # fmt: skip
+
+
 def announce(resumed: Resumed, options: TrainingOptions, progress: Progress, steps: int, learning_rate: float) -> None:
     """Print where a resumed training goes on, and which flags differ.
 
@@ -217,7 +238,7 @@ def announce(resumed: Resumed, options: TrainingOptions, progress: Progress, ste
 
 def announce_initial(initial: Initial, corpus_rate: int) -> None:
     """Print what a new training begins with, and what is to be said where its corpus has another rate, in Hz."""
-    print(f"Beginning with the weights of {initial.checkpoint}, epoch 0.")
+    print(f"Beginning with the weights of {initial.checkpoint}: a new training, from epoch 1 on.")
     rate = initial.settings.get("sample_rate") or corpus_rate
     if rate != corpus_rate:
         print(

@@ -13,16 +13,19 @@ import glob
 import re
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from samplernn.errors import InputError
 from samplernn.files import write_whole
 
 NAME_FORMAT = "%d.%m.%Y_%H.%M.%S"
 ROLLING = "resume.ckpt-"
+LOCK = ".lock"  # held while the run's training goes on
 HOURS_TO_WRITE = 1  # what is older was left by a process that was killed
 
 
@@ -114,8 +117,27 @@ def resolve(path: str, rolling: bool = False) -> Path:
     if parts:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
     others = [str(epoch_of(other)) for other in kept_in(checkpoint.parent)]
-    hint = f"; there are epochs {', '.join(others)}" if others else ""
+    there = "there is epoch" if len(others) == 1 else "there are epochs"
+    hint = f"; {there} {', '.join(others)}" if others else ""
     raise InputError(f"{path}: there is no such checkpoint{hint}")
+
+
+def furthest(parent: Path) -> Path | None:
+    """The complete checkpoint below a folder of run folders that is furthest in its training, of the newest run."""
+    found = [checkpoint for _, run in sorted(_run_folders(parent), reverse=True) if (checkpoint := latest_in(run))]
+    return max(found, key=place_of, default=None)
+
+
+def best_of(checkpoints: list[Path], values: dict[int, float], better: Callable) -> Path | None:
+    """The first checkpoint with the best of the values, which are given by epoch; None where no value is known.
+
+    Args:
+        checkpoints: of one training, each after an epoch.
+        values: by the number of epochs done.
+        better: `max` or `min`.
+    """
+    known = [checkpoint for checkpoint in checkpoints if epoch_of(checkpoint) in values]
+    return better(known, key=lambda checkpoint: values[epoch_of(checkpoint)], default=None)
 
 
 def kept_in(run_folder: Path) -> list[Path]:
@@ -172,12 +194,47 @@ def take_in(checkpoint: Path) -> None:
     _write_checkpoint_file(kept_in(checkpoint.parent))
 
 
-def rotate(run_folder: Path, keep: int) -> None:
-    """Delete all but the last `keep` checkpoints of a run."""
-    kept = kept_in(run_folder)
-    _write_checkpoint_file(kept[-keep:])  # first, so that it never names one that is gone
-    for checkpoint in kept[:-keep]:
+def rotate(run_folder: Path, keep: int, best: Path | None) -> None:
+    """Delete all but the last `keep` checkpoints of a run, and the best one."""
+    found = kept_in(run_folder)
+    outdated = [checkpoint for checkpoint in found[:-keep] if checkpoint != best]
+    # First, so that it never names one that is gone.
+    _write_checkpoint_file([checkpoint for checkpoint in found if checkpoint not in outdated])
+    for checkpoint in outdated:
         _delete(checkpoint)
+
+
+# --- Runs that go on at the same time ---
+
+
+@contextmanager
+def held(run_folder: Path) -> Iterator[None]:
+    """Let `running` know, while this context lasts, that the run's training goes on."""
+    lock_file = run_folder / LOCK
+    lock = FileLock(lock_file, timeout=0)
+    with suppress(OSError, NotImplementedError, Timeout):  # a disk that knows no locks
+        lock.acquire()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.release()
+            lock_file.unlink(missing_ok=True)
+
+
+def running(parent: Path) -> list[Path]:
+    """The run folders below a folder of them whose trainings go on just now, on whatever machine, oldest first."""
+    return [run for _, run in sorted(_run_folders(parent)) if (run / LOCK).exists() and _is_held(run / LOCK)]
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):
+        return False
 
 
 def remove_abandoned(parent: Path) -> None:

@@ -46,16 +46,25 @@ def seed_context(
     quantize, frame = quantizer(config.q_type, config.q_levels), config.lookback
     if seed is None:
         return Context(np.full(frame, quantize.zero, np.int32))
-    try:
-        recording = examine(Path(seed))
-    except InputError as error:
-        raise InputError(f"--seed: {error}") from None
+    recording = examine_seed(seed)
     length = max(1, round((dur or 0) * sample_rate) // frame) * frame
     _check_length(recording, sample_rate, length, offset, dur)
     tokens = quantize.encode(_read(recording, sample_rate, offset, length))
     source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
     return Context(tokens, source | own_rate | {"dur": length / sample_rate})
+
+
+def examine_seed(seed: str) -> Recording:
+    """Make sure that the seed is audio.
+
+    Raises:
+        InputError: it isn't.
+    """
+    try:
+        return examine(Path(seed))
+    except InputError as error:
+        raise InputError(f"--seed: {error}") from None
 
 
 def _check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:

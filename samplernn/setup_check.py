@@ -6,6 +6,7 @@ Nothing here imports a library before the check of it is called, so that a missi
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import io
 import math
 import os
@@ -18,15 +19,17 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from samplernn.config import SCRIPTS, CheckOptions, ModelConfig
 from samplernn.device import prepare_gpus, quiet_stderr, reason, use_xla
-from samplernn.errors import InputError, RunError, printable
+from samplernn.errors import InputError, RunError
 from samplernn.memory import expected_memory
+from samplernn.words import counted, printable
 
 if TYPE_CHECKING:
-    from samplernn.resuming import Resumed
+    from samplernn.corpus import Corpus
+    from samplernn.resuming import Initial, Resumed
 
 GB = 10**9  # bytes
 INSTALL = "pip install -r requirements.txt"
@@ -66,8 +69,7 @@ def report(options: CheckOptions) -> int:
     for line in check(options):
         print(line, flush=True)
         problems += line.mark == "problem"
-    counted = "1 problem" if problems == 1 else f"{problems} problems"
-    print(f"{counted}; see above." if problems else "Everything needed is there.", flush=True)
+    print(f"{counted(problems, 'problem')}; see above." if problems else "Everything needed is there.", flush=True)
     return 1 if problems else 0
 
 
@@ -80,22 +82,32 @@ def check(options: CheckOptions) -> Lines:
     yield from _guarded("ffmpeg", check_ffmpeg)
     yield from _guarded("the devices", partial(check_devices, options))
     memory = checkpoint = 0  # bytes, where they are known
-    if beginning := (yield from _guarded("the network", partial(check_beginning, options))):
-        _, config = beginning
+    resumed, initial = (yield from _guarded("the checkpoint", partial(check_origin, options))) or (None, None)
+    config = yield from _guarded("the config", partial(choose_config, options, resumed or initial))
+    if config:
         memory = expected_memory(config, options.batch_size, options.optimizer)
         checkpoint = BYTES_A_PARAMETER * config.num_parameters
-        if options.data_dir:
-            yield from _guarded("--data_dir", partial(check_recordings, options, *beginning))
+    corpus = None
+    if options.data_dir:
+        corpus = yield from _guarded("--data_dir", partial(check_recordings, options))
+    if corpus and config:
+        yield from _guarded("--data_dir", partial(check_split, options, config, corpus, resumed))
+    if options.generate:
+        yield from check_clips(options, config, corpus)
     yield from _guarded("memory", partial(check_memory, memory))
     for flag in ("logdir_root", "output_dir"):
         folder = Path(getattr(options, flag), options.id)
         yield from _guarded(f"--{flag}", partial(check_folder, f"--{flag}", folder, checkpoint))
 
 
-def _guarded(name: str, check: Callable[[], Lines], remedy: str = INSTALL) -> Lines:
-    """The lines of a check, and what it returns; where it raises, one more line that says so, with a remedy."""
+def _guarded(name: str, check: Callable[[], Any], remedy: str = INSTALL) -> Generator[Line, None, Any]:
+    """The lines of a check, if it has any, and what it returns.
+
+    Where it raises, one more line says so, with a remedy, and None is returned.
+    """
     try:
-        return (yield from check())
+        result = check()
+        return (yield from result) if inspect.isgenerator(result) else result
     except (InputError, RunError) as error:
         yield problem(str(error))
     except Exception as error:
@@ -269,31 +281,69 @@ def check_devices(options: CheckOptions) -> Lines:
     """Whether TF_CONFIG and the flags fit each other and the GPUs; nothing is said where they do."""
     from samplernn.distribution import check_batch_size, choose_gpus, this_worker
 
-    check_batch_size(options.batch_size, this_worker().number * max(1, len(choose_gpus(options.num_gpus))))
-    yield from ()
+    worker = yield from _guarded("TF_CONFIG", this_worker)
+    gpus = yield from _guarded("--num_gpus", partial(choose_gpus, options.num_gpus))
+    if worker is not None and gpus is not None:
+        check_batch_size(options.batch_size, worker.number * max(1, len(gpus)))
 
 
-def check_beginning(options: CheckOptions) -> Generator[Line, None, tuple[Resumed | None, ModelConfig]]:
-    """Whether the config and the checkpoint, if there is one, can be used; returns what is resumed, and the config."""
+def check_origin(options: CheckOptions) -> Generator[Line, None, tuple[Resumed | None, Initial | None]]:
+    """Whether the checkpoint to begin from, if there is one, can be used; returns it as `plan.find_origin` does."""
+    from samplernn import run_folders
     from samplernn.checkpoint import check_whole
-    from samplernn.plan import find_beginning
+    from samplernn.plan import find_origin
 
-    resumed, initial, config = find_beginning(options)
+    for run in run_folders.running(Path(options.logdir_root, options.id)):
+        yield note(f"a training with --id {options.id} is running already, in {run}; another --id keeps them apart")
+    resumed, initial = find_origin(options)
     if origin := resumed or initial:
         check_whole(origin.checkpoint)
         yield ok(f"to go on from: {resumed.checkpoint}" if resumed else f"to begin with: {initial.checkpoint}")
-    return resumed, config
+    if resumed and resumed.further:
+        yield note(f"an earlier run got further: --resume_from {resumed.further} goes on with that instead")
+    return resumed, initial
 
 
-def check_recordings(options: CheckOptions, resumed: Resumed | None, config: ModelConfig) -> Lines:
-    """Whether the recordings can be used and suffice, and what clips begin from."""
-    from samplernn.plan import find_recordings, prepare_clips
+def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> ModelConfig:
+    """The network that would be trained."""
+    from samplernn import resuming
 
-    corpus, split = find_recordings(options, config, resumed)
-    files = f"{len(split.training)} files to train on, {len(split.validation)} to validate with"
+    return resuming.choose_config(options, origin)
+
+
+def check_recordings(options: CheckOptions) -> Generator[Line, None, Corpus | None]:
+    """Whether the recordings can be used; returns those that can."""
+    from samplernn.corpus import examine_corpus, scan_corpus
+
+    examination = examine_corpus(options.data_dir)
+    complaints = examination.complaints(options.skip_unusable, options.strict)
+    if not complaints:
+        return scan_corpus(options.data_dir, options.skip_unusable, options.strict)  # with what is to be said
+    for complaint in complaints:
+        yield problem(complaint)
+    return examination.corpus() if examination.usable else None
+
+
+def check_split(options: CheckOptions, config: ModelConfig, corpus: Corpus, resumed: Resumed | None) -> Lines:
+    """Whether the recordings suffice."""
+    from samplernn.plan import find_split
+
+    split = find_split(options, config, corpus, resumed)
+    files = f"{counted(len(split.training), 'file')} to train on, {len(split.validation)} to validate with"
     yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
-    if options.generate:
-        prepare_clips(options, config, corpus.sample_rate)
+
+
+def check_clips(options: CheckOptions, config: ModelConfig | None, corpus: Corpus | None) -> Lines:
+    """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
+    from samplernn.plan import clip_context, clip_rate
+    from samplernn.seed import examine_seed
+
+    if corpus:
+        yield from _guarded("--sample_rate", partial(clip_rate, options, corpus.sample_rate))
+    if corpus and config:
+        yield from _guarded("--seed", partial(clip_context, options, config, corpus.sample_rate))
+    elif options.seed:
+        yield from _guarded("--seed", partial(examine_seed, options.seed))
 
 
 def check_memory(needed: int) -> Lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from samplernn.callbacks import (
     SaveCheckpoints,
     TimeLeft,
 )
-from samplernn.config import GenerationOptions, ModelConfig, TrainingOptions
+from samplernn.config import GenerationOptions, ModelConfig, TrainingOptions, better
 from samplernn.curves import Curves
 from samplernn.dataset import Split, describe_mix
 from samplernn.device import refusals_explained, use_xla, versions
@@ -46,6 +46,7 @@ from samplernn.model import SampleRNN
 from samplernn.optimizer import make_optimizer
 from samplernn.overview import best_checkpoint, how_to_generate, overview, why_ended
 from samplernn.plan import find_beginning, find_recordings, prepare_clips
+from samplernn.progress import StepLines
 from samplernn.resuming import HowToGoOn, Initial, Resumed
 from samplernn.stopping import StopRequest, last_words
 from samplernn.unigram import unigram_entropy
@@ -92,7 +93,7 @@ def _train(
     _check_and_tell_devices(options, worker, strategy)
     resumed, initial, config = find_beginning(options)
     if resumed and worker.is_chief:
-        print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
+        resuming.announce_choice(resumed)
     origin = resumed or initial
     corpus, split = find_recordings(options, config, resumed)
     if worker.number > 1:
@@ -112,6 +113,7 @@ def _train(
     stop, run = StopRequest(), None
     if worker.is_chief:
         run = _Run(options, model, corpus.sample_rate, split, progress, stop, after_checkpoint)
+        resuming.remark_on_running(options, run.folder)
         latest = partial(run_folders.latest_in, run.folder)
         corpus.write_report(run.folder)
         if report:
@@ -130,7 +132,8 @@ def _train(
 
     callbacks = _callbacks(options, worker, model, progress, stop, save_rolling, run, report)
     how_to_go_on = HowToGoOn(latest, resumed, options)
-    with stop, _how_to_go_on_said(how_to_go_on), refusals_explained(MEMORY_REMEDY):
+    held = run_folders.held(run.folder) if run else nullcontext()
+    with held, stop, _how_to_go_on_said(how_to_go_on), refusals_explained(MEMORY_REMEDY):
         begun = progress.epoch
         try:
             fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
@@ -187,6 +190,7 @@ def _callbacks(
 ) -> list[keras.callbacks.Callback]:
     """What happens between two steps and between two epochs; `run` is the chief's."""
     agree = {"agree": partial(largest, model.distribute_strategy)} if worker.number > 1 else {}
+    lines = StepLines(options.verbose)
     callbacks = [
         *([run.curves] if run else []),  # first, so that they have the step after which the training stops
         SaveBetweenSteps(save_rolling, options.checkpoint_every_minutes, stop, **agree),
@@ -195,8 +199,8 @@ def _callbacks(
     if run:
         best = options.monitor if options.checkpoint_policy == "Best" else None
         callbacks += [
-            PrintStatistics(options.num_epochs, options.verbose),
-            *([TimeLeft(options.num_epochs, options.verbose)] if report else []),
+            PrintStatistics(options.num_epochs, lines),
+            *([TimeLeft(options.num_epochs, lines)] if report else []),
             SaveCheckpoints(run.save_and_generate, run.save_rolling, options.checkpoint_every, best, progress),
             Remarks(progress),
         ]
@@ -270,7 +274,10 @@ class _Run:
         checkpoint = run_folders.prefix(self.folder, epoch)
         self._save(checkpoint)
         if self._options.max_checkpoints:
-            run_folders.rotate(self.folder, self._options.max_checkpoints)
+            monitor = self._options.monitor
+            kept, values = run_folders.kept_in(self.folder), self._progress.values(monitor)
+            best = run_folders.best_of(kept, values, better(monitor))
+            run_folders.rotate(self.folder, self._options.max_checkpoints, best)
         if self._options.generate:
             with self._stop.at_once():
                 print(f"Generating audio for epoch {epoch}...", flush=True)

@@ -41,6 +41,7 @@ from samplernn.distribution import check_batch_size
 from samplernn.errors import InputError, RunError
 from samplernn.files import read_json, shortest, write_whole
 from samplernn.folders import absolute_folder
+from samplernn.words import counted
 
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
 
@@ -61,6 +62,13 @@ class Trial:
     history: list[Logs] = field(default_factory=list)
     checkpoint: str | None = None  # the last one
     ended: str | None = None  # why; None while it runs
+    best_checkpoint: str | None = None  # that of the best epoch; None where that was another trial's
+
+    def add_checkpoint(self, checkpoint: Path, history: list[Logs], objective: str) -> None:
+        """Note a new checkpoint, the history of which is that of the trial by now."""
+        self.checkpoint, self.history = str(checkpoint), history
+        if self.best(objective)[1] == len(history):
+            self.best_checkpoint = str(checkpoint)
 
     def best(self, objective: str) -> tuple[float, int] | None:
         """The best value of the objective over the epochs, and its epoch from 1; None before the first has ended."""
@@ -193,14 +201,17 @@ class Search:
         from samplernn.training import train
 
         folder, num_epochs = self._trial_folder(name), self.options.num_epochs
-        config_file, all_epochs = folder / "trial.config.json", f"{num_epochs} epochs"
+        config_file, all_epochs = folder / "trial.config.json", counted(num_epochs, "epoch")
         folder.mkdir(parents=True, exist_ok=True)
         _write(config_file, _model_config(hyperparameters).to_dict())
 
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
         trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
         if found := run_folders.resolve(resume_from, rolling=True) if resume_from else run_folders.latest(folder):
-            trial.checkpoint, trial.history = str(found), (checkpoints.read_settings(found) or {}).get("history", [])
+            history = (checkpoints.read_settings(found) or {}).get("history", [])
+            if history[: len(trial.history)] != trial.history[: len(history)]:  # it was another trial's
+                trial.best_checkpoint = None
+            trial.checkpoint, trial.history = str(found), history
         self._save(trial)
         started = time.monotonic() - trial.seconds
 
@@ -208,7 +219,7 @@ class Search:
             if not (trial.checkpoint and checkpoint.parent == Path(trial.checkpoint).parent):
                 values = {key: _scalar(value) for key, value in hyperparameters.items()}
                 hparams.write_trial(checkpoint.parent, name, values)
-            trial.history, trial.checkpoint = history, str(checkpoint)
+            trial.add_checkpoint(checkpoint, history, self.options.objective)
             trial.seconds = time.monotonic() - started
             trial.ended = all_epochs if len(history) >= num_epochs else None
             self._save(trial)
@@ -228,7 +239,7 @@ class Search:
         )
         try:
             train(options, after_checkpoint, report=False)
-            patience = f"no improvement for {options.early_stopping_patience} epochs"
+            patience = f"no improvement for {counted(options.early_stopping_patience, 'epoch')}"
             trial.ended = all_epochs if len(trial.history) >= num_epochs else patience
         except (RunError, InputError, OSError) as error:
             trial.ended = f"{FAILED}{error.__cause__ or error}"
@@ -333,8 +344,10 @@ class Search:
         )
         logdir = shlex.quote(shortest(self.folder))
         print(f"All trials: {shortest(self.folder / 'trials.csv')}, and tensorboard --logdir {logdir}")
+        if winner.best_checkpoint:
+            print(f"The best one's best checkpoint: {shortest(Path(winner.best_checkpoint))}")
         print(f"The best one's config: {shortest(path)}. To train it in full:")
-        if threads:
+        if threads and not resume_from:
             print("(On as many threads as the trial its epochs repeat to the digit; without that, but for rounding.)")
         limit = f"TF_NUM_INTRAOP_THREADS={threads} " if threads else ""
         print(limit + shlex.join(train_command(options)), flush=True)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,11 +109,30 @@ def test_rotation_keeps_the_last(tmp_path):
     model, optimizer = build()
     for epoch in (8, 9, 10, 11):
         checkpoints.save(tmp_path / f"model.ckpt-{epoch}", model, optimizer, {})
-        run_folders.rotate(tmp_path, 2)
+        run_folders.rotate(tmp_path, 2, best=None)
     assert sorted(path.name for path in tmp_path.glob("*.index")) == ["model.ckpt-10.index", "model.ckpt-11.index"]
     assert len(list(tmp_path.iterdir())) == 7
     state = tf.train.get_checkpoint_state(str(tmp_path))
     assert [path.rsplit("-", 1)[1] for path in state.all_model_checkpoint_paths] == ["10", "11"]
+
+
+def test_the_best_is_kept_beside_the_last(tmp_path):
+    model, optimizer = build()
+    for epoch in (8, 9, 10, 11, 12):
+        checkpoints.save(tmp_path / f"model.ckpt-{epoch}", model, optimizer, {})
+        run_folders.rotate(tmp_path, 2, best=tmp_path / "model.ckpt-9" if epoch > 8 else None)
+    state = tf.train.get_checkpoint_state(str(tmp_path))
+    assert [path.rsplit("-", 1)[1] for path in state.all_model_checkpoint_paths] == ["9", "11", "12"]
+    assert [run_folders.epoch_of(path) for path in run_folders.kept_in(tmp_path)] == [9, 11, 12]
+
+
+@pytest.mark.parametrize(
+    ("values", "better", "best"),
+    [({1: 3.0, 2: 2.0, 3: 2.0}, min, 2), ({2: 0.3, 3: 0.4, 4: 0.5}, max, 3), ({4: 1.0}, min, None), ({}, max, None)],
+)
+def test_the_best_is_the_first_of_those_there_with_the_best_value(values, better, best):
+    there = [Path(f"model.ckpt-{epoch}") for epoch in (1, 2, 3)]
+    assert run_folders.best_of(there, values, better) == (best and there[best - 1])
 
 
 def test_the_state_never_names_what_is_deleted(tmp_path, monkeypatch):
@@ -125,7 +145,7 @@ def test_the_state_never_names_what_is_deleted(tmp_path, monkeypatch):
         "_delete",
         lambda checkpoint: named.append(f'"{checkpoint.name}"' in (tmp_path / "checkpoint").read_text()),
     )
-    run_folders.rotate(tmp_path, 1)
+    run_folders.rotate(tmp_path, 1, best=None)
     assert named == [False, False]
 
 
@@ -180,7 +200,17 @@ def test_the_latest_is_of_the_newest_run_that_holds_a_complete_one(tmp_path):
     copy_prism(tmp_path / "04.02.2021_00.00.00", 7)
     (tmp_path / "04.02.2021_00.00.00" / "model.ckpt-7.data-00000-of-00001").unlink()
     assert run_folders.latest(tmp_path) == tmp_path / "02.01.2020_10.00.00" / "model.ckpt-10"
-    assert run_folders.latest(tmp_path / "nowhere") is None
+    assert run_folders.furthest(tmp_path) == tmp_path / "31.12.2019_23.59.59" / "model.ckpt-200"
+    assert run_folders.latest(tmp_path / "nowhere") is None and run_folders.furthest(tmp_path / "nowhere") is None
+
+
+def test_a_run_is_running_while_it_is_held(tmp_path):
+    runs = [tmp_path / name for name in ("31.12.2019_23.59.59", "02.01.2020_10.00.00", "03.01.2020_10.00.00")]
+    for run in runs:
+        run.mkdir()
+    with run_folders.held(runs[1]), run_folders.held(runs[0]):
+        assert run_folders.running(tmp_path) == runs[:2]
+    assert run_folders.running(tmp_path) == []
 
 
 @pytest.mark.parametrize("form", ["model.ckpt-10", "model.ckpt-10.index", "model.ckpt-10.data-00000-of-00001", ""])
@@ -193,7 +223,7 @@ def test_a_checkpoint_is_named_in_every_way_that_people_do(tmp_path, form):
 
 def test_a_missing_or_incomplete_checkpoint_is_named(tmp_path):
     copy_prism(tmp_path, 5)
-    with pytest.raises(InputError, match="model.ckpt-6: there is no such checkpoint; there are epochs 5"):
+    with pytest.raises(InputError, match="model.ckpt-6: there is no such checkpoint; there is epoch 5"):
         run_folders.resolve(str(tmp_path / "model.ckpt-6"))
     with pytest.raises(InputError, match="there is no such checkpoint"):
         run_folders.resolve(str(tmp_path / "nowhere" / "model.ckpt-6"))

@@ -1,7 +1,9 @@
 """Chunks against a slow plain version of the documented rules; which recordings are cut, and what is said."""
 
+import json
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from conftest import damage, half_of
 
 import chunk_audio
 from samplernn import audio as audio_files
-from samplernn import cli
+from samplernn import chunking, cli
+from samplernn.chunk_notes import NOTES
 from samplernn.chunking import chunk_files, chunks, is_silent, resampled
 from samplernn.config import ChunkOptions
 from samplernn.errors import InputError, RunError
@@ -90,7 +93,7 @@ def test_chunking_a_file_writes_exact_pieces_and_reports(tmp_path, music, capsys
     source = tmp_path / f"my piece.{format_.lower()}"
     soundfile.write(source, audio, 16000, format=format_, subtype="PCM_16")
     chunk_files(ChunkOptions((str(source),), str(tmp_path / "new" / "chunks"), chunk_length=1000))
-    names = sorted(path.name for path in (tmp_path / "new" / "chunks").iterdir())
+    names = written(tmp_path / "new" / "chunks")
     assert names == [f"my piece_chunk_{k}.wav" for k in (1, 2, 4)]
     for k in (1, 2, 4):
         piece, rate = soundfile.read(tmp_path / "new" / "chunks" / f"my piece_chunk_{k}.wav", dtype="int16")
@@ -124,7 +127,7 @@ def test_what_cannot_be_written_is_one_line_and_leaves_nothing(wav, tmp_path):
     (tmp_path / "chunks" / "music_chunk_1.wav").mkdir(parents=True)
     with pytest.raises(RunError, match=r"music_chunk_1\.wav: cannot be written"):
         chunk_files(ChunkOptions((str(wav),), str(tmp_path / "chunks"), chunk_length=1000))
-    assert [path.name for path in (tmp_path / "chunks").iterdir()] == ["music_chunk_1.wav"]
+    assert written(tmp_path / "chunks") == []
 
 
 def test_half_a_chunk_is_not_kept(wav, tmp_path, monkeypatch):
@@ -136,7 +139,7 @@ def test_half_a_chunk_is_not_kept(wav, tmp_path, monkeypatch):
     monkeypatch.setattr(audio_files, "to_pcm16", interrupt)
     with pytest.raises(KeyboardInterrupt):
         chunk_files(ChunkOptions((str(wav),), str(tmp_path / "chunks"), chunk_length=1000))
-    assert list((tmp_path / "chunks").iterdir()) == []
+    assert written(tmp_path / "chunks") == []
 
 
 def test_a_damaged_recording_leaves_nothing_behind(wav, tmp_path):
@@ -242,7 +245,7 @@ def test_chunks_of_another_rate_in_mono_are_cut_from_the_whole_converted(tmp_pat
     soundfile.write(tmp_path / "x.wav", stereo, 16000, subtype="FLOAT")
     chunk_files(ChunkOptions((str(tmp_path / "x.wav"),), str(tmp_path / "out"), 4000, 1000, 11025, mono=True))
     expected = soxr.resample(stereo.mean(axis=1), 16000, 11025, "VHQ")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"x_chunk_{k}.wav" for k in (1, 2, 3)]
+    assert written(tmp_path / "out") == [f"x_chunk_{k}.wav" for k in (1, 2, 3)]
     for k, start in ((1, 0), (2, 33075), (3, 66150)):
         piece, rate = soundfile.read(tmp_path / "out" / f"x_chunk_{k}.wav", dtype="float32")
         assert (rate, piece.shape) == (11025, (44100,))
@@ -261,7 +264,7 @@ def test_silent_chunks_may_be_kept(tmp_path):
         chunk_files(
             ChunkOptions((str(tmp_path / "x.wav"),), str(tmp_path / "out"), 1000, silence_thresh=threshold),
         )
-        assert len(list((tmp_path / "out").iterdir())) == kept
+        assert len(written(tmp_path / "out")) == kept
 
 
 # --- Several recordings ---
@@ -286,11 +289,15 @@ def album(tmp_path):
 
 
 def cut(*given, output, **options):
+    """Cut recordings, and return the new chunks' names and bytes."""
     chunk_files(ChunkOptions(tuple(map(str, given)), str(output), **{"chunk_length": 1000, **options}))
+    return {name: (output / name).read_bytes() for name in written(output)} if isinstance(output, Path) else None
 
 
 def written(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    """The files below a folder but the notes on what was cut."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != NOTES)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 ALBUMS_CHUNKS = [
@@ -305,9 +312,10 @@ def test_the_recordings_of_folders_and_files_are_cut_each_where_it_was(album, tm
     cut(album, single, output=output, chunk_length=1500, keep_tail=True)
     assert written(output) == sorted([*ALBUMS_CHUNKS, *(f"single_chunk_{k}.wav" for k in (1, 2, 3, 4))])
     said = capsys.readouterr().out.splitlines()
-    remark = "train.py wants one, as --sample_rate 1000 gives"
-    assert said[0] == f"The recordings are of different sample rates, 1000 Hz (4), 500 Hz (1); {remark}."
-    assert said[1:5] == [
+    remark = "train.py wants one, as --sample_rate 1000 gives: cut the others again, with --replace"
+    rates = "1000 Hz (4 recordings), 500 Hz (1 recording)"
+    assert said.pop() == f"The chunks in {output} are of different sample rates, {rates}; {remark}."
+    assert said[:4] == [
         f"Recording 1 of 5: {album / 'cd1' / '2.FLAC'}",
         "Chunk 1: 0 to 1500 ms.",
         "Chunk 2: 1500 to 2000 ms.",
@@ -373,6 +381,7 @@ def test_what_cannot_be_cut_is_one_line_before_anything_is_written(album, tmp_pa
     missing = tmp_path / "missing.wav"
     before = written(tmp_path)
     said = line(album, good, missing)
+    assert said.endswith("; remove or replace these, or leave them out by --skip_unusable\n")
     assert f"{album / 'bad.wav'} is truncated" in said and f"{missing} is missing" in said and "good.wav" not in said
     assert f"chunks of {good} and of {other} would have the same names" in line(good, other)
     assert f"{tmp_path / 'none'} is a folder without audio files" in line(good, tmp_path / "none")
@@ -385,3 +394,124 @@ def test_what_cannot_be_cut_is_one_line_before_anything_is_written(album, tmp_pa
     assert f"a chunk of {good} would replace {piece}" in line(good, piece, output=tmp_path / "none" / "..")
     assert written(tmp_path) == sorted([*before, "short.wav", "good_chunk_7.wav"])
     assert not (tmp_path / "out").exists()
+
+
+def test_unusable_recordings_are_left_out_if_asked_for_and_named(album, tmp_path, capsys, monkeypatch, music):
+    damage(album / "bad.wav", "truncated WAV", music)
+    cut(album, output=tmp_path / "out", skip_unusable=True)
+    assert written(tmp_path / "out") == ALBUMS_CHUNKS
+    said = capsys.readouterr().out
+    remark = (
+        f"Unusable (1 of 5 recordings): {album / 'bad.wav'} is truncated: it ends before its header says. Left out."
+    )
+    assert said.splitlines()[0] == remark and "Recording 4 of 4" in said
+    with pytest.raises(InputError, match=r"--input_file: .*bad.wav is truncated[^;]*$"):
+        cut(album / "bad.wav", output=tmp_path / "other", skip_unusable=True)
+    assert not (tmp_path / "other").exists()
+
+
+# --- Cutting again ---
+
+
+def notes(folder):
+    return json.loads((folder / NOTES).read_text())["chunks"]
+
+
+def test_what_was_cut_is_noted_beside_the_chunks(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.r_[np.full(2500, 0.5), np.zeros(500)], 1000)
+    cut(tmp_path / "x.wav", output=tmp_path / "out", overlap=500, mono=True, silence_thresh=-50.0)
+    assert notes(tmp_path / "out") == {
+        "x": {
+            "recording": "x.wav", "recording_frames": 3000, "recording_rate": 1000, "chunk_length": 1000,
+            "overlap": 500, "sample_rate": 1000, "channels": 1, "silence_thresh": -50.0, "keep_tail": False,
+            "saved": 4, "omitted": 1,
+        }
+    }  # fmt: skip
+
+
+def test_the_same_cut_may_be_made_again_and_one_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    source = record(tmp_path / "x.wav", 3000)
+    whole = cut(source, output=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        plain, calls = chunking._write_chunk, []
+        patch.setattr(
+            chunking, "_write_chunk", lambda *args: (calls.append(1), plain(*args)) if not calls else interrupted()
+        )
+        with pytest.raises(KeyboardInterrupt):
+            cut(source, output=tmp_path / "out")
+    assert written(tmp_path / "out") == ["x_chunk_1.wav"] and notes(tmp_path / "out")["x"]["saved"] is None
+    for _ in range(2):
+        assert cut(source, output=tmp_path / "out") == whole
+        assert written(tmp_path / "out") == written(tmp_path / "whole")
+    assert notes(tmp_path / "out") == notes(tmp_path / "whole")
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"chunk_length": 500}, r"2 chunks of x\.wav \(chunk_length 1000, now 500\)"),
+        ({"overlap": 100, "mono": True}, r"2 chunks of x\.wav \(overlap 0, now 100; channels 2, now 1\)"),
+        ({"sample_rate": 800}, r"\(sample_rate 1000, now 800\)"),
+        ({"keep_tail": True, "silence_thresh": None}, r"silence_thresh -64, now None; keep_tail False, now True"),
+        ("another recording", r"recording x\.wav, now x\.flac; recording_frames 2000, now 1700"),
+        ("longer chunks than the recording", r"2 chunks of x\.wav \(chunk_length 1000, now 3000\)"),
+        ("no notes", r"2 chunks of x\.wav \(how is not noted\)"),
+    ],
+)
+def test_two_cuts_of_a_recording_are_not_mixed_but_replaced_if_asked_for(tmp_path, capsys, changes, said):
+    soundfile.write(tmp_path / "x.wav", np.full([2000, 2], 0.5), 1000)
+    sources, options, output = [tmp_path / "x.wav"], {}, tmp_path / "out"
+    cut(*sources, output=output)
+    record(output / "y_chunk_1.wav"), record(output / "x_chunk_1_chunk_1.wav"), record(output / "x_chunk_one.wav")
+    others = ["x_chunk_1_chunk_1.wav", "x_chunk_one.wav", "y_chunk_1.wav"]
+    if changes == "another recording":
+        sources = [record(tmp_path / "other" / "x.flac", 1700)]
+    elif changes == "longer chunks than the recording":
+        sources, options = [*sources, record(tmp_path / "z.wav", 3000)], {"chunk_length": 3000}
+    elif changes == "no notes":
+        (output / NOTES).unlink()
+    else:
+        options = changes
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    with pytest.raises(
+        InputError, match=f"--output_dir: .*out holds .*{said}.*; .* --replace, or choose another folder"
+    ):
+        cut(*sources, output=output, **options)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+    cut(*sources, output=output, replace=True, **options)
+    assert "2 old chunks removed.\n" in capsys.readouterr().out
+    cut(*sources, output=tmp_path / "new", **options)
+    assert written(output) == sorted(written(tmp_path / "new") + others)
+
+
+def test_what_another_time_was_cut_at_another_rate_is_remarked_on(tmp_path, capsys):
+    cut(record(tmp_path / "x.wav"), output=tmp_path / "out")
+    assert "different" not in capsys.readouterr().out
+    cut(record(tmp_path / "y.wav", rate=500), output=tmp_path / "out")
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert "are of different sample rates, 500 Hz (1 recording), 1000 Hz (1 recording); train.py wants one" in said
+    cut(tmp_path / "y.wav", output=tmp_path / "out", sample_rate=1000, replace=True)
+    assert "different" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"version": 9, "chunks": {}}', '{"version": 1, "chunks": {"a": {}}}'])
+def test_notes_that_are_none_of_ours_are_refused_and_left(tmp_path, content):
+    source = record(tmp_path / "x.wav")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / NOTES).write_text(content)
+    for replace in (False, True):
+        with pytest.raises(InputError, match=r"out/chunks\.json: .*; move it away, or choose another --output_dir"):
+            cut(source, output=tmp_path / "out", replace=replace)
+    assert (tmp_path / "out" / NOTES).read_text() == content and written(tmp_path / "out") == []
+
+
+def test_notes_name_nothing_outside_their_folder(tmp_path):
+    cut(record(tmp_path / "x.wav"), output=tmp_path / "out")
+    content = (tmp_path / "out" / NOTES).read_text()
+    (tmp_path / "out" / NOTES).write_text(content.replace('"x": {', '"../x": {'))
+    with pytest.raises(InputError, match="chunks.json: not what chunk_audio.py notes"):
+        cut(tmp_path / "x.wav", output=tmp_path / "out")

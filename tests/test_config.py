@@ -146,3 +146,18 @@ def test_what_a_message_quotes_is_short():
         with pytest.raises(InputError) as caught:
             ModelConfig.from_dict(values)
         assert len(str(caught.value)) < 300
+
+
+def test_all_that_is_wrong_is_said_at_once():
+    wrong = {"dimm": 8, "sq_len": 1, "num_rnn_layers": 0, "q_type": "a-law", "frame_sizes": [16, 4], "rnn_dropout": 1}
+    with pytest.raises(InputError) as refused:
+        ModelConfig.from_dict(wrong)
+    for said in (
+        "unknown parameter 'dimm'; did you mean 'dim'?",
+        "unknown parameter 'sq_len'; did you mean 'seq_len'?",
+        "num_rnn_layers is 0; it must be a whole number from 1 to 128",
+        'q_type is "a-law"; it must be mu-law or linear',
+        "frame_sizes is [16, 4]; it must be in ascending order",
+        "rnn_dropout is 1; it must be from 0 to below 1",
+    ):
+        assert said in str(refused.value)

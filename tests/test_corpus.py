@@ -179,7 +179,7 @@ def test_what_is_said_of_several_folders_names_files_with_theirs(make_corpus, tm
     assert caplog.messages[0].startswith("Silent (1 of 4 files): b/silent.wav. ")
     assert caplog.messages[1].startswith("Duplicate (1 of 4 files): b/piece_0.wav (the same audio as a/piece_0.wav). ")
     soundfile.write(b / "silent.wav", music[5000:7000], 44100)
-    with pytest.raises(InputError, match=r"--data_dir \./a b:2: .* 44100 Hz \(1 files\).*: b/silent.wav \(44100 Hz\)"):
+    with pytest.raises(InputError, match=r"--data_dir \./a b:2: .* 44100 Hz \(1 file\).*: b/silent.wav \(44100 Hz\)"):
         scan("./a", "b:2")
     Path("c").mkdir()
     with pytest.raises(InputError, match="--data_dir c:2: no WAV files in it"):
@@ -203,7 +203,8 @@ def test_every_file_that_cannot_be_used_is_named_with_the_reason(mixed_corpus):
             "empty.wav is empty",
             "NaN.wav has samples that are NaN",
             "unseekable.wav is compressed",
-            "mixed sample rates, 16000 Hz (4 files), 44100 Hz (1 files); convert these to 16000 Hz: other rate.wav",
+            "mixed sample rates, 16000 Hz (4 files), 44100 Hz (1 file); cut the recordings anew by chunk_audio.py"
+            " --replace --sample_rate 16000: other rate.wav",
         ]:
             assert said in message
         assert "piece" not in message
@@ -336,7 +337,7 @@ def test_music_in_half_of_a_file_is_not_silence(tmp_path, music, caplog):
 def test_what_cancels_out_when_mixed_down_is_silent(tmp_path, music, caplog):
     soundfile.write(tmp_path / "opposite.wav", np.stack([music[:2000], -music[:2000]], axis=1), 16000, subtype="FLOAT")
     scan(tmp_path)
-    assert "Silent (1 of 1 files): opposite.wav" in caplog.text
+    assert "Silent (1 of 1 file): opposite.wav" in caplog.text
 
 
 def plain_is_clipped(samples):

@@ -267,7 +267,7 @@ def test_added_files_never_move_validation_data_into_training():
 def test_what_is_left_out_is_said(caplog):
     split_corpus(recordings(1000, 1000, 1000, 1000, 1000, 63), 64, 2, 0.1)
     assert "Left out 1 of 6 files: shorter than a window of 64 samples." in caplog.text
-    assert "Dataset truncated: 1 files are left out, to make whole batches of 2." in caplog.text
+    assert "Dataset truncated: 1 file is left out, to make whole batches of 2." in caplog.text
 
 
 def test_files_missing_from_what_was_held_out_are_said(caplog):

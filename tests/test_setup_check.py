@@ -7,12 +7,13 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
 from conftest import ROOT
 
-from samplernn import cli, loop, setup_check
+from samplernn import cli, loop, run_folders, setup_check
 from samplernn.config import CheckOptions
 from samplernn.corpus import CACHE
 from samplernn.setup_check import Line, note, ok, problem
@@ -225,7 +226,7 @@ def test_folders_are_tried_and_nothing_is_left_in_them(monkeypatch, tmp_path):
 @pytest.fixture
 def told(make_corpus, monkeypatch, tmp_path):
     """A function that gives what is told of a training's flags, on a machine with little room."""
-    corpus = str(make_corpus([200] * 3))
+    corpus = str(make_corpus([200] * 2 + [201]))
     monkeypatch.setattr(setup_check, "check_tensorflow", lambda options: ())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50_000_000))
     monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
@@ -277,6 +278,46 @@ def test_what_a_training_would_refuse_is_a_problem(told, monkeypatch, tmp_path):
     assert "problem  --logdir_root logdir/default can't be written (Not a directory); choose another folder" in told()
     monkeypatch.setenv("TF_CONFIG", "{bad")
     assert told()[0].startswith("problem  TF_CONFIG: not valid JSON")
+
+
+def test_all_problems_are_named_at_once(told, tmp_path, monkeypatch):
+    """Each of these hid those after it, in an earlier version."""
+    (tmp_path / "corpus" / "damaged.wav").write_text("no audio")
+    (tmp_path / "bad.config.json").write_text('{"dimm": 1, "num_rnn_layers": 0}')
+    soundfile.write(tmp_path / "seed.wav", np.zeros(10), 16000)
+    monkeypatch.setenv("TF_CONFIG", "{bad")
+    flags = {"num_gpus": 3, "resume_from": "none", "seed": "seed.wav"}
+    lines = told(config_file="bad.config.json", **flags | {"seed": "none.wav"})
+    starts = [
+        "TF_CONFIG: not valid JSON", "--num_gpus 3: ", "none: there is no such checkpoint",
+        "--config_file bad.config.json: unknown parameter 'dimm'; did you mean 'dim'?; num_rnn_layers is 0; ",
+        f"--data_dir {tmp_path / 'corpus'}: remove or replace", "--seed: none.wav is missing",
+    ]  # fmt: skip
+    problems = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
+    assert len(problems) == len(starts)
+    assert all(problem.startswith(start) for problem, start in zip(problems, starts)), problems
+    lines = told(batch_size=64, strict=True, output_file_dur=2e5, **flags)
+    problems = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
+    starts[3:] = [
+        f"--data_dir {tmp_path / 'corpus'}: remove or replace", f"--data_dir {tmp_path / 'corpus'}: --strict True",
+        "--batch_size 64 needs 128 files", "--output_file_dur 200000.0: at 16000 Hz", "--seed seed.wav: 10 samples",
+    ]  # fmt: skip
+    assert len(problems) == len(starts)
+    assert all(problem.startswith(start) for problem, start in zip(problems, starts)), problems
+
+
+def test_every_folder_that_is_not_there_is_named(told):
+    (problem,) = (line for line in told(data_dir=("none", "corpus", "nowhere")) if line.startswith("problem"))
+    assert "--data_dir none: there is no such folder" in problem and "--data_dir nowhere: there is" in problem
+
+
+def test_a_training_that_is_running_is_noted(told, tmp_path):
+    run = tmp_path / "logdir" / "default" / "01.01.2026_00.00.00"
+    run.mkdir(parents=True)
+    with run_folders.held(run):
+        assert told(logdir_root=str(tmp_path / "logdir"))[0].startswith(
+            f"note     a training with --id default is running already, in {run};"
+        )
 
 
 def test_a_damaged_checkpoint_is_a_problem(told, tmp_path):

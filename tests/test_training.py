@@ -1,8 +1,11 @@
 """Training as a whole, on pieces of real music with tiny models."""
 
+import itertools
 import json
 import math
+import os
 import re
+import shutil
 import signal
 import sys
 from dataclasses import asdict, replace
@@ -17,8 +20,8 @@ from conftest import GOLDEN, TINY
 from torture import assert_equal, read
 
 from samplernn import checkpoint as checkpoints
-from samplernn import cli, loop, resuming, run_folders, training
-from samplernn.callbacks import EarlyStopping, PrintStatistics, Remarks, SaveCheckpoints, format_duration
+from samplernn import cli, loop, progress, resuming, run_folders, training
+from samplernn.callbacks import EarlyStopping, PrintStatistics, Remarks, SaveCheckpoints
 from samplernn.config import ModelConfig, TrainingOptions
 from samplernn.corpus import scan_corpus
 from samplernn.dataset import split_corpus
@@ -97,31 +100,45 @@ def test_lines_are_printed_letter_for_letter(options, capsys):
     assert [bool(re.fullmatch(f"Epoch: {i}/2, {epoch}", line)) for i in (1, 2) for line in lines].count(True) == 2
 
 
-def test_steps_overwrite_each_other_unless_verbose(capsys):
-    callback = PrintStatistics(1, verbose=False)
-    callback.set_params({"steps": 3})
-    callback.on_epoch_begin(0)
-    for batch, loss in enumerate([123.0, 5.0, 4.0]):
-        callback.on_train_batch_begin(batch)
-        callback.on_train_batch_end(batch, {"loss": loss, "accuracy": 0.5})
-    out = capsys.readouterr().out
+@pytest.fixture
+def lines_of_steps(monkeypatch, capsys):
+    """A function that gives what is printed of steps, their losses 123, 5, 4, .... where it is not to stay."""
+
+    def play(terminal, width=200, steps=3, seconds=1):
+        clock = iter(range(0, 10**6, seconds))
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+        monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((width, 24)))
+        monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+        callback = PrintStatistics(1, progress.StepLines(all_stay=False))
+        callback.set_params({"steps": steps})
+        callback.on_epoch_begin(0)
+        for batch in range(steps):
+            callback.on_train_batch_begin(batch)
+            loss = [123.0, 5.0][batch] if batch < 2 else 4.0
+            callback.on_train_batch_end(batch, {"loss": loss, "accuracy": 0.5})
+        return capsys.readouterr().out
+
+    return play
+
+
+def test_steps_overwrite_each_other_on_a_terminal_unless_verbose(lines_of_steps):
+    out = lines_of_steps(terminal=True)
     assert out.count("\n") == 1 and out.endswith("\n")
     first, second, third = out[1:-1].split("\r")
     assert len(second) >= len(first)  # the longer line's end is blanked
     assert "Step: 3/3, Loss: 4.000, Accuracy: 50.000" in third
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (11.2351, "11.235 sec"),
-        (71.235, "1 min 11.235 sec"),
-        (59.9999, "1 min 0.000 sec"),
-        (3723.5, "1 hr 2 min 3.500 sec"),
-    ],
-)
-def test_durations(seconds, text):
-    assert format_duration(seconds) == text
+def test_what_is_overwritten_is_cut_to_the_terminals_width(lines_of_steps):
+    assert lines_of_steps(terminal=True, width=24) == "".join(f"\rEpoch: 1/1, Step: {k}/3, " for k in (1, 2, 3)) + "\n"
+
+
+def test_into_a_pipe_go_whole_lines_at_a_readable_pace(lines_of_steps):
+    lines = lines_of_steps(terminal=False, steps=30).splitlines()  # the clock is looked at up to three times a step
+    assert all(re.fullmatch(r"Epoch: 1/1, Step: \d+/30, Loss: .* sec/step\)", line) for line in lines)
+    numbers = [int(re.search(r"Step: (\d+)/", line)[1]) for line in lines]
+    assert numbers[0] == 1 and numbers[-1] == 30
+    assert {later - before for before, later in itertools.pairwise(numbers[:-1])} == {4}
 
 
 def test_a_run_folder_holds_checkpoints_settings_and_logs(options):
@@ -175,6 +192,13 @@ def test_policy_best_keeps_improvements_only(monitor, every, values, saved, unkn
         assert epochs == [epoch for epoch in saved if epoch > done]
         due = range(every, len(values) + 1, every)
         assert rolling == [epoch for epoch in due if epoch > done and epoch not in saved]
+
+
+def test_the_best_checkpoint_is_not_rotated_away(options):
+    """By a learning rate at which the first epoch is the best for ever."""
+    options = replace(options, num_epochs=4, max_checkpoints=1, early_stopping_patience=None, monitor="val_accuracy")
+    train(replace(options, learning_rate=1e-12))
+    assert epochs_saved(runs(options)[0]) == [1, 4]
 
 
 def test_early_stopping_waits_its_patience(options, capsys):
@@ -379,6 +403,56 @@ def test_a_rolling_checkpoint_is_replaced_and_never_generated_from(options, monk
     assert not (stopped / "checkpoint").exists()
 
 
+def test_what_is_counted_of_a_resumed_epoch_are_the_steps_taken_here(options, monkeypatch, capsys):
+    with_callback(monkeypatch, StopAt(0, 6))
+    with pytest.raises(KeyboardInterrupt):
+        train(options)
+    capsys.readouterr()
+    monkeypatch.undo()
+    train(options)
+    steps = re.findall(r"^Epoch: (\d)/2, Loss.*\((\d+) steps in", capsys.readouterr().out, re.MULTILINE)
+    assert steps == [("1", "3"), ("2", "10")]
+
+
+def test_the_newest_run_goes_on_and_one_that_got_further_is_named(options, capsys):
+    train(replace(options, num_epochs=3))
+    train(replace(options, num_epochs=1, resume=False))
+    capsys.readouterr()
+    train(options)
+    first, second, third = runs(options)
+    out = capsys.readouterr().out
+    assert f"Resuming from {second / 'model.ckpt-1'}, the latest of the newest run" in out
+    assert f"An earlier run got further: --resume_from {first / 'model.ckpt-3'} goes on with that instead." in out
+    train(replace(options, num_epochs=4))
+    assert f"--resume_from {first / 'model.ckpt-3'} goes on" in capsys.readouterr().out
+    train(replace(options, num_epochs=5, resume_from=str(first)))
+    assert "got further" not in capsys.readouterr().out
+
+
+def test_a_training_says_which_other_one_of_its_id_is_running(options, capsys):
+    train(replace(options, num_epochs=1))
+    assert "is running already" not in capsys.readouterr().out
+    (first,) = runs(options)
+    with run_folders.held(first):
+        train(options)
+    (second,) = set(runs(options)) - {first}
+    said = f"A training with --id test is running already, in {first}; this one goes on beside it, in {second}."
+    assert said in capsys.readouterr().out
+    assert not list(second.glob(".*"))
+
+
+def test_a_training_is_running_until_it_ends(options, monkeypatch):
+    seen = []
+    look = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: seen.append(running()))
+
+    def running():
+        return run_folders.running(Path(options.logdir_root, options.id))
+
+    with_callback(monkeypatch, look)
+    train(replace(options, num_epochs=1))
+    assert seen == [runs(options)] * 10 and running() == []
+
+
 def test_a_second_ctrl_c_stops_at_once(options, monkeypatch):
     twice = StopAt(0, 3)
     monkeypatch.setattr(twice, "_look", lambda step, look=twice._look: (look(step), look(step)))
@@ -469,14 +543,18 @@ def test_an_epoch_of_other_weights_begins_anew(mixing):
 def test_the_folder_that_names_are_relative_to_stays_the_first(mixing):
     """Else what was held out, by its name, might be a file of another folder."""
     (resumed, _), (one, other) = resumed_mix(mixing), mixing.data_dir
+
+    def complaints(options):
+        return list(resuming._complaints_about_first_folder(options, resumed))
+
     for refused in [(other, one), ("new", one), (other,), (other[:-4] + ":3", "new")]:
-        with pytest.raises(InputError, match=f"--data_dir .*, began with {one[:-4]}, .*; name that folder first"):
-            resuming._check_first_folder(replace(mixing, data_dir=refused), resumed)
+        (complaint,) = complaints(replace(mixing, data_dir=refused))
+        assert re.match(f"--data_dir .*, began with {one[:-4]}, .*; name that folder first", complaint)
     for accepted in [(one, other), (one[:-4],), (one, "new", other), ("moved/corpus", "moved/more")]:
-        resuming._check_first_folder(replace(mixing, data_dir=accepted), resumed)
+        assert not complaints(replace(mixing, data_dir=accepted))
     for damaged in ["a", [], [1], ["\0"], [["a"]], {"a": 1}, None]:
         resumed.settings["arguments"]["data_dir"] = damaged
-        resuming._check_first_folder(mixing, resumed)
+        assert not complaints(mixing)
 
 
 def test_workers_agree_on_the_weights(mixing):
@@ -645,7 +723,10 @@ def test_a_new_training_begins_with_the_weights_of_a_checkpoint(options, tmp_pat
     losses = with_callback(monkeypatch, look)
     train(replace(options, init_from=str(source), config_file=config_file, num_epochs=1))
     out = capsys.readouterr().out
-    assert f"Beginning with the weights of {source}, epoch 0.\n" in out and "Epoch: 1/1, Step: 1/" in out
+    assert (
+        f"Beginning with the weights of {source}: a new training, from epoch 1 on.\n" in out
+        and "Epoch: 1/1, Step: 1/" in out
+    )
     (run,) = runs(options)
     settings = checkpoints.read_settings(run / "model.ckpt-1")
     assert len(settings["history"]) == 1 and settings["arguments"]["init_from"] == str(source)
@@ -694,7 +775,7 @@ def test_a_training_begins_with_a_rolling_checkpoint_at_another_rate(options, mo
         train(replace(options, data_dir=(str(other),), init_from=str(source)))
     out, (run,) = capsys.readouterr().out, runs(options)
     assert (
-        f"Beginning with the weights of {source / 'resume.ckpt-0-4'}, epoch 0.\n"
+        f"Beginning with the weights of {source / 'resume.ckpt-0-4'}: a new training, from epoch 1 on.\n"
         "It was trained at 16000 Hz, and the corpus is at 24000 Hz: pitch and tempo as it has learnt them are 1.5 times"
     ) in out
     assert (
@@ -720,7 +801,7 @@ def test_what_no_training_can_begin_with_is_one_line(options):
         replace(options, resume_from=source, init_from=source)
     with pytest.raises(InputError, match=r"--config_file .*tiny.config.json is not .*: dim is 8 \(there 16\)"):
         train(replace(options, init_from=source))
-    with pytest.raises(InputError, match="model.ckpt-2: there is no such checkpoint; there are epochs 1"):
+    with pytest.raises(InputError, match="model.ckpt-2: there is no such checkpoint; there is epoch 1"):
         train(replace(options, config_file=None, init_from=source[:-1] + "2"))
     assert not Path(options.logdir_root).exists()
 

@@ -21,9 +21,11 @@ import tensorflow as tf
 
 from samplernn import cli, dataset, loop, training
 from samplernn.config import TrainingOptions
+from samplernn.device import import_tensorflow
 
 
 def main() -> None:
+    import_tensorflow()
     settings = json.loads(Path(sys.argv[1]).read_text())
     devices = settings["devices"]
     cpus = [tf.config.LogicalDeviceConfiguration()] * devices
