@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from samplernn.config import TrainingOptions
+
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the figures are exact on the CPU
+for pool in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(pool, "1")  # tests run side by side, a process a core
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests are a shell's background job
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +58,50 @@ def tiny_config_file(tmp_path):
     path = tmp_path / "tiny.config.json"
     path.write_text(json.dumps(TINY))
     return str(path)
+
+
+@pytest.fixture(autouse=True)
+def xla(request):
+    """Have nothing compiled by XLA, which takes longer than what is compiled, but in tests that are marked so."""
+    if request.node.get_closest_marker("xla"):
+        yield
+        return
+    from samplernn import device
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "_xla_works", lambda: False)
+        yield
+
+
+@pytest.fixture
+def toy(request):
+    """Have trainings train a toy, but those of tests that are marked as being about the network."""
+    if request.node.get_closest_marker("network"):
+        yield
+        return
+    from toy import Toy
+
+    from samplernn import training
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "SampleRNN", Toy)
+        yield
+
+
+@pytest.fixture
+def options(tmp_path, make_corpus, tiny_config_file, toy):
+    """Of a training that takes an instant."""
+    return TrainingOptions(
+        data_dir=(str(make_corpus([640] * 6)),),
+        id="test",
+        logdir_root=str(tmp_path / "logdir"),
+        output_dir=str(tmp_path / "generated"),
+        config_file=tiny_config_file,
+        num_epochs=2,
+        batch_size=2,
+        generate=False,
+        jit_compile=False,  # compiling takes longer than these trainings
+    )
 
 
 def load_golden(name):

@@ -13,6 +13,9 @@ import pytest
 import soundfile
 from conftest import GOLDEN, ROOT, needs_small_disks
 
+import chunk_audio
+import generate
+import train
 from samplernn import cli
 from samplernn.config import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.errors import InputError, RunError
@@ -171,25 +174,59 @@ def test_each_end_has_its_exit_status(capsys, error, status, line):
     assert capsys.readouterr().err == line
 
 
-def fails_with_one_line(result, said):
-    assert result.returncode == 2, result.stderr
-    assert said in result.stderr
-    assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
+MISSING = "nowhere"
 
 
-def test_bad_input_to_the_scripts_is_one_line(tmp_path):
-    missing = tmp_path / "nowhere"
-    fails_with_one_line(run("train.py", "--data_dir", missing, cwd=tmp_path), "there is no such folder")
-    fails_with_one_line(
-        run("generate.py", "--output_path", "o.wav", "--checkpoint_path", missing, cwd=tmp_path),
-        "there is no such checkpoint",
-    )
-    fails_with_one_line(
-        run("chunk_audio.py", "--input_file", missing, "--output_dir", tmp_path / "out"), "there is no such file"
-    )
-    flags = ["--input_file", missing, "--output_dir", tmp_path / "out", "--chunk_length", 1000, "--overlap", 1000]
-    fails_with_one_line(run("chunk_audio.py", *flags), "--overlap 1000 is not below --chunk_length 1000")
+@pytest.mark.parametrize(
+    ("main", "arguments", "said"),
+    [
+        (train.main, f"--data_dir {MISSING}", "there is no such folder"),
+        (generate.main, f"--output_path o.wav --checkpoint_path {MISSING}", "there is no such checkpoint"),
+        (chunk_audio.main, f"--input_file {MISSING} --output_dir out", "there is no such file"),
+        (
+            chunk_audio.main,
+            f"--input_file {MISSING} --output_dir out --chunk_length 1000 --overlap 1000",
+            "--overlap 1000 is not below --chunk_length 1000",
+        ),
+    ],
+)
+def test_bad_input_to_the_scripts_is_one_line(monkeypatch, tmp_path, capsys, main, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["script.py", *arguments.split()])
+    with pytest.raises(SystemExit) as exit_:
+        cli.run(main)
+    error = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert said in error and error.startswith("Error: ") and error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_input_to_a_process_is_one_line(tmp_path):
+    result = run("train.py", "--data_dir", MISSING, cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"Error: --data_dir {MISSING}: there is no") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--data_dir d --lr 1", "Error: there is no flag --lr, did you mean --learning_rate or --logdir_root?; "),
+        (
+            "--data-dir d --foo=1",
+            "Error: there is no flag --data-dir, did you mean --data_dir?; there is no flag --foo; ",
+        ),
+    ],
+)
+def test_flags_that_are_not_there_are_named_with_what_was_meant(monkeypatch, capsys, arguments, said):
+    with pytest.raises(SystemExit) as exit_:
+        parse(monkeypatch, cli.training_options, *arguments.split())
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == f"{said}script.py --help lists the flags\n"
+
+
+def test_flags_may_be_shortened_and_joined_to_their_values(monkeypatch):
+    options = parse(monkeypatch, cli.training_options, "--data_dir", "d", "--learn=0.5", "--batch", "3")
+    assert (options.learning_rate, options.batch_size) == (0.5, 3)
 
 
 def test_generating_from_the_command_line(tmp_path):
@@ -218,6 +255,7 @@ def begin_alike(one, other):
     return both >= 1024 and (one[:both] == other[:both]).all()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
 def test_a_killed_generation_leaves_what_was_done(tmp_path, a_second):
     wav, *flags = tmp_path / "x_e=1_t=0.95.wav", *map(str, GENERATING)
@@ -235,6 +273,7 @@ def test_a_killed_generation_leaves_what_was_done(tmp_path, a_second):
     assert (said["samples"], said["complete"], said["random_seed"]) == (None, False, 3)
 
 
+@pytest.mark.long
 @needs_small_disks
 def test_a_full_disk_leaves_what_was_written(tmp_path, a_second):
     """A disk of 200 kB; the second command finds it full."""
@@ -277,6 +316,7 @@ def test_ctrl_c_saves_though_whoever_reads_the_output_is_gone(tmp_path, make_cor
     assert len(list(tmp_path.glob("logdir/default/*/resume.ckpt-*.index"))) == 1
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_training_with_a_hint(tmp_path, make_corpus, tiny_config_file, sent, status):
@@ -285,7 +325,7 @@ def test_a_signal_stops_training_with_a_hint(tmp_path, make_corpus, tiny_config_
     log = tmp_path / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [*command, *flags, "--generate", "False"],
+            [*command, *flags, "--generate", "False", "--jit_compile", "False"],
             cwd=tmp_path,
             stdout=output,
             stderr=output,

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_training import options, runs, with_callback  # noqa: F401
+from trainings import runs, with_callback
 
 from samplernn import checkpoint as checkpoints
 from samplernn import curves, spectrogram, unigram
@@ -47,7 +47,7 @@ class StopAfter(keras.callbacks.Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_the_curves_of_a_run_that_is_stopped_and_resumed_go_on(options, monkeypatch):  # noqa: F811
+def test_the_curves_of_a_run_that_is_stopped_and_resumed_go_on(options, monkeypatch):
     """10 steps an epoch, a point each 4; it is stopped after 13."""
     monkeypatch.setattr(curves, "STEPS", 4)
     options = replace(options, learning_rate=0.01, reduce_learning_rate_after=1)
@@ -82,7 +82,8 @@ def test_the_curves_of_a_run_that_is_stopped_and_resumed_go_on(options, monkeypa
     assert entropy == again and 3 < entropy < 8
 
 
-def test_settings_clips_and_their_pictures_are_shown(options, tmp_path):  # noqa: F811
+@pytest.mark.network
+def test_settings_clips_and_their_pictures_are_shown(options, tmp_path):
     options = replace(options, num_epochs=1, generate=True, max_generate_per_epoch=2, output_file_dur=0.05)
     train(replace(options, temperature=(0.8, 1.0)))
     (run,) = runs(options)

@@ -34,6 +34,7 @@ def test_what_xla_cannot_do_is_refused(monkeypatch, gpu, works, said):
         device.use_xla(True, cudnn=True)
 
 
+@pytest.mark.xla
 def test_this_tensorflow_compiles_with_xla():
     assert device.use_xla(True)
 

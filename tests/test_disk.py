@@ -9,8 +9,10 @@ import time
 
 import pytest
 from conftest import ROOT, needs_small_disks
-from test_training import epochs_saved
 from torture import read
+from trainings import epochs_saved
+
+pytestmark = pytest.mark.long
 
 DROP_CAPABILITY, MAY_IGNORE_PERMISSIONS = 24, 1  # prctl's PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import GOLDEN, ROOT, TINY
-from test_training import epochs_saved
+from trainings import epochs_saved
 
 from samplernn import run_folders
 from samplernn.distribution import Worker, check_batch_size, choose_strategy, this_worker
@@ -140,6 +140,7 @@ def processes(work):
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["two", "chief", "other"])
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_weights_are_those_of_one_device(processes, name, case):
@@ -154,12 +155,14 @@ def test_losses_and_weights_are_those_of_one_device(processes, name, case):
         np.testing.assert_allclose(found["weights"][path], value, atol=1e-5, err_msg=path)
 
 
+@pytest.mark.long
 def test_learning_shows_in_the_losses(processes):
     """So that equal losses mean equal steps."""
     for record in processes["one"].records()[:2]:
         assert record["losses"][-1] < record["losses"][0] - 1e-3
 
 
+@pytest.mark.long
 def test_only_the_chief_prints_and_writes(processes):
     for process in processes.values():
         process.records()
@@ -176,6 +179,7 @@ def test_only_the_chief_prints_and_writes(processes):
     assert "retracing" not in told and "eagerly" not in told
 
 
+@pytest.mark.long
 def test_every_worker_reads_its_own_files(processes):
     """A file a row, so that none is read by both."""
     first, second = (processes[name].records()[-1]["files"] for name in ("chief", "other"))
@@ -187,6 +191,7 @@ def endless(work, logdir):
     return [run(work, "gru-adam", logdir_root=str(logdir), **options)]
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_stops_the_others_and_another_number_goes_on(work):
     runs = endless(work, work / "shared")
     workers = [Process(work / f"dying_{i}", runs, tf_config=config) for i, config in enumerate(cluster(2))]

@@ -87,9 +87,13 @@ def generated(generator, context, num_samples, temperature, seed=0, **kwargs):
     return np.concatenate(list(generator(context, num_samples, temperature, seeds, **kwargs)), axis=1)
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
-@pytest.mark.parametrize("name", ["gru", "lstm-skip"])
-@pytest.mark.parametrize("frames", [2, 3, 7])
+@pytest.mark.parametrize(
+    ("name", "frames", "jit_compile"),
+    [
+        *((name, frames, False) for name in ("gru", "lstm-skip") for frames in (2, 3, 7)),
+        pytest.param("lstm-skip", 3, True, marks=pytest.mark.xla),
+    ],
+)
 def test_what_follows_on_a_seed_is_the_networks_likeliest(monkeypatch, name, frames, jit_compile):
     """Of the network as it is trained, over the seed and what follows; the seed is read two frames at a time."""
     from test_model import load_network
@@ -119,30 +123,41 @@ def test_a_seed_is_read_in_mixed_precision(precision):
     assert mixed._blocks.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("top", [{}, {"top_k": 30, "top_p": 0.8}])
-@pytest.mark.parametrize("config", [{}, {"rnn_type": "lstm", "skip_conn": True, "q_type": "linear", "q_levels": 64}])
-def test_a_seed_draws_the_same_tokens_from_the_fast_forms_and_from_the_plain_ones(monkeypatch, config, top):
+OTHER = {"rnn_type": "lstm", "skip_conn": True, "q_type": "linear", "q_levels": 64}
+
+
+@pytest.mark.parametrize(
+    ("config", "top", "jit_compile"),
+    [
+        ({}, {}, False),
+        (OTHER, {}, False),
+        ({}, {"top_k": 30, "top_p": 0.8}, False),
+        pytest.param(OTHER, {"top_k": 30, "top_p": 0.8}, True, marks=pytest.mark.xla),
+    ],
+)
+def test_a_seed_draws_the_same_tokens_from_the_fast_forms_and_from_the_plain_ones(
+    monkeypatch, config, top, jit_compile
+):
     """Plain: the network as it is trained, and a search in the cumulative softmax for the numbers of the seed."""
     monkeypatch.setattr(generation, "SAMPLES_A_CALL", 32)
     model = tiny(**config)
     context = np.random.default_rng(1).integers(0, model.config.q_levels, [2, 16])
     seconds = np.arange(80) / 8000
     temperature = np.stack([np.full(80, 0.9), np.clip(0.6 + (seconds - 0.001) / 0.005, 0.6, 1.6)])
-    for jit_compile in (True, False):
-        generator = Generator(model, jit_compile, **top)
-        tokens = generated(generator, context, 80, [0.9, "0.6@0.001,1.6@0.006"], seed=7, sample_rate=8000)
-        logits, _ = model(tf.constant(np.concatenate([context, tokens], axis=1)), model.initial_state(2))
-        for row in range(2):
-            plain = np.full(logits[row].shape, -np.inf)
-            for i, t in enumerate(temperature[row]):
-                left = plain_likeliest(logits[row, i].numpy(), t, top.get("top_k"), top.get("top_p"))
-                plain[i, left] = logits[row, i].numpy()[left] / t
-            probabilities = tf.nn.softmax(plain).numpy()
-            cumulative = np.pad(np.cumsum(probabilities, axis=1), [(0, 0), (1, 0)])  # below a token, and with it
-            below, with_it = (cumulative[np.arange(80), tokens[row] + i] for i in (0, 1))
-            uniforms = np.random.default_rng((7, row)).random(80, np.float32)
-            # A number that is nearer than rounding to the border of two tokens may draw either.
-            assert (below - 1e-5 <= uniforms).all() and (uniforms < with_it + 1e-5).all()
+    generator = Generator(model, jit_compile, **top)
+    tokens = generated(generator, context, 80, [0.9, "0.6@0.001,1.6@0.006"], seed=7, sample_rate=8000)
+    logits, _ = model(tf.constant(np.concatenate([context, tokens], axis=1)), model.initial_state(2))
+    for row in range(2):
+        plain = np.full(logits[row].shape, -np.inf)
+        for i, t in enumerate(temperature[row]):
+            left = plain_likeliest(logits[row, i].numpy(), t, top.get("top_k"), top.get("top_p"))
+            plain[i, left] = logits[row, i].numpy()[left] / t
+        probabilities = tf.nn.softmax(plain).numpy()
+        cumulative = np.pad(np.cumsum(probabilities, axis=1), [(0, 0), (1, 0)])  # below a token, and with it
+        below, with_it = (cumulative[np.arange(80), tokens[row] + i] for i in (0, 1))
+        uniforms = np.random.default_rng((7, row)).random(80, np.float32)
+        # A number that is nearer than rounding to the border of two tokens may draw either.
+        assert (below - 1e-5 <= uniforms).all() and (uniforms < with_it + 1e-5).all()
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("mixed_bfloat16", 0.1), ("mixed_float16", 0.01)])
@@ -323,15 +338,15 @@ def test_too_many_open_files_is_one_line(tmp_path):
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
 @pytest.mark.parametrize(
-    ("weights", "value"),
+    ("weights", "value", "jit_compile"),
     [
-        ("embedding/embeddings", math.nan),
-        ("outputs/bias", math.nan),
-        ("outputs/bias", math.inf),
-        ("big_frame_rnn/upsample", math.nan),
-        ("outputs/kernel", 3e38),
+        ("embedding/embeddings", math.nan, False),
+        ("outputs/bias", math.nan, False),
+        ("outputs/bias", math.inf, False),
+        ("big_frame_rnn/upsample", math.nan, False),
+        ("outputs/kernel", 3e38, False),
+        pytest.param("outputs/bias", math.nan, True, marks=pytest.mark.xla),
     ],
 )
 def test_what_is_not_a_number_is_not_sampled(weights, value, jit_compile):
@@ -342,7 +357,7 @@ def test_what_is_not_a_number_is_not_sampled(weights, value, jit_compile):
         generated(Generator(model, jit_compile), np.full([2, 16], 128), 64, [1.0, 1.0])
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
+@pytest.mark.parametrize("jit_compile", [pytest.param(True, marks=pytest.mark.xla), False])
 def test_what_was_good_before_is_kept(tmp_path, monkeypatch, jit_compile):
     """A level's embedding is not a number: all is well until that level is drawn."""
     monkeypatch.setattr(generation, "SAMPLES_A_CALL", 16)
@@ -516,6 +531,7 @@ def test_a_random_seed_repeats_the_audio_bit_for_bit(options):
     assert len({said_of(path)["random_seed"] for path in (one, other, new, newer)}) == 4
 
 
+@pytest.mark.xla
 def test_the_json_says_how_the_wav_was_made(options, tmp_path):
     options = replace(options, random_seed=7, temperature=(0.9, 1.1))
     _, path = generate_from_checkpoint(options)

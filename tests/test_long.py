@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from conftest import ROOT
 from nbclient import NotebookClient
-from test_training import runs
 from torture import assert_equal, torture
+from trainings import runs
 
 from samplernn.chunking import chunk_files
 from samplernn.config import ChunkOptions, TrainingOptions

@@ -32,7 +32,7 @@ def windows(model, tokens, first=0):
         yield tf.constant(tokens[:, start : start + lookback + length])
 
 
-def train_losses(model, optimizer, tokens, steps, first=0, jit_compile=True):
+def train_losses(model, optimizer, tokens, steps, first=0, jit_compile=False):
     """The loss before each step of training, state carried from window to window."""
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
     step, losses, state = train_step(model), [], model.initial_state(len(tokens))
@@ -52,8 +52,7 @@ def test_logits_are_the_originals(name):
         np.testing.assert_allclose(ours, logits, atol=1e-4)
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in NETWORKS), ("lstm-skip", True)])
 def test_training_losses_are_the_originals(name, jit_compile):
     golden, model = load_golden(name), load_network(name)
     optimizer = make_optimizer("adam", 1e-3, 0.9, model)
@@ -150,10 +149,10 @@ def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(clip_norm):
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_nearly_the_same(precision):
-    losses = []
+    losses, small = [], {"frame_sizes": [4, 16], "seq_len": 64, "num_rnn_layers": 2}
     for chosen in ("float32", precision):
         keras.utils.set_random_seed(0)
-        model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=16, rnn_type="lstm", skip_conn=True), chosen)
+        model = SampleRNN(ModelConfig.from_dict(small | {"dim": 16, "rnn_type": "lstm", "skip_conn": True}), chosen)
         assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
         tokens = np.tile(np.random.default_rng(0).integers(100, 140, [2, 64]), 11)[:, : 16 + 640]
         optimizer = make_optimizer("adam", 1e-2, 0.9, model)
@@ -163,7 +162,7 @@ def test_mixed_precision_learns_nearly_the_same(precision):
 
 
 def test_an_overflow_in_float16_skips_the_step_and_lowers_the_scale():
-    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8), "mixed_float16")
+    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8, num_rnn_layers=1), "mixed_float16")
     optimizer = make_optimizer("adam", 1e-3, 0.9, model)
     tokens = np.random.default_rng(0).integers(0, 256, [2, 16 + 32])
     optimizer.dynamic_scale.assign(2.0**120)

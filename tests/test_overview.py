@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 import pytest
-from test_training import StopAt, options, runs, with_callback  # noqa: F401
+from trainings import runs
 
 from samplernn import callbacks, cli, overview, run_folders
 from samplernn.callbacks import EarlyStopping, PrintStatistics, TimeLeft
@@ -22,7 +22,8 @@ from samplernn.resuming import Resumed
 from samplernn.training import train
 
 
-def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, monkeypatch):  # noqa: F811
+@pytest.mark.network
+def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, monkeypatch):
     train(options)
     before, after = re.split(r"(?:Epoch: .*\n)+(?:Time left.*\n)?(?:Epoch: .*\n)+", capsys.readouterr().out)
     (run,) = runs(options)
@@ -54,7 +55,7 @@ def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, 
     assert wav.parent == Path(options.output_dir, "test")
 
 
-def test_a_trial_of_a_search_says_less(options, capsys):  # noqa: F811
+def test_a_trial_of_a_search_says_less(options, capsys):
     train(options, report=False)
     assert all(line.startswith("Epoch: ") for line in capsys.readouterr().out.splitlines())
 
@@ -182,7 +183,7 @@ def test_the_time_left_stands_on_a_line_of_its_own(monkeypatch, capsys):
 )
 def test_why_it_stopped_early_and_with_how_much_patience_it_goes_on(monitor, values, patience, said, more):
     progress = Progress(len(values), history=[{monitor: value} for value in values])
-    options = TrainingOptions(data_dir="", monitor=monitor, early_stopping_patience=patience)  # noqa: F811
+    options = TrainingOptions(data_dir="", monitor=monitor, early_stopping_patience=patience)
     line = overview.why_ended(options, progress, True, "To go on, train again")
     assert said in line and line.endswith(f"To go on, train again --early_stopping_patience {more}")
     model = keras.Sequential()
@@ -194,7 +195,7 @@ def test_why_it_stopped_early_and_with_how_much_patience_it_goes_on(monitor, val
         assert model.stop_training == stops
 
 
-def test_a_run_that_stopped_early_goes_on_as_it_says(options, capsys):  # noqa: F811
+def test_a_run_that_stopped_early_goes_on_as_it_says(options, capsys):
     options = replace(options, num_epochs=9, learning_rate=1e-12, monitor="val_accuracy")
     train(replace(options, early_stopping_patience=1))
     said = re.search(r"--resume_from (\S+) --early_stopping_patience (\d)", capsys.readouterr().out)

@@ -107,6 +107,7 @@ def test_a_gpu_that_tensorflow_does_not_see_is_a_problem_if_its_driver_is_there(
     assert xla == note("XLA does not compile here: everything works without, and takes longer")
 
 
+@pytest.mark.xla
 def test_each_gpu_is_told_and_tried(monkeypatch):
     def step(device, options):
         if device == "GPU:1":

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras_tuner
@@ -17,17 +18,32 @@ from ray import tune
 from ray.cluster_utils import Cluster
 from test_tuning import wait_for
 
+from samplernn import keras_tuning, ray_tuning, run_folders
+from samplernn.config import KerasTunerOptions, RayTuneOptions
+from samplernn.errors import InputError
 from samplernn.ray_tuning import _Bayesian, distinct_points
+from samplernn.tuning import Trial
 
 SPACE = """
-    --data_dir corpus --num_epochs 3 --frame_sizes 4 16 --frame_sizes 8 16 --seq_len 128 --dim 8 --num_rnn_layers 1
-    --emb_size 8 --batch_size 2 --learning_rate 0.001 0.01 --jit_compile False
+    --data_dir corpus --num_epochs 3 --seq_len 128 --dim 8 --num_rnn_layers 1 --emb_size 8 --batch_size 2
+    --jit_compile False
 """
+FOUR_POINTS = ["--frame_sizes", "4", "16", "--frame_sizes", "8", "16", "--learning_rate", "0.001", "0.01"]
+
+
+ONE_POINT = ["--learning_rate", "0.001", "--frame_sizes", "4", "16"]
 
 
 @pytest.fixture
 def folder(tmp_path, make_corpus):
     make_corpus([640] * 6)
+    return tmp_path
+
+
+@pytest.fixture
+def slow_folder(tmp_path, make_corpus):
+    """With a corpus of which an epoch takes as long as it takes to interrupt it."""
+    make_corpus([80000] * 4)
     return tmp_path
 
 
@@ -72,7 +88,11 @@ def first_epoch_of(search):
 
 
 @pytest.mark.parametrize(
-    "statement", ["import keras_tuner", "from keras_tuner.engine import base_tuner; import keras_tuner"]
+    "statement",
+    [
+        "from keras_tuner.engine import base_tuner; import keras_tuner",
+        pytest.param("import keras_tuner", marks=pytest.mark.long),
+    ],
 )
 def test_whoever_imports_the_librarys_name_gets_the_library(statement, tmp_path):
     assert keras_tuner.BayesianOptimization
@@ -92,26 +112,15 @@ def test_without_the_library_its_name_is_an_import_error(tmp_path):
 # --- keras_tuner.py ---
 
 
-def test_keras_tuner_searches_goes_on_and_tells_of_the_best(folder):
+def test_keras_tuner_searches_and_tells_of_the_best(folder):
     search = folder / "logdir" / "keras_tuner" / "k"
-    flags = ["--id", "k", "--max_trials", "3", "--type", "random_search", "--optimizer", "sgd"]
-    flags += ["--learning_rate", "0.1", "1e30"]
-    status = interrupt("keras_tuner.py", *flags, folder=folder, when=first_epoch_of(search), sent=signal.SIGINT)
-    assert status == 130
-    begun = [json.loads(path.read_text())["begun"] for path in search.glob("trial_*/trial.json")]
+    flags = ["--id", "k", "--max_trials", "2", "--type", "random_search", "--optimizer", "sgd"]
+    flags += ["--learning_rate", "0.1", "1e30", "--frame_sizes", "4", "16"]
     result = run("keras_tuner.py", *flags, folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
-    rows = table(search)
-    assert len(rows) == 3
-    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == 3
-    assert [json.loads((search / f"trial_{row['trial']}" / "trial.json").read_text())["begun"] for row in rows][
-        : len(begun)
-    ] == begun
-    bad = [row for row in rows if row["learning_rate"] == "1e+30"]
-    assert bad and all(row["ended"].startswith("failed: The loss is") for row in bad)
-    good = [row for row in rows if row not in bad]
-    assert good and {row["ended"] for row in good} == {"3 epochs"}
-    best = min(good, key=lambda row: float(row["best val_loss"]))
+    bad, best = sorted(table(search), key=lambda row: row["learning_rate"] == "0.1")
+    assert bad["learning_rate"] == "1e+30" and bad["ended"].startswith("failed: The loss is")
+    assert (best["learning_rate"], best["ended"]) == ("0.1", "3 epochs")
     summary = result.stdout[result.stdout.index("[Trial summary]") :].splitlines()
     assert summary[:5] == [
         "[Trial summary]",
@@ -120,20 +129,45 @@ def test_keras_tuner_searches_goes_on_and_tells_of_the_best(folder):
         f" |-Best step: {best['best epoch']}",
         " > Hyperparameters:",
     ]
-    assert f" |-frame_sizes: {best['frame_sizes']}" in summary and " |-learning_rate: 0.1" in summary
-    assert f"Trial {bad[0]['trial']} failed: The loss is" in result.stdout
-    assert json.loads((search / "best.config.json").read_text())["frame_sizes"] == list(
-        map(int, best["frame_sizes"].split())
-    )
+    assert " |-frame_sizes: 4 16" in summary and " |-learning_rate: 0.1" in summary
+    assert f"Trial {bad['trial']} failed: The loss is" in result.stdout
+    assert json.loads((search / "best.config.json").read_text())["frame_sizes"] == [4, 16]
+    (checkpoint,) = re.findall("The best one's best checkpoint: (.*)", result.stdout)
+    assert checkpoint.endswith(f"model.ckpt-{best['best epoch']}") and (folder / f"{checkpoint}.index").exists()
 
 
-def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_space(folder):
-    flags = ["--id", "b", "--max_trials", "9", "--num_epochs", "1", "--dim", "4"]
-    result = run("keras_tuner.py", *flags, folder=folder)
-    assert (result.returncode, result.stderr) == (0, "")
+@pytest.mark.long
+def test_a_trial_of_keras_tuners_that_is_interrupted_between_two_epochs_goes_on(slow_folder):
+    search = slow_folder / "logdir" / "keras_tuner" / "k"
+    flags = [*ONE_POINT, "--id", "k", "--max_trials", "1", "--type", "random_search"]
+    status = interrupt("keras_tuner.py", *flags, folder=slow_folder, when=first_epoch_of(search), sent=signal.SIGINT)
+    assert status == 130
+    goes_on_between_two_epochs(search, "keras_tuner.py", *flags, folder=slow_folder)
+
+
+def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_space(folder, monkeypatch, capsys):
+    """Of trials that only seem to be trained."""
+
+    def seem_to_train(run_trial, name, hyperparameters):
+        search, loss = run_trial.__self__, hyperparameters["learning_rate"] * hyperparameters["frame_sizes"][0]
+        logs = {"loss": loss, "accuracy": 0.5, "val_loss": loss, "val_accuracy": 0.5}
+        (search.folder / f"trial_{name}").mkdir()
+        trial = Trial(name, hyperparameters, time.time(), "here", history=[logs], ended="1 epoch")
+        search._save(trial)
+        return trial
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(keras_tuning, "in_own_process", seem_to_train)
+    options = KerasTunerOptions(
+        data_dir=("corpus",), id="b", max_trials=9, seq_len=(128,), batch_size=(2,), frame_sizes=((4, 16), (8, 16)),
+        learning_rate=(0.001, 0.01),
+    )  # fmt: skip
+    keras_tuning.search(options)
     rows = table(folder / "logdir" / "keras_tuner" / "b")
     assert 2 <= len(rows) <= 4
     assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows)
+    best = min(float(row["best val_loss"]) for row in rows)
+    assert f" |-Score: {best}\n" in capsys.readouterr().out
 
 
 # --- ray_tune.py ---
@@ -178,17 +212,25 @@ def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_baye
     assert trial.intermediate_values == {1: 0.5, 2: 0.25, 3: 0.125}
 
 
-def test_ray_tune_searches_side_by_side_goes_on_and_tells_of_the_best(folder):
+def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder):
     search = folder / "logdir" / "ray_tune" / "r"
-    flags = ["--id", "r", "--num_trials", "3", "--num_cpus", "2", "--num_gpus", "1", "--gpus_per_trial", "0.5"]
-    status = interrupt("ray_tune.py", *flags, folder=folder, when=first_epoch_of(search), sent=signal.SIGTERM)
-    assert status == 143
+    flags = [
+        *FOUR_POINTS,
+        "--id",
+        "r",
+        "--num_trials",
+        "2",
+        "--num_cpus",
+        "2",
+        "--num_gpus",
+        "1",
+        "--gpus_per_trial",
+        "0.5",
+    ]
     result = run("ray_tune.py", *flags, folder=folder)
-    assert result.returncode == 2 and "--resume goes on with it" in result.stderr and result.stderr.count("\n") == 1
-    result = run("ray_tune.py", *flags, "--resume", folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     rows = table(search)
-    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows) == 3
+    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows) == 2
     assert all(re.fullmatch("3 epochs|stopped by ASHA, behind other trials", row["ended"]) for row in rows)
     best = min(rows, key=lambda row: float(row["best val_loss"]))
     hyperparameters = json.loads(re.search(r"^\{.*^\}", result.stdout, re.MULTILINE | re.DOTALL)[0])
@@ -198,25 +240,73 @@ def test_ray_tune_searches_side_by_side_goes_on_and_tells_of_the_best(folder):
     assert f"Best trial: {best['trial']}" in result.stdout
     assert f"Training iterations: {best['epochs']} epochs" in result.stdout
     assert f"train.py --data_dir corpus --jit_compile False --id r_trial_{best['trial']} " in result.stdout
+    assert re.search(rf"^Checkpoint: .*model.ckpt-{best['best epoch']}$", result.stdout, re.MULTILINE)
     records = [json.loads(path.read_text()) for path in search.glob("trial_*/trial.json")]
-    first, second = sorted(records, key=lambda record: record["begun"])[:2]
+    first, second = sorted(records, key=lambda record: record["begun"])
     assert second["begun"] < first["begun"] + first["seconds"], "two halves of a GPU were to be used at the same time"
+
+
+@pytest.mark.long
+def test_a_trial_of_rays_that_is_interrupted_between_two_epochs_goes_on(slow_folder):
+    search = slow_folder / "logdir" / "ray_tune" / "r"
+    flags = [*ONE_POINT, "--id", "r", "--num_trials", "1", "--num_cpus", "1"]
+    status = interrupt("ray_tune.py", *flags, folder=slow_folder, when=first_epoch_of(search), sent=signal.SIGTERM)
+    assert status == 143
+    result = run("ray_tune.py", *flags, folder=slow_folder)
+    assert result.returncode == 2 and "--resume goes on with it" in result.stderr and result.stderr.count("\n") == 1
+    goes_on_between_two_epochs(search, "ray_tune.py", *flags, "--resume", folder=slow_folder)
+
+
+def goes_on_between_two_epochs(search, script, *flags, folder):
+    """An interrupted search of one trial, gone on with, is as one that was never interrupted."""
+    (trial,) = search.glob("trial_*")
+    before = json.loads((trial / "trial.json").read_text())
+    assert 1 <= len(before["history"]) < 3 and before["ended"] is None
+    result = run(script, *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    (row,) = table(search)
+    assert (row["epochs"], row["ended"]) == ("3", "3 epochs")
+    after = json.loads((trial / "trial.json").read_text())
+    assert after["begun"] == before["begun"] and after["history"][: len(before["history"])] == before["history"]
+    first, second = sorted(trial.glob("*_*"))
+    assert min(map(run_folders.epoch_of, run_folders.kept_in(second))) > len(before["history"])
+    config = [
+        "--config_file",
+        search / "best.config.json",
+        "--id",
+        "whole",
+        "--output_dir",
+        "out",
+        "--generate",
+        "False",
+    ]
+    whole = ["--data_dir", "corpus", "--batch_size", "2", "--num_epochs", "3", "--jit_compile", "False"]
+    command = [sys.executable, str(ROOT / "train.py"), *whole, *map(str, config)]
+    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1"}
+    assert subprocess.run(command, cwd=folder, capture_output=True, timeout=300, env=environment).returncode == 0
+    (run_folder,) = (folder / "logdir" / "whole").iterdir()
+    assert after["history"] == json.loads((run_folder / "model.ckpt-3.json").read_text())["history"]
 
 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (
-            "--num_cpus 1 --cpus_per_trial 2",
-            "--cpus_per_trial 2, --gpus_per_trial 0: no machine has so many; there are 1 CPUs",
-        ),
-        ("--resume", "--resume: there is no search in "),
-        ("--data_dir nowhere", "--data_dir nowhere: there is no such folder"),
+        ({"resume": True}, "--resume: there is no search in "),
+        ({"data_dir": ("nowhere",)}, "--data_dir nowhere: there is no such folder"),
     ],
 )
-def test_what_ray_tune_cannot_do_is_one_line_and_leaves_nothing(folder, flags, said):
-    result = run("ray_tune.py", "--id", "r", *flags.split(), folder=folder)
+def test_what_ray_tune_cannot_do_is_refused_before_anything_is_written(folder, monkeypatch, flags, said):
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=said):
+        ray_tuning.search(RayTuneOptions(**{"data_dir": ("corpus",), "batch_size": (2,), "seq_len": (128,), **flags}))
+    assert not (folder / "logdir").exists()
+
+
+@pytest.mark.long
+def test_what_no_machine_has_is_one_line_and_leaves_nothing(folder):
+    result = run("ray_tune.py", "--id", "r", "--num_cpus", "1", "--cpus_per_trial", "2", folder=folder)
     assert result.returncode == 2
+    said = "--cpus_per_trial 2, --gpus_per_trial 0: no machine has so many; there are 1 CPUs"
     assert said in result.stderr and result.stderr.count("\n") == 1
     assert not (folder / "logdir").exists()
 
@@ -243,7 +333,17 @@ def test_a_cluster_of_two_machines_runs_trials_on_both(folder):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.add_node(num_cpus=1)
-        flags = ["--id", "c", "--address", cluster.address, "--num_trials", "4", "--type", "random_search"]
+        flags = [
+            *FOUR_POINTS,
+            "--id",
+            "c",
+            "--address",
+            cluster.address,
+            "--num_trials",
+            "4",
+            "--type",
+            "random_search",
+        ]
         result = run("ray_tune.py", *flags, folder=folder)
     finally:
         cluster.shutdown()

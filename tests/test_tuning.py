@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ TINY_SPACE = {name: (tuple(value) if isinstance(value, list) else value,) for na
 
 
 @pytest.fixture
-def options(tmp_path, make_corpus):
+def options(tmp_path, make_corpus, toy):
     return KerasTunerOptions(
         data_dir=(str(make_corpus([640] * 6)),),
         logdir=str(tmp_path / "searches"),
@@ -388,8 +389,12 @@ def test_a_process_that_minds_no_signal_is_ended_with_the_call(tmp_path, monkeyp
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    def interrupt_once_it_is_told():
+        wait_for(lambda: told.exists() and told.read_text(), 60)
+        os.kill(os.getpid(), signal.SIGALRM)
+
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 10)
+    threading.Thread(target=interrupt_once_it_is_told).start()
     try:
         with pytest.raises(KeyboardInterrupt):
             in_own_process(_stubborn, told)
