@@ -43,7 +43,7 @@ def folder(tmp_path, make_corpus):
 @pytest.fixture
 def slow_folder(tmp_path, make_corpus):
     """With a corpus of which an epoch takes as long as it takes to interrupt it."""
-    make_corpus([80000] * 4)
+    make_corpus([24000] * 4)
     return tmp_path
 
 
@@ -314,15 +314,15 @@ def test_what_no_machine_has_is_one_line_and_leaves_nothing(folder):
 @pytest.mark.long
 def test_a_population_learns_from_its_best(folder):
     """The member with the hopeless rate goes on from the other's checkpoint with another rate."""
-    flags = ["--id", "p", "--type", "pbt", "--num_trials", "3", "--num_cpus", "2", "--num_epochs", "5"]
+    flags = ["--id", "p", "--type", "pbt", "--num_trials", "2", "--num_cpus", "2", "--num_epochs", "3"]
     flags += ["--learning_rate", "1e-7", "0.003", "0.01", "--rnn_dropout", "0", "0.1", "--frame_sizes", "4", "16"]
     result = run("ray_tune.py", *flags, folder=folder)
     assert (result.returncode, result.stderr) == (0, "")
     search = folder / "logdir" / "ray_tune" / "p"
     rows = table(search)
-    assert len(rows) == 3 and {row["ended"] for row in rows} == {"5 epochs"}
+    assert len(rows) == 2 and {row["ended"] for row in rows} == {"3 epochs"}
     begun = {run.name for path in search.glob("trial_*") for run in path.iterdir() if run.is_dir()}
-    assert len(begun) > 3, "no member went on from another"
+    assert len(begun) > 2, "no member went on from another"
     full = re.search(r"train\.py .*--resume_from (\S+)", result.stdout)
     assert Path(f"{full[1]}.index").exists()
 
