@@ -1,19 +1,23 @@
-# make demo, make test, make test-long, make torture, make bench: each makes the virtual environment if it is not there yet.
+# make demo, make test, make test-long, make shown, make torture, make bench: each makes the virtual environment if it is not there yet.
 # Without make, or on Windows: see the README for the plain commands.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long torture bench lint clean
+.PHONY: demo test test-long shown torture bench lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
+# Several processes that wait for each other are a group, of which one test runs at a time.
 test-long: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m "long and not shown" -n auto --maxprocesses 2 --dist loadgroup
+
+shown: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m shown
 
 torture: $(VENV)/.installed
 	$(BIN)/python tests/torture.py

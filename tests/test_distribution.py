@@ -141,6 +141,7 @@ def processes(work):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 @pytest.mark.parametrize("name", ["two", "chief", "other"])
 @pytest.mark.parametrize("case", CASES)
 def test_losses_and_weights_are_those_of_one_device(processes, name, case):
@@ -156,6 +157,7 @@ def test_losses_and_weights_are_those_of_one_device(processes, name, case):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 def test_learning_shows_in_the_losses(processes):
     """So that equal losses mean equal steps."""
     for record in processes["one"].records()[:2]:
@@ -163,6 +165,7 @@ def test_learning_shows_in_the_losses(processes):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 def test_only_the_chief_prints_and_writes(processes):
     for process in processes.values():
         process.records()
@@ -180,6 +183,7 @@ def test_only_the_chief_prints_and_writes(processes):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 def test_every_worker_reads_its_own_files(processes):
     """A file a row, so that none is read by both."""
     first, second = (processes[name].records()[-1]["files"] for name in ("chief", "other"))
@@ -192,6 +196,7 @@ def endless(work, logdir):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 def test_a_worker_that_dies_stops_the_others_and_another_number_goes_on(work):
     runs = endless(work, work / "shared")
     workers = [Process(work / f"dying_{i}", runs, tf_config=config) for i, config in enumerate(cluster(2))]
@@ -221,6 +226,7 @@ def wait_for(text, process):
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
 def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sent):
@@ -239,6 +245,7 @@ def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sen
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 @pytest.mark.parametrize(("victim", "sent", "status"), [(0, signal.SIGINT, 130), (1, signal.SIGTERM, 143)])
 def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, victim, sent, status):
     runs = endless(work, tmp_path / "logdir")
@@ -253,6 +260,7 @@ def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, v
 
 
 @pytest.mark.long
+@pytest.mark.xdist_group("several processes")
 def test_workers_with_different_flags_are_told_which(work, tmp_path):
     runs = [[run(work, "gru-adam", learning_rate=rate)] for rate in (0.1, 0.2)]
     workers = [Process(tmp_path / str(i), runs[i], tf_config=config) for i, config in enumerate(cluster(2))]
