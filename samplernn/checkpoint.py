@@ -7,8 +7,8 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,17 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
         return content
     except InputError as error:
         raise InputError(f"{path}: {error}; move it away to use the checkpoint without its settings") from None
+
+
+def of_training(checkpoints: Iterable[Path], history: list[dict[str, float]]) -> list[Path]:
+    """Those of some checkpoints that a training with a history has come by: their own history is its beginning."""
+    found = []
+    for checkpoint in checkpoints:
+        with suppress(InputError):  # what is damaged is none of them
+            its = (read_settings(checkpoint) or {}).get("history")
+            if its and its == history[: len(its)]:
+                found.append(checkpoint)
+    return found
 
 
 def _has_form_of_settings(content: Any) -> bool:

@@ -6,8 +6,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from samplernn.words import counted, listed
 
 NOTES = "chunks.json"
 VERSION = 1
+SETTINGS = ("chunk_length", "overlap", "sample_rate", "channels", "silence_thresh", "keep_tail")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Note:
     """How a recording is cut, and how many of its chunks were saved and omitted; None until all are."""
 
     recording: str  # the file's name
+    sha256: str  # of the file
     recording_frames: int
     recording_rate: int  # Hz
     chunk_length: int  # milliseconds, as is
@@ -44,49 +45,83 @@ class Note:
         return cls(**values) if known else None
 
     def differences(self, other: Note) -> list[str]:
-        """In what two notes differ, but for what was saved: `overlap 0, now 1000` where the other one is of now."""
-        before, now = (asdict(replace(note, saved=None, omitted=None)) for note in (self, other))
-        return [f"{name} {before[name]}, now {now[name]}" for name in before if before[name] != now[name]]
+        """In what two cuts differ: `overlap 0, now 1000` where the other one is of now."""
+        before, now = asdict(self), asdict(other)
+        changed = [f"{name} {before[name]}, now {now[name]}" for name in SETTINGS if before[name] != now[name]]
+        return (["another recording"] if self.sha256 != other.sha256 else []) + changed
 
 
-Notes = dict[Path, Note]  # by the path that the numbers of a recording's chunks are added to: folder/stem
+Notes = dict[Path, Note]  # by the `prefix_of` each recording
 
 
-def refuse_mixture(notes: Notes) -> None:
-    """Refuse to add chunks to those that the same recordings have already, unless they were cut in the same way.
+def prefix_of(folder: Path, recording: Path) -> Path:
+    """What the paths of a recording's chunks begin with, before `_<number>.wav`."""
+    return folder / f"{recording.stem}_chunk"
+
+
+def other_cuts(notes: Notes, output_dir: Path) -> dict[Path, str]:
+    """The chunks that recordings have already below a folder, where they were cut otherwise.
+
+    Args:
+        notes: how the recordings are about to be cut.
+        output_dir: the folder, all of which a training would hear.
+
+    Returns:
+        In what they differ, by what the paths of the chunks begin with.
 
     Raises:
-        InputError: there are such chunks; the message says how they were cut and what to do.
+        InputError: notes in it are damaged.
     """
-    earlier = {folder: read(folder) for folder in _folders(notes)}
-    there = _chunks_there(notes)
-    mixed = []
-    for place, note in notes.items():
-        before = earlier[place.parent].get(place)
-        how = before.differences(note) if before else ["how is not noted"]
-        if place in there and how:
-            mixed.append(f"{counted(len(there[place]), 'chunk')} of {note.recording} ({'; '.join(how)})")
-    if mixed:
-        holders = " and ".join(map(str, sorted({place.parent for place in there})))
+    earlier: Notes = {}
+    for folder in dict.fromkeys([*_folders(notes), *(path.parent for path in output_dir.rglob(NOTES))]):
+        earlier |= read(folder)
+    by_recording = {(note.recording, note.sha256): note for note in notes.values()}
+    differing = {}
+    for prefix in _chunks_there({*notes, *earlier}):
+        before = earlier.get(prefix)
+        now = notes.get(prefix) or by_recording.get((before.recording, before.sha256))
+        if now:  # else it is another recording's, which stays
+            how = before.differences(now) if before else ["how is not noted"]
+            differing |= {prefix: "; ".join(how)} if how else {}
+    return differing
+
+
+def refuse_mixture(cuts: dict[Path, str]) -> None:
+    """Refuse to add chunks to those of other cuts.
+
+    Raises:
+        InputError: there are such; the message says how they were cut and what to do.
+    """
+    there = _chunks_there(cuts)
+    if there:
+        found = [f"{counted(len(there[path]), 'chunk')} {path}_… ({how})" for path, how in cuts.items()]
         raise InputError(
-            f"--output_dir: {holders} holds {listed(mixed)}; train.py would train on both cuts. Take the old chunks of"
-            " these recordings away by --replace, or choose another folder"
+            f"--output_dir: there are {listed(found)}; train.py would train on both cuts. Take the old chunks of these"
+            " recordings away by --replace, or choose another folder"
         )
 
 
-def remove_chunks(notes: Notes) -> int:
-    """Delete the chunks that recordings have already; returns how many there were.
+def remove_chunks(prefixes: Iterable[Path]) -> int:
+    """Delete the chunks whose paths begin in certain ways, and what is noted of them; returns how many there were.
 
     Raises:
         RunError: the disk refuses.
     """
-    chunks = [chunk for chunks in _chunks_there(notes).values() for chunk in chunks]
+    there = _chunks_there(prefixes)
+    chunks = [chunk for chunks in there.values() for chunk in chunks]
     try:
         for chunk in chunks:
             chunk.unlink(missing_ok=True)
+        for folder in _folders(there):
+            _write(folder, {path: note for path, note in read(folder).items() if path not in there})
     except OSError as error:
         raise cannot_be_written(error, "is it in use, or read-only?") from None
     return len(chunks)
+
+
+def number_of_chunks(prefixes: Iterable[Path]) -> int:
+    """How many chunks there are whose paths begin in certain ways."""
+    return sum(map(len, _chunks_there(prefixes).values()))
 
 
 def write(notes: Notes) -> None:
@@ -96,12 +131,16 @@ def write(notes: Notes) -> None:
         RunError: the disk refuses.
     """
     for folder in _folders(notes):
-        kept = read(folder) | {place: note for place, note in notes.items() if place.parent == folder}
-        content = {"version": VERSION, "chunks": {place.name: asdict(note) for place, note in sorted(kept.items())}}
+        own = {prefix: note for prefix, note in notes.items() if prefix.parent == folder}
         try:
-            write_whole(folder / NOTES, json.dumps(content, indent=2) + "\n")
+            _write(folder, read(folder) | own)
         except OSError as error:
             raise cannot_be_written(error) from None
+
+
+def _write(folder: Path, notes: Notes) -> None:
+    content = {"version": VERSION, "chunks": {path.name: asdict(note) for path, note in sorted(notes.items())}}
+    write_whole(folder / NOTES, json.dumps(content, indent=2) + "\n")
 
 
 def read(folder: Path) -> Notes:
@@ -115,35 +154,42 @@ def read(folder: Path) -> Notes:
         return {}
     try:
         content = read_json(path)
-        chunks = content.get("chunks") if isinstance(content, dict) and content.get("version") == VERSION else None
-        notes = {name: Note.from_json(values) for name, values in chunks.items()} if isinstance(chunks, dict) else {}
-        if not isinstance(chunks, dict) or None in notes.values() or any(Path(name).name != name for name in notes):
+        notes = _notes_in(content)
+        if notes is None:
             raise InputError("not what chunk_audio.py notes")
     except InputError as error:
         raise InputError(f"{path}: {error}; move it away, or choose another --output_dir") from None
     return {folder / name: note for name, note in notes.items()}
 
 
-def sample_rates(folders: Iterable[Path]) -> list[tuple[int, int]]:
-    """The sample rates of the chunks in some folders, in Hz, and how many recordings have each, the commonest first."""
+def _notes_in(content: Any) -> dict[str, Note] | None:
+    """The notes by what the names of chunks begin with; None where the JSON is not of that form."""
+    chunks = content.get("chunks") if isinstance(content, dict) and content.get("version") == VERSION else None
+    if not isinstance(chunks, dict) or not all(Path(name).name == name != ".." for name in chunks) or "" in chunks:
+        return None
+    notes = {name: Note.from_json(values) for name, values in chunks.items()}
+    return None if None in notes.values() else notes
+
+
+def sample_rates(output_dir: Path) -> list[tuple[int, int]]:
+    """The sample rates of the chunks below a folder, in Hz, and how many recordings have each, the commonest first."""
     rates: Counter[int] = Counter()
-    for folder in folders:
-        with suppress(InputError):  # it was cut elsewhere, and the notes do not tell
-            notes = read(folder)
-            rates.update(notes[place].sample_rate for place in _chunks_there(notes))
+    for path in output_dir.rglob(NOTES):
+        notes = read(path.parent)
+        rates.update(notes[prefix].sample_rate for prefix in _chunks_there(notes))
     return sorted(rates.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _chunks_there(notes: Iterable[Path]) -> dict[Path, list[Path]]:
-    """The chunks that are there, of each of some recordings that has any."""
-    wanted, there = set(notes), defaultdict(list)
+def _chunks_there(prefixes: Iterable[Path]) -> dict[Path, list[Path]]:
+    """The chunks that are there, by what their paths begin with."""
+    wanted, there = set(prefixes), defaultdict(list)
     for folder in _folders(wanted):
         for path in folder.glob("*_chunk_*.wav"):
-            place = folder / re.sub(r"(?s)_chunk_[0-9]+\.wav\Z", "", path.name)
-            if place in wanted and path.is_file():
-                there[place].append(path)
+            prefix = folder / re.sub(r"(?s)_[0-9]+\.wav\Z", "", path.name)
+            if prefix in wanted and path.is_file():
+                there[prefix].append(path)
     return there
 
 
-def _folders(notes: Iterable[Path]) -> list[Path]:
-    return list(dict.fromkeys(place.parent for place in notes))
+def _folders(prefixes: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(path.parent for path in prefixes))

@@ -26,11 +26,11 @@ from samplernn.audio import (
     read_blocks,
     wav_writer,
 )
-from samplernn.chunk_notes import Note, Notes
+from samplernn.chunk_notes import Note
 from samplernn.config import SILENCE_DB, ChunkOptions
 from samplernn.device import quiet_stderr
 from samplernn.errors import InputError
-from samplernn.files import cannot_be_written, files_below, written_aside
+from samplernn.files import cannot_be_written, files_below, sha256, written_aside
 from samplernn.progress import ProgressBar
 from samplernn.words import counted, listed, printable
 
@@ -62,13 +62,13 @@ class Source:
         return self.recording.frames * 1000 // self.recording.sample_rate
 
     @property
-    def place(self) -> Path:
+    def prefix(self) -> Path:
         """What the path of each of its chunks begins with."""
-        return self.folder / self.recording.path.stem
+        return chunk_notes.prefix_of(self.folder, self.recording.path)
 
     def path(self, number: int) -> Path:
         """Of a chunk."""
-        return self.place.with_name(f"{self.place.name}_chunk_{number}.wav")
+        return self.prefix.with_name(f"{self.prefix.name}_{number}.wav")
 
 
 @dataclass
@@ -107,10 +107,15 @@ def chunk_files(options: ChunkOptions) -> None:
     """
     sources = _examine_all(find_recordings(options), options)
     long_enough = _long_enough(sources, options)
-    _make_room({source.place: _note(source, options) for source in sources}, options)
-    notes = {source.place: _note(source, options) for source in long_enough}
+    notes = {source.prefix: _note(source, options) for source in sources}
+    other_cuts = chunk_notes.other_cuts(notes, Path(options.output_dir))
+    if not options.replace:
+        chunk_notes.refuse_mixture(other_cuts)
     for folder in dict.fromkeys(source.folder for source in long_enough):
         make_writable_folder("--output_dir", folder)
+    if options.replace and (removed := chunk_notes.remove_chunks({*notes, *other_cuts})):
+        print(f"{counted(removed, 'old chunk')} removed.")
+    notes = {source.prefix: notes[source.prefix] for source in long_enough}
     chunk_notes.write(notes)
     total, several = Tally(), len(sources) > 1
     for number, source in enumerate(sources, 1):
@@ -121,20 +126,22 @@ def chunk_files(options: ChunkOptions) -> None:
         else:
             tally = _cut(source, options)
             total.add(tally)
-            notes[source.place] = replace(notes[source.place], saved=tally.saved, omitted=tally.omitted)
+            note = notes[source.prefix]
+            notes[source.prefix] = replace(note, saved=tally.saved, omitted=tally.omitted)
     chunk_notes.write(notes)
     if several:
         short = len(sources) - len(long_enough)
         left_out = f", {short} of them shorter than a chunk and left out" if short else ""
         print(f"{len(sources)} recordings{left_out}; {counted(total.saved, 'chunk')} saved to {options.output_dir}.")
     _summarize(total, long_enough)
-    _remark_on_rates(long_enough, options)
+    _remark_on_rates(options)
 
 
 def _note(source: Source, options: ChunkOptions) -> Note:
     recording = source.recording
     return Note(
         recording=recording.path.name,
+        sha256=sha256(recording.path),
         recording_frames=recording.frames,
         recording_rate=recording.sample_rate,
         chunk_length=options.chunk_length,
@@ -144,14 +151,6 @@ def _note(source: Source, options: ChunkOptions) -> Note:
         silence_thresh=options.silence_thresh,
         keep_tail=options.keep_tail,
     )
-
-
-def _make_room(notes: Notes, options: ChunkOptions) -> None:
-    """Take away the old chunks of the recordings, or refuse to mix the new ones with them."""
-    if not options.replace:
-        chunk_notes.refuse_mixture(notes)
-    elif removed := chunk_notes.remove_chunks(notes):
-        print(f"{counted(removed, 'old chunk')} removed.")
 
 
 def _cut(source: Source, options: ChunkOptions) -> Tally:
@@ -170,9 +169,9 @@ def _cut(source: Source, options: ChunkOptions) -> Tally:
     return tally
 
 
-def _remark_on_rates(sources: list[Source], options: ChunkOptions) -> None:
-    """Say so where the output folders mix sample rates, those of what was cut into them before included."""
-    rates = chunk_notes.sample_rates({Path(options.output_dir), *(source.folder for source in sources)})
+def _remark_on_rates(options: ChunkOptions) -> None:
+    """Say so where the output folder mixes sample rates, those of what was cut into it before included."""
+    rates = chunk_notes.sample_rates(Path(options.output_dir))
     if len(rates) > 1:
         counts = ", ".join(f"{rate} Hz ({counted(count, 'recording')})" for rate, count in rates)
         remedy = f"train.py wants one, as --sample_rate {rates[0][0]} gives: cut the others again, with --replace"
@@ -254,21 +253,26 @@ def _require_own_names(found: list[tuple[Path, Path]]) -> None:
 
 
 def _examine_all(found: dict[Path, Path], options: ChunkOptions) -> list[Source]:
-    sources, complaints = [], []
-    line = f"{{}} of {len(found)} recordings examined".format
+    sources, complaints, unusable = [], [], []
+    line = f"{{}} of {counted(len(found), 'recording')} examined".format
     with closing(ProgressBar(len(found), line, patience=1, every=10)) as progress:
         for number, (path, folder) in enumerate(found.items(), 1):
             try:
                 sources.append(_examine(path, folder, options))
             except InputError as error:
                 complaints.append(str(error))
+                unusable.append(chunk_notes.prefix_of(folder, path))
             progress(number)
     if complaints and not (options.skip_unusable and sources):
-        remedy = "" if options.skip_unusable else "; remove or replace these, or leave them out by --skip_unusable"
+        remedy = "; remove or replace these, or leave them out by --skip_unusable" if sources else ""
         raise InputError(f"--input_file: {'; '.join(complaints)}{remedy}")
     if complaints:
-        print(f"Unusable ({len(complaints)} of {counted(len(found), 'recording')}): {printable(listed(complaints))}."
-              " Left out.")  # fmt: skip
+        old = chunk_notes.number_of_chunks(unusable)
+        stay = f" What was cut of them before stays: {counted(old, 'chunk')}." if old else ""
+        listed_complaints = printable(listed(complaints, "; "))
+        print(
+            f"Unusable ({len(complaints)} of {counted(len(found), 'recording')}): {listed_complaints}. Left out.{stay}"
+        )
     return sources
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import itertools
 import logging
 import math
 import os
@@ -223,7 +224,8 @@ class _Parser(argparse.ArgumentParser):
     def _refuse_unknown_flags(self, given: list[str]) -> None:
         """Name all of them, with what was meant, before argparse misses a required flag that was misspelt."""
         known = [option for option in self._option_string_actions if option.startswith("--")]
-        flags = [text.partition("=")[0] for text in given if text.startswith("--") and text != "--" and " " not in text]
+        given = itertools.takewhile(lambda text: text != "--", given)
+        flags = [text.partition("=")[0] for text in given if text.startswith("--") and " " not in text]
         unknown = [flag for flag in flags if not any(option.startswith(flag) for option in known)]
         if unknown:
             hints = [did_you_mean(flag[2:], [option[2:] for option in known], shown="--{}") for flag in unknown]

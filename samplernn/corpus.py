@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,6 +51,11 @@ class Corpus:
     def folders(self) -> list[Folder]:
         """Those that the recordings are from, in the order in which they were given."""
         return list(dict.fromkeys(recording.folder for recording in self.recordings))
+
+    def remark(self) -> None:
+        """Log a line for each finding."""
+        for finding in self.findings:
+            log.warning("%s", finding.remark(self.examined))
 
     def write_report(self, folder: Path) -> None:
         """Write `corpus.txt`, which names every file that there is something to say about.
@@ -120,12 +126,12 @@ class Examination:
     places: dict[str, tuple[Folder, str]]  # where a file is, by what it is called in messages
     facts: dict[str, Facts]  # likewise
 
-    @property
+    @cached_property
     def rate(self) -> int | None:
         """The sample rate that most of the whole files have, in Hz."""
         return _commonest(file.sample_rate for file in self.facts.values() if not file.problem)
 
-    @property
+    @cached_property
     def usable(self) -> dict[str, Facts]:
         """The files that can be trained on together."""
         rate = self.rate
@@ -178,8 +184,7 @@ def scan_corpus(data_dir: Sequence[str], skip_unusable: bool = False, strict: bo
     if complaints := examination.complaints(skip_unusable, strict):
         raise InputError("; ".join(complaints))
     corpus = examination.corpus()
-    for finding in corpus.findings:
-        log.warning("%s", finding.remark(corpus.examined))
+    corpus.remark()
     return corpus
 
 
@@ -212,7 +217,7 @@ def _complaints(facts: dict[str, Facts], rate: int | None) -> str:
     rates = Counter(file.sample_rate for file in facts.values() if not file.problem)
     if len(rates) > 1:
         counts = ", ".join(f"{other} Hz ({counted(count, 'file')})" for other, count in sorted(rates.items()))
-        remedy = f"cut the recordings anew by chunk_audio.py --replace --sample_rate {rate}"
+        remedy = f"cut the recordings anew by chunk_audio.py --replace --sample_rate {rate}, or convert these"
         complaints.append(f"mixed sample rates, {counts}; {remedy}: {listed(_of_other_rates(facts, rate))}")
     return "; ".join(complaints)
 
@@ -238,7 +243,7 @@ def _doubts(usable: dict[str, Facts]) -> list[Finding]:
         Finding("Clipped", [name for name, file in usable.items() if file.clipped], "Used all the same."),
         Finding(
             f"Of another length than the commonest, {length} samples",
-            [f"{name} ({file.frames} samples)" for name, file in usable.items() if file.frames != length],
+            [f"{name} ({counted(file.frames, 'sample')})" for name, file in usable.items() if file.frames != length],
             "Used to the last whole window.",
         ),
         Finding(
@@ -349,7 +354,7 @@ def _told(futures: list[Future]) -> Iterator[Future]:
     if not log.isEnabledFor(logging.WARNING):  # another worker says it
         yield from as_completed(futures)
         return
-    line = f"{{}} of {len(futures)} files examined".format
+    line = f"{{}} of {counted(len(futures), 'file')} examined".format
     with closing(ProgressBar(len(futures), line, patience=1, every=10)) as progress:
         for number, future in enumerate(as_completed(futures), 1):
             yield future

@@ -92,8 +92,8 @@ def split_corpus(
     if not training:
         remedy = f"--batch_size {len(candidates)} would do" if candidates else "add files, or use --resume False"
         raise InputError(
-            f"--batch_size {batch_size}: {len(candidates)} files are left to train on beside the {len(validation)} that"
-            f" the resumed run holds out; {remedy}"
+            f"--batch_size {batch_size}: beside the {len(validation)} that the resumed run holds out"
+            f" {counted(len(candidates), 'file')} can be trained on; {remedy}"
         )
     _check_weights(training, batch_size)
     return Split(training, validation)
@@ -125,8 +125,8 @@ def _held_out(recordings: list[Recording], earlier: dict[str, list[str]] | None)
     number = len(earlier["validation"])
     if not found:
         raise InputError(
-            f"--data_dir: none of the {number} files that the resumed run held out is there, or long enough; others may"
-            " be what it has trained on. Put them back, or use --resume False to start from scratch"
+            f"--data_dir: of {counted(number, 'file')} that the resumed run held out none is there, or long enough;"
+            " others may be what it has trained on. Put them back, or use --resume False to start from scratch"
         )
     if len(found) < number:
         log.warning("Of the files that the resumed run held out, %d of %d are here: they alone validate.",

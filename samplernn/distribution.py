@@ -22,6 +22,7 @@ import numpy as np
 
 from samplernn.config import is_address, nearest_multiples
 from samplernn.errors import InputError, RunError
+from samplernn.words import counted
 
 EXAMPLE = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
 
@@ -91,7 +92,8 @@ def choose_gpus(num_gpus: int | None) -> list:
     gpus = tf.config.list_physical_devices("GPU")
     if num_gpus and num_gpus > len(gpus):
         remedy = f"--num_gpus {len(gpus)} is the most" if gpus else "leave the flag out to run on the CPU"
-        raise InputError(f"--num_gpus {num_gpus}: TensorFlow finds {len(gpus)} GPUs on this machine; {remedy}")
+        found = counted(len(gpus), "GPU")
+        raise InputError(f"--num_gpus {num_gpus}: TensorFlow finds {found} on this machine; {remedy}")
     return gpus[:num_gpus]
 
 

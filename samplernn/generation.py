@@ -30,6 +30,7 @@ from samplernn.progress import ProgressBar
 from samplernn.quantize import quantizer
 from samplernn.sampling import NO_TOKEN, inverse_cdf, likeliest
 from samplernn.seed import Context, seed_context
+from samplernn.words import counted
 
 MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
 SAMPLES_A_CALL = 1024  # generated between two chances to report and to stop
@@ -206,7 +207,7 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
             if options.max_batch or size == 1:
                 raise
             size = _batch_size(len(names), size // 2)
-            log.warning("Out of memory: generating %d sequences at a time.", size)
+            log.warning("Out of memory: generating %s at a time.", counted(size, "sequence"))
     return paths
 
 

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from samplernn import run_folders
+from samplernn.checkpoint import of_training
 from samplernn.config import SCRIPTS, GenerationOptions, ModelConfig, TrainingOptions, better, changed_flags
 from samplernn.corpus import Corpus
 from samplernn.dataset import Split, training_steps
@@ -76,14 +77,16 @@ def best_checkpoint(
 ) -> tuple[Path, float | None]:
     """The checkpoint with the best monitored value, and the value, where it is known.
 
-    It is one of those that a run has kept, or those before the one that it resumed; else whichever there is.
+    It is one of those that a run has kept, or those before of the runs that it goes on from; else any that is there.
     """
     values = progress.values(monitor)
     kept = run_folders.kept_in(folder)
     if resumed:
-        farthest = run_folders.place_of(resumed.checkpoint)
-        before = run_folders.kept_in(resumed.checkpoint.parent)
-        kept += [checkpoint for checkpoint in before if run_folders.place_of(checkpoint) <= farthest]
+        runs = [*run_folders.runs_in(resumed.checkpoint.parent.parent), resumed.checkpoint.parent]
+        earlier = [
+            checkpoint for run in dict.fromkeys(runs) if run != folder for checkpoint in run_folders.kept_in(run)
+        ]
+        kept += of_training(earlier, progress.history)
     if best := run_folders.best_of(kept, values, better(monitor)):
         return best, values[run_folders.epoch_of(best)]
     latest = run_folders.latest_in(folder) or resumed.checkpoint  # where a training ends, there is one

@@ -41,7 +41,7 @@ def find_recordings(options: TrainingOptions, config: ModelConfig, resumed: Resu
 
 
 def find_split(options: TrainingOptions, config: ModelConfig, corpus: Corpus, resumed: Resumed | None) -> Split:
-    """The second of what `find_recordings` returns."""
+    """What of a corpus is to be trained on and what is held out."""
     earlier = resumed and resumed.split
     return split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
 
@@ -56,12 +56,12 @@ def prepare_clips(options: TrainingOptions, config: ModelConfig, corpus_rate: in
 
 
 def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
-    """The first of what `prepare_clips` returns."""
+    """The sample rate of the audio that is generated in training, in Hz; refused where that would be too long."""
     rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
     count_samples(options.output_file_dur, rate, "--output_file_dur")
     return rate
 
 
 def clip_context(options: TrainingOptions, config: ModelConfig, corpus_rate: int) -> Context:
-    """The second of what `prepare_clips` returns."""
+    """What the audio that is generated in training begins from."""
     return seed_context(config, corpus_rate, options.seed, options.seed_offset)

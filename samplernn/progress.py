@@ -35,8 +35,9 @@ class StepLines:
         if self._all_stay:
             print(line, flush=True)
         elif sys.stdout.isatty():
-            line = line[: shutil.get_terminal_size().columns - 1]  # what is wrapped cannot be overwritten
-            print("\r" + line.ljust(self._width), end="\n" if last else "", flush=True)
+            room = shutil.get_terminal_size().columns - 1  # what is wrapped cannot be overwritten
+            line = line[:room]
+            print("\r" + line.ljust(min(self._width, room)), end="\n" if last else "", flush=True)
             self._width = 0 if last else len(line)
         elif last or time.monotonic() >= self._due:
             self._due = time.monotonic() + READABLE_SECONDS

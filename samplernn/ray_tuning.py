@@ -77,8 +77,9 @@ def search(options: RayTuneOptions) -> None:
     print_summary(winner, options.objective)
     search.announce(
         winner,
-        # A winner of pbt has become what it is under several settings: only from its checkpoint can it go on.
-        resume_from=(winner.best_checkpoint or winner.checkpoint) if options.type == "pbt" else None,
+        # A winner of pbt has become what it is under several settings: only from its checkpoint can it go on, and from
+        # its last one, to which its settings of now belong.
+        resume_from=winner.checkpoint if options.type == "pbt" else None,
         num_gpus=max(1, int(resources["GPU"])) if resources["GPU"] else None,
         threads=None if resources["GPU"] else options.cpus_per_trial,
     )
@@ -131,7 +132,8 @@ def _resources(options: RayTuneOptions) -> dict[str, float]:
     resources = {"CPU": options.cpus_per_trial, "GPU": gpus}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(node.get(name, 0) >= amount for name, amount in resources.items()) for node in nodes):
-        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        numbers = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
+        there = ", ".join(f"{counted(cpus, 'CPU')} and {counted(gpus, 'GPU')}" for cpus, gpus in numbers)
         wanted = f"--cpus_per_trial {options.cpus_per_trial}, --gpus_per_trial {gpus:g}"
         raise InputError(f"{wanted}: no machine has so many; there are {there}")
     return resources
@@ -324,4 +326,4 @@ def print_summary(trial: Trial, objective: str) -> None:
     print(f"Training iterations: {counted(len(trial.history), 'epoch')}")
     print(f"Total duration: {timedelta(seconds=round(trial.seconds))}")
     print(f"Ended: {trial.ended}")
-    print(f"Checkpoint: {trial.best_checkpoint or trial.checkpoint}")
+    print(f"Checkpoint: {trial.checkpoint}")

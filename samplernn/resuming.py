@@ -45,6 +45,11 @@ class Resumed:
         return arguments | ({"data_dir": [arguments["data_dir"]]} if one else {})
 
     @property
+    def that_another_is_further(self) -> str:
+        """A sentence."""
+        return f"An earlier run of this id got further, to {self.further}, with which --resume_from would go on."
+
+    @property
     def split(self) -> dict[str, list[str]] | None:
         return self.settings.get("split")
 
@@ -210,15 +215,16 @@ def announce_choice(resumed: Resumed) -> None:
     """Print which checkpoint a run goes on from, and which other one is further in its training."""
     print(f"Resuming from {resumed.checkpoint}, {resumed.why}.")
     if resumed.further:
-        print(f"An earlier run got further: --resume_from {resumed.further} goes on with that instead.")
+        print(resumed.that_another_is_further)
 
 
-def remark_on_running(options: TrainingOptions, own: Path) -> None:
-    """Print which other trainings of the same id go on just now, beside that of a run folder."""
+def that_others_run(options: TrainingOptions, own: Path | None = None) -> list[str]:
+    """A sentence for each training of the same id that goes on just now in another run folder than the own."""
     others = [run for run in run_folders.running(Path(options.logdir_root, options.id)) if run != own]
-    for run in others:
-        print(f"A training with --id {options.id} is running already, in {run}; this one goes on beside it, in {own}."
-              " Another --id would keep them apart.")  # fmt: skip
+    return [
+        f"A training with --id {options.id} is running already, in {run}; another --id would keep the two apart."
+        for run in others
+    ]
 
 
 def announce(resumed: Resumed, options: TrainingOptions, progress: Progress, steps: int, learning_rate: float) -> None:

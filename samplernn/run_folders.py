@@ -46,6 +46,11 @@ def create(parent: Path) -> Path:
             moment += timedelta(seconds=1)
 
 
+def runs_in(parent: Path) -> list[Path]:
+    """The run folders below a folder, oldest first."""
+    return [run for _, run in sorted(_run_folders(parent))]
+
+
 def prefix(run_folder: Path, epoch: int) -> Path:
     """The path of a checkpoint, which its files' names begin with."""
     return run_folder / f"model.ckpt-{epoch}"
@@ -123,8 +128,8 @@ def resolve(path: str, rolling: bool = False) -> Path:
 
 
 def furthest(parent: Path) -> Path | None:
-    """The complete checkpoint below a folder of run folders that is furthest in its training, of the newest run."""
-    found = [checkpoint for _, run in sorted(_run_folders(parent), reverse=True) if (checkpoint := latest_in(run))]
+    """The complete checkpoint below a folder of run folders that is furthest in its training, the newest of several."""
+    found = [checkpoint for run in reversed(runs_in(parent)) if (checkpoint := latest_in(run))]
     return max(found, key=place_of, default=None)
 
 
@@ -136,7 +141,7 @@ def best_of(checkpoints: list[Path], values: dict[int, float], better: Callable)
         values: by the number of epochs done.
         better: `max` or `min`.
     """
-    known = [checkpoint for checkpoint in checkpoints if epoch_of(checkpoint) in values]
+    known = sorted((checkpoint for checkpoint in checkpoints if epoch_of(checkpoint) in values), key=place_of)
     return better(known, key=lambda checkpoint: values[epoch_of(checkpoint)], default=None)
 
 
@@ -210,21 +215,21 @@ def rotate(run_folder: Path, keep: int, best: Path | None) -> None:
 @contextmanager
 def held(run_folder: Path) -> Iterator[None]:
     """Let `running` know, while this context lasts, that the run's training goes on."""
-    lock_file = run_folder / LOCK
-    lock = FileLock(lock_file, timeout=0)
-    with suppress(OSError, NotImplementedError, Timeout):  # a disk that knows no locks
+    lock = FileLock(run_folder / LOCK, timeout=0)
+    with suppress(OSError, NotImplementedError):  # a disk that knows no locks
         lock.acquire()
     try:
         yield
     finally:
-        with suppress(OSError):
-            lock.release()
-            lock_file.unlink(missing_ok=True)
+        if lock.is_locked:
+            with suppress(OSError):
+                lock.release()
+                (run_folder / LOCK).unlink(missing_ok=True)
 
 
 def running(parent: Path) -> list[Path]:
-    """The run folders below a folder of them whose trainings go on just now, on whatever machine, oldest first."""
-    return [run for _, run in sorted(_run_folders(parent)) if (run / LOCK).exists() and _is_held(run / LOCK)]
+    """The run folders below a folder of them whose trainings go on just now, oldest first."""
+    return [run for run in runs_in(parent) if (run / LOCK).exists() and _is_held(run / LOCK)]
 
 
 def _is_held(path: Path) -> bool:

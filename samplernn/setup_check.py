@@ -82,15 +82,18 @@ def check(options: CheckOptions) -> Lines:
     yield from _guarded("ffmpeg", check_ffmpeg)
     yield from _guarded("the devices", partial(check_devices, options))
     memory = checkpoint = 0  # bytes, where they are known
-    resumed, initial = (yield from _guarded("the checkpoint", partial(check_origin, options))) or (None, None)
-    config = yield from _guarded("the config", partial(choose_config, options, resumed or initial))
+    origin = yield from _guarded("the checkpoint", partial(check_origin, options))
+    resumed, initial = origin or (None, None)
+    config = None
+    if origin or options.config_file:  # else the config would have been the checkpoint's
+        config = yield from _guarded("the config", partial(choose_config, options, resumed or initial))
     if config:
         memory = expected_memory(config, options.batch_size, options.optimizer)
         checkpoint = BYTES_A_PARAMETER * config.num_parameters
     corpus = None
     if options.data_dir:
         corpus = yield from _guarded("--data_dir", partial(check_recordings, options))
-    if corpus and config:
+    if corpus and config and origin:
         yield from _guarded("--data_dir", partial(check_split, options, config, corpus, resumed))
     if options.generate:
         yield from check_clips(options, config, corpus)
@@ -289,18 +292,18 @@ def check_devices(options: CheckOptions) -> Lines:
 
 def check_origin(options: CheckOptions) -> Generator[Line, None, tuple[Resumed | None, Initial | None]]:
     """Whether the checkpoint to begin from, if there is one, can be used; returns it as `plan.find_origin` does."""
-    from samplernn import run_folders
+    from samplernn import resuming
     from samplernn.checkpoint import check_whole
     from samplernn.plan import find_origin
 
-    for run in run_folders.running(Path(options.logdir_root, options.id)):
-        yield note(f"a training with --id {options.id} is running already, in {run}; another --id keeps them apart")
+    for sentence in resuming.that_others_run(options):
+        yield note(sentence)
     resumed, initial = find_origin(options)
     if origin := resumed or initial:
         check_whole(origin.checkpoint)
         yield ok(f"to go on from: {resumed.checkpoint}" if resumed else f"to begin with: {initial.checkpoint}")
     if resumed and resumed.further:
-        yield note(f"an earlier run got further: --resume_from {resumed.further} goes on with that instead")
+        yield note(resumed.that_another_is_further)
     return resumed, initial
 
 
@@ -313,15 +316,16 @@ def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> Mo
 
 def check_recordings(options: CheckOptions) -> Generator[Line, None, Corpus | None]:
     """Whether the recordings can be used; returns those that can."""
-    from samplernn.corpus import examine_corpus, scan_corpus
+    from samplernn.corpus import examine_corpus
 
     examination = examine_corpus(options.data_dir)
     complaints = examination.complaints(options.skip_unusable, options.strict)
-    if not complaints:
-        return scan_corpus(options.data_dir, options.skip_unusable, options.strict)  # with what is to be said
     for complaint in complaints:
         yield problem(complaint)
-    return examination.corpus() if examination.usable else None
+    corpus = examination.corpus() if examination.usable else None
+    if corpus and not complaints:
+        corpus.remark()
+    return corpus
 
 
 def check_split(options: CheckOptions, config: ModelConfig, corpus: Corpus, resumed: Resumed | None) -> Lines:

@@ -113,7 +113,8 @@ def _train(
     stop, run = StopRequest(), None
     if worker.is_chief:
         run = _Run(options, model, corpus.sample_rate, split, progress, stop, after_checkpoint)
-        resuming.remark_on_running(options, run.folder)
+        for sentence in resuming.that_others_run(options, run.folder):
+            print(sentence)
         latest = partial(run_folders.latest_in, run.folder)
         corpus.write_report(run.folder)
         if report:

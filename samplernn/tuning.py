@@ -62,13 +62,6 @@ class Trial:
     history: list[Logs] = field(default_factory=list)
     checkpoint: str | None = None  # the last one
     ended: str | None = None  # why; None while it runs
-    best_checkpoint: str | None = None  # that of the best epoch; None where that was another trial's
-
-    def add_checkpoint(self, checkpoint: Path, history: list[Logs], objective: str) -> None:
-        """Note a new checkpoint, the history of which is that of the trial by now."""
-        self.checkpoint, self.history = str(checkpoint), history
-        if self.best(objective)[1] == len(history):
-            self.best_checkpoint = str(checkpoint)
 
     def best(self, objective: str) -> tuple[float, int] | None:
         """The best value of the objective over the epochs, and its epoch from 1; None before the first has ended."""
@@ -208,10 +201,7 @@ class Search:
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
         trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
         if found := run_folders.resolve(resume_from, rolling=True) if resume_from else run_folders.latest(folder):
-            history = (checkpoints.read_settings(found) or {}).get("history", [])
-            if history[: len(trial.history)] != trial.history[: len(history)]:  # it was another trial's
-                trial.best_checkpoint = None
-            trial.checkpoint, trial.history = str(found), history
+            trial.checkpoint, trial.history = str(found), (checkpoints.read_settings(found) or {}).get("history", [])
         self._save(trial)
         started = time.monotonic() - trial.seconds
 
@@ -219,7 +209,7 @@ class Search:
             if not (trial.checkpoint and checkpoint.parent == Path(trial.checkpoint).parent):
                 values = {key: _scalar(value) for key, value in hyperparameters.items()}
                 hparams.write_trial(checkpoint.parent, name, values)
-            trial.add_checkpoint(checkpoint, history, self.options.objective)
+            trial.history, trial.checkpoint = history, str(checkpoint)
             trial.seconds = time.monotonic() - started
             trial.ended = all_epochs if len(history) >= num_epochs else None
             self._save(trial)
@@ -318,6 +308,15 @@ class Search:
             raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
         return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
 
+    def best_checkpoint(self, trial: Trial) -> Path | None:
+        """The checkpoint of a trial's best epoch; None where it went on from another trial's after that."""
+        from samplernn.checkpoint import of_training  # imports TensorFlow
+
+        runs = run_folders.runs_in(self._trial_folder(trial.name))
+        kept = of_training([path for run in runs for path in run_folders.kept_in(run)], trial.history)
+        _, epoch = trial.best(self.options.objective)
+        return next((path for path in kept if run_folders.epoch_of(path) == epoch), None)
+
     def announce(
         self,
         winner: Trial,
@@ -344,8 +343,8 @@ class Search:
         )
         logdir = shlex.quote(shortest(self.folder))
         print(f"All trials: {shortest(self.folder / 'trials.csv')}, and tensorboard --logdir {logdir}")
-        if winner.best_checkpoint:
-            print(f"The best one's best checkpoint: {shortest(Path(winner.best_checkpoint))}")
+        if best := self.best_checkpoint(winner):
+            print(f"The best one's best checkpoint: {shortest(best)}")
         print(f"The best one's config: {shortest(path)}. To train it in full:")
         if threads and not resume_from:
             print("(On as many threads as the trial its epochs repeat to the digit; without that, but for rounding.)")

@@ -18,6 +18,7 @@ from samplernn.chunk_notes import NOTES
 from samplernn.chunking import chunk_files, chunks, is_silent, resampled
 from samplernn.config import ChunkOptions
 from samplernn.errors import InputError, RunError
+from samplernn.files import sha256
 
 
 @pytest.fixture
@@ -421,8 +422,9 @@ def test_what_was_cut_is_noted_beside_the_chunks(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.r_[np.full(2500, 0.5), np.zeros(500)], 1000)
     cut(tmp_path / "x.wav", output=tmp_path / "out", overlap=500, mono=True, silence_thresh=-50.0)
     assert notes(tmp_path / "out") == {
-        "x": {
-            "recording": "x.wav", "recording_frames": 3000, "recording_rate": 1000, "chunk_length": 1000,
+        "x_chunk": {
+            "recording": "x.wav", "sha256": sha256(tmp_path / "x.wav"),
+            "recording_frames": 3000, "recording_rate": 1000, "chunk_length": 1000,
             "overlap": 500, "sample_rate": 1000, "channels": 1, "silence_thresh": -50.0, "keep_tail": False,
             "saved": 4, "omitted": 1,
         }
@@ -439,7 +441,7 @@ def test_the_same_cut_may_be_made_again_and_one_that_was_interrupted_goes_on(tmp
         )
         with pytest.raises(KeyboardInterrupt):
             cut(source, output=tmp_path / "out")
-    assert written(tmp_path / "out") == ["x_chunk_1.wav"] and notes(tmp_path / "out")["x"]["saved"] is None
+    assert written(tmp_path / "out") == ["x_chunk_1.wav"] and notes(tmp_path / "out")["x_chunk"]["saved"] is None
     for _ in range(2):
         assert cut(source, output=tmp_path / "out") == whole
         assert written(tmp_path / "out") == written(tmp_path / "whole")
@@ -453,13 +455,13 @@ def interrupted():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"chunk_length": 500}, r"2 chunks of x\.wav \(chunk_length 1000, now 500\)"),
-        ({"overlap": 100, "mono": True}, r"2 chunks of x\.wav \(overlap 0, now 100; channels 2, now 1\)"),
+        ({"chunk_length": 500}, r"\(chunk_length 1000, now 500\)"),
+        ({"overlap": 100, "mono": True}, r"\(overlap 0, now 100; channels 2, now 1\)"),
         ({"sample_rate": 800}, r"\(sample_rate 1000, now 800\)"),
         ({"keep_tail": True, "silence_thresh": None}, r"silence_thresh -64, now None; keep_tail False, now True"),
-        ("another recording", r"recording x\.wav, now x\.flac; recording_frames 2000, now 1700"),
-        ("longer chunks than the recording", r"2 chunks of x\.wav \(chunk_length 1000, now 3000\)"),
-        ("no notes", r"2 chunks of x\.wav \(how is not noted\)"),
+        ("another recording", r"\(another recording; channels 2, now 1\)"),
+        ("longer chunks than the recording", r"\(chunk_length 1000, now 3000\)"),
+        ("no notes", r"\(how is not noted\)"),
     ],
 )
 def test_two_cuts_of_a_recording_are_not_mixed_but_replaced_if_asked_for(tmp_path, capsys, changes, said):
@@ -477,15 +479,42 @@ def test_two_cuts_of_a_recording_are_not_mixed_but_replaced_if_asked_for(tmp_pat
     else:
         options = changes
     before = {path.name: path.read_bytes() for path in output.iterdir()}
-    with pytest.raises(
-        InputError, match=f"--output_dir: .*out holds .*{said}.*; .* --replace, or choose another folder"
-    ):
+    with pytest.raises(InputError, match=f"--output_dir: there are 2 chunks .*/out/x_chunk_… .*{said}.* --replace"):
         cut(*sources, output=output, **options)
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
     cut(*sources, output=output, replace=True, **options)
     assert "2 old chunks removed.\n" in capsys.readouterr().out
     cut(*sources, output=tmp_path / "new", **options)
     assert written(output) == sorted(written(tmp_path / "new") + others)
+
+
+def test_a_recording_is_known_again_wherever_it_is_cut_to(album, tmp_path):
+    """Once by its folder, whose subfolders are kept, and once by itself."""
+    cut(album, output=tmp_path / "out")
+    other = {"output": tmp_path / "out", "chunk_length": 500}
+    with pytest.raises(InputError, match=r"there are 2 chunks .*/out/cd1/2_chunk_… \(chunk_length 1000, now 500\)"):
+        cut(album / "cd1" / "2.FLAC", **other)
+    cut(album / "cd1" / "2.FLAC", replace=True, **other)
+    new = [f"2_chunk_{k}.wav" for k in (1, 2, 3, 4)]
+    assert written(tmp_path / "out") == sorted([*new, *(name for name in ALBUMS_CHUNKS if "cd1/2_" not in name)])
+    assert "2_chunk" not in notes(tmp_path / "out" / "cd1")
+
+
+def test_what_was_cut_of_a_recording_that_is_damaged_now_stays_and_that_is_said(album, tmp_path, capsys):
+    cut(album, output=tmp_path / "out")
+    (album / "cd2" / "2.wav").write_text("damaged")
+    cut(album, output=tmp_path / "out", chunk_length=500, skip_unusable=True, replace=True)
+    assert "Left out. What was cut of them before stays: 2 chunks.\n" in capsys.readouterr().out
+    assert {"cd2/2_chunk_1.wav", "cd2/2_chunk_2.wav"} <= set(written(tmp_path / "out"))
+
+
+def test_nothing_is_taken_away_where_the_new_chunks_could_not_be_noted(tmp_path):
+    source = record(tmp_path / "x.wav")
+    before = cut(source, output=tmp_path / "out")
+    (tmp_path / "out" / NOTES).write_text("{")
+    with pytest.raises(InputError, match="chunks.json: not valid JSON"):
+        cut(source, output=tmp_path / "out", replace=True)
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in written(tmp_path / "out")} == before != {}
 
 
 def test_what_another_time_was_cut_at_another_rate_is_remarked_on(tmp_path, capsys):
@@ -512,6 +541,6 @@ def test_notes_that_are_none_of_ours_are_refused_and_left(tmp_path, content):
 def test_notes_name_nothing_outside_their_folder(tmp_path):
     cut(record(tmp_path / "x.wav"), output=tmp_path / "out")
     content = (tmp_path / "out" / NOTES).read_text()
-    (tmp_path / "out" / NOTES).write_text(content.replace('"x": {', '"../x": {'))
+    (tmp_path / "out" / NOTES).write_text(content.replace('"x_chunk": {', '"../x_chunk": {'))
     with pytest.raises(InputError, match="chunks.json: not what chunk_audio.py notes"):
         cut(tmp_path / "x.wav", output=tmp_path / "out")

@@ -204,7 +204,7 @@ def test_every_file_that_cannot_be_used_is_named_with_the_reason(mixed_corpus):
             "NaN.wav has samples that are NaN",
             "unseekable.wav is compressed",
             "mixed sample rates, 16000 Hz (4 files), 44100 Hz (1 file); cut the recordings anew by chunk_audio.py"
-            " --replace --sample_rate 16000: other rate.wav",
+            " --replace --sample_rate 16000, or convert these: other rate.wav",
         ]:
             assert said in message
         assert "piece" not in message

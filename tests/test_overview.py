@@ -1,5 +1,6 @@
 """What train.py says before, while and after it trains, but for the steps and epochs."""
 
+import json
 import re
 import shlex
 import sys
@@ -195,6 +196,18 @@ def test_why_it_stopped_early_and_with_how_much_patience_it_goes_on(monitor, val
         assert model.stop_training == stops
 
 
+def test_the_best_checkpoint_is_found_through_all_runs_that_went_on_from_each_other(options, capsys):
+    """By a learning rate at which the first epoch is the best for ever."""
+    options = replace(options, learning_rate=1e-12, monitor="val_accuracy", early_stopping_patience=None)
+    for num_epochs in (2, 3, 4):
+        train(replace(options, num_epochs=num_epochs, max_checkpoints=1))
+    assert capsys.readouterr().out.count("The best checkpoint kept is model.ckpt-1, val_accuracy") == 3
+    train(replace(options, num_epochs=1, resume=False, random_seed=7))
+    train(replace(options, num_epochs=2))
+    (first, *_, fourth, _) = sorted(Path(options.logdir_root, options.id).iterdir())
+    assert f"--checkpoint_path {fourth / 'model.ckpt-1'} " in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_a_run_that_stopped_early_goes_on_as_it_says(options, capsys):
     options = replace(options, num_epochs=9, learning_rate=1e-12, monitor="val_accuracy")
     train(replace(options, early_stopping_patience=1))
@@ -231,9 +244,16 @@ def write_checkpoints(folder, *names):
     ],
 )  # fmt: skip
 def test_the_best_checkpoint_is_one_that_is_there(tmp_path, here, before, resumed, monitor, best, value):
-    history = [{"val_loss": loss, "val_accuracy": 0.1 * (number % 4)} for number, loss in
-               enumerate((2.0, 3.0, 2.5, 3.5), 1)]  # fmt: skip
+    history = [
+        {"loss": 1.0, "accuracy": 0.1, "val_loss": loss, "val_accuracy": 0.1 * (number % 4)}
+        for number, loss in enumerate((2.0, 3.0, 2.5, 3.5), 1)
+    ]
     write_checkpoints(tmp_path / "before", *before)
+    for name in map(Path, before):
+        own = history[: run_folders.epoch_of(name)]
+        if run_folders.place_of(name) > run_folders.place_of(Path(resumed)):  # it went on in another way
+            own[-1] = own[-1] | {"val_loss": 0.0}
+        (tmp_path / "before" / f"{name}.json").write_text(json.dumps({"config": {}, "history": own}))
     resumed = resumed and Resumed(tmp_path / "before" / resumed, "")
     folder = write_checkpoints(tmp_path / "here", *here)
     found = overview.best_checkpoint(monitor, Progress(4, history=history), folder, resumed)

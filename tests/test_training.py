@@ -371,9 +371,9 @@ def test_the_newest_run_goes_on_and_one_that_got_further_is_named(options, capsy
     first, second, third = runs(options)
     out = capsys.readouterr().out
     assert f"Resuming from {second / 'model.ckpt-1'}, the latest of the newest run" in out
-    assert f"An earlier run got further: --resume_from {first / 'model.ckpt-3'} goes on with that instead." in out
+    assert f"An earlier run of this id got further, to {first / 'model.ckpt-3'}, with which --resume_from would" in out
     train(replace(options, num_epochs=4))
-    assert f"--resume_from {first / 'model.ckpt-3'} goes on" in capsys.readouterr().out
+    assert f"got further, to {first / 'model.ckpt-3'}, with" in capsys.readouterr().out
     train(replace(options, num_epochs=5, resume_from=str(first)))
     assert "got further" not in capsys.readouterr().out
 
@@ -385,7 +385,7 @@ def test_a_training_says_which_other_one_of_its_id_is_running(options, capsys):
     with run_folders.held(first):
         train(options)
     (second,) = set(runs(options)) - {first}
-    said = f"A training with --id test is running already, in {first}; this one goes on beside it, in {second}."
+    said = f"A training with --id test is running already, in {first}; another --id would keep the two apart.\n"
     assert said in capsys.readouterr().out
     assert not list(second.glob(".*"))
 
@@ -535,7 +535,7 @@ def test_what_would_change_the_split_is_refused(options, make_corpus):
     other = make_corpus([640] * 6, folder="other")
     for path in list(other.iterdir()):
         path.rename(path.with_name(f"other_{path.name}"))
-    with pytest.raises(InputError, match="--data_dir: none of the 2 files that the resumed run held out is there"):
+    with pytest.raises(InputError, match="--data_dir: of 2 files that the resumed run held out none is there"):
         train(replace(options, val_frac=0.3, data_dir=(str(other),)))
     assert len(runs(options)) == 1
     train(replace(options, data_dir=(str(other),), resume=False))

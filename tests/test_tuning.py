@@ -252,6 +252,24 @@ def test_an_interrupted_trial_goes_on_where_it_was(options, search):
     assert parts.begun < whole.begun
 
 
+def test_the_best_checkpoint_of_a_trial_is_kept_and_found(options, search, make_corpus):
+    """By a learning rate at which the first epoch is the best for ever; also where the trial is interrupted."""
+    search.options = replace(options, num_epochs=3, objective="val_accuracy", early_stopping_patience=None)
+    point = only_point(options) | {"learning_rate": 1e-12}
+
+    def interrupt(history, checkpoint):
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search.run_trial("0", point, interrupt)
+    trial = search.run_trial("0", point)
+    first, second = run_folders.runs_in(search.folder / "trial_0")
+    assert search.best_checkpoint(trial) == first / "model.ckpt-1"
+    assert trial.checkpoint == str(second / "model.ckpt-3")
+    assert run_folders.kept_in(first) == [first / "model.ckpt-1", first / "model.ckpt-2"]
+
+
 def test_a_trial_that_goes_wrong_is_recorded_with_its_reason(options):
     options = replace(options, learning_rate=(1e30,), optimizer=("sgd",))
     search = Search(options)

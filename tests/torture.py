@@ -164,7 +164,7 @@ def prepare(folder: Path) -> None:
     """Write the corpus and the config."""
     piece = ROOT / "examples" / "demo-chorales.flac"
     chunk_files(ChunkOptions((str(piece),), str(folder / "chunks"), CHUNK_LENGTH))
-    for path in sorted((folder / "chunks").iterdir())[FILES:]:
+    for path in sorted((folder / "chunks").glob("*.wav"))[FILES:]:
         path.unlink()
     (folder / "torture.config.json").write_text(json.dumps(CONFIG))
 
