@@ -1,13 +1,13 @@
 """Generate audio from a trained model: python generate.py --output_path out.wav --checkpoint_path model.ckpt-100"""
 
-from samplernn import cli
-from samplernn.device import prepare_device
+from samplernn.commands import cli
+from samplernn.system.device import prepare_device
 
 
 def main() -> None:
     options = cli.generation_options()
     prepare_device()
-    from samplernn.generation import generate_from_checkpoint  # imports TensorFlow, which takes seconds
+    from samplernn.generation.generator import generate_from_checkpoint  # imports TensorFlow, which takes seconds
 
     generate_from_checkpoint(options)
 

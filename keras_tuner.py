@@ -8,14 +8,14 @@ from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
 
-from samplernn import cli
-from samplernn.device import import_tensorflow
+from samplernn.commands import cli
+from samplernn.system.device import import_tensorflow
 
 
 def main() -> None:
     options = cli.keras_tuner_options()
     import_tensorflow()
-    from samplernn.keras_tuning import search  # imports TensorFlow, which takes seconds: flags come first
+    from samplernn.search.keras_tuning import search  # imports TensorFlow, which takes seconds: flags come first
 
     search(options)
 

@@ -5,9 +5,10 @@ Whether all that it needs is there: python train.py --check
 
 import sys
 
-from samplernn import cli, setup_check
-from samplernn.config import CheckOptions
-from samplernn.device import prepare_device
+from samplernn.commands import check as setup_check
+from samplernn.commands import cli
+from samplernn.options.options import CheckOptions
+from samplernn.system.device import prepare_device
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     if isinstance(options, CheckOptions):
         sys.exit(setup_check.report(options))
     prepare_device()
-    from samplernn.training import train  # imports TensorFlow, which takes seconds: flags come first
+    from samplernn.training.train import train  # imports TensorFlow, which takes seconds: flags come first
 
     train(options)
 

@@ -22,22 +22,23 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 import soundfile
 
-from samplernn.device import prepare_gpus
+from samplernn.system.device import prepare_gpus
 
 prepare_gpus()
 
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
-from samplernn.chunking import chunk_files  # noqa: E402
-from samplernn.cli import automatic, boolean  # noqa: E402
-from samplernn.config import PRECISIONS, ChunkOptions, ModelConfig  # noqa: E402
-from samplernn.corpus import scan_corpus  # noqa: E402
-from samplernn.dataset import training_epoch  # noqa: E402
-from samplernn.device import use_xla  # noqa: E402
-from samplernn.generation import SAMPLES_A_CALL, Generator  # noqa: E402
-from samplernn.loop import train_step  # noqa: E402
-from samplernn.model import SampleRNN  # noqa: E402
-from samplernn.optimizer import make_optimizer  # noqa: E402
+from samplernn.audio.chunking import chunk_files  # noqa: E402
+from samplernn.commands.cli import automatic, boolean  # noqa: E402
+from samplernn.corpus.scan import scan_corpus  # noqa: E402
+from samplernn.corpus.windows import training_epoch  # noqa: E402
+from samplernn.generation.generator import SAMPLES_A_CALL, Generator  # noqa: E402
+from samplernn.models.optimizer import make_optimizer  # noqa: E402
+from samplernn.models.samplernn.config import ModelConfig  # noqa: E402
+from samplernn.models.samplernn.model import SampleRNN  # noqa: E402
+from samplernn.options.options import PRECISIONS, ChunkOptions  # noqa: E402
+from samplernn.system.device import use_xla  # noqa: E402
+from samplernn.training.loop import train_step  # noqa: E402
 
 MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
 SAMPLE_RATE = 16000

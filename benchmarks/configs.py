@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from samplernn.audio import Recording
-from samplernn.config import ModelConfig
-from samplernn.corpus import scan_corpus
-from samplernn.process import in_own_process
+from samplernn.audio.wav import Recording
+from samplernn.corpus.scan import scan_corpus
+from samplernn.models.samplernn.config import ModelConfig
+from samplernn.system.process import in_own_process
 
 FOLDER = Path(__file__).parent.parent / "configs"
 BATCH_SIZE = 16
@@ -86,8 +86,8 @@ def learning(config: ModelConfig, recordings: list[Recording], steps: int) -> fl
     import keras
     from bench import compiled_model
 
-    from samplernn.dataset import split_corpus
-    from samplernn.loop import evaluate, initial_state, train_step, validation_step
+    from samplernn.corpus.split import split_corpus
+    from samplernn.training.loop import evaluate, initial_state, train_step, validation_step
 
     split = split_corpus(recordings, config.seq_len, BATCH_SIZE, val_frac=0.1)
     keras.utils.set_random_seed(SEED)
@@ -100,7 +100,7 @@ def learning(config: ModelConfig, recordings: list[Recording], steps: int) -> fl
 
 def windows(recordings: list[Recording], config: ModelConfig) -> Iterator[tuple[np.ndarray, ...]]:
     """Those of one epoch after another."""
-    from samplernn.dataset import training_epoch
+    from samplernn.corpus.windows import training_epoch
 
     for epoch in itertools.count():
         yield from training_epoch(recordings, config, BATCH_SIZE, SEED, epoch)[0]

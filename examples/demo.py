@@ -14,11 +14,11 @@ EXAMPLES = Path(__file__).resolve().parent
 ROOT = EXAMPLES.parent
 sys.path.insert(0, str(ROOT))
 
-from samplernn import spectrogram  # noqa: E402
-from samplernn.audio import examine  # noqa: E402
-from samplernn.config import ModelConfig  # noqa: E402
-from samplernn.device import import_tensorflow  # noqa: E402
-from samplernn.unigram import unigram_entropy  # noqa: E402
+from samplernn.audio import spectrogram  # noqa: E402
+from samplernn.audio.wav import examine  # noqa: E402
+from samplernn.corpus.unigram import unigram_entropy  # noqa: E402
+from samplernn.models.samplernn.config import ModelConfig  # noqa: E402
+from samplernn.system.device import import_tensorflow  # noqa: E402
 
 DEMO = Path("demo")
 CHUNKS = DEMO / "chunks"

@@ -16,13 +16,13 @@ import soundfile
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from samplernn import checkpoint as checkpoints  # noqa: E402
-from samplernn import run_folders  # noqa: E402
-from samplernn.corpus import scan_corpus  # noqa: E402
-from samplernn.device import prepare_device  # noqa: E402
-from samplernn.loop import evaluate, validation_step  # noqa: E402
-from samplernn.model import SampleRNN  # noqa: E402
-from samplernn.tuning import Trial  # noqa: E402
+from samplernn.checkpoints import run_folders  # noqa: E402
+from samplernn.checkpoints import store as checkpoints  # noqa: E402
+from samplernn.corpus.scan import scan_corpus  # noqa: E402
+from samplernn.models.samplernn.model import SampleRNN  # noqa: E402
+from samplernn.search.search import Trial  # noqa: E402
+from samplernn.system.device import prepare_device  # noqa: E402
+from samplernn.training.loop import evaluate, validation_step  # noqa: E402
 
 SEARCH = Path("search")
 HEARD, UNHEARD = SEARCH / "heard", SEARCH / "unheard"

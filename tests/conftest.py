@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from samplernn.config import TrainingOptions
+from samplernn.options.options import TrainingOptions
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the figures are exact on the CPU
 for pool in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
@@ -66,7 +66,7 @@ def xla(request):
     if request.node.get_closest_marker("xla"):
         yield
         return
-    from samplernn import device
+    from samplernn.system import device
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device, "_xla_works", lambda: False)
@@ -81,7 +81,7 @@ def toy(request):
         return
     from toy import Toy
 
-    from samplernn import training
+    from samplernn.training import train as training
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "SampleRNN", Toy)

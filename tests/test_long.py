@@ -18,8 +18,8 @@ from conftest import ROOT
 from nbclient import NotebookClient
 from torture import assert_equal, torture
 
-from samplernn.chunking import chunk_files
-from samplernn.config import ChunkOptions
+from samplernn.audio.chunking import chunk_files
+from samplernn.options.options import ChunkOptions
 
 pytestmark = pytest.mark.long
 

@@ -14,15 +14,17 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from samplernn import cli
-from samplernn.audio import Recording, examine, read_blocks
-from samplernn.chunking import chunks
-from samplernn.config import ChunkOptions, ModelConfig
-from samplernn.dataset import plan_rows, split_corpus
-from samplernn.errors import InputError
-from samplernn.files import read_json
-from samplernn.quantize import Linear, MuLaw
-from samplernn.run_folders import latest, resolve
+from samplernn.audio.chunking import chunks
+from samplernn.audio.quantize import Linear, MuLaw
+from samplernn.audio.wav import Recording, examine, read_blocks
+from samplernn.checkpoints.run_folders import latest, resolve
+from samplernn.commands import cli
+from samplernn.corpus.split import split_corpus
+from samplernn.corpus.windows import plan_rows
+from samplernn.models.samplernn.config import ModelConfig
+from samplernn.options.options import ChunkOptions
+from samplernn.system.errors import InputError
+from samplernn.system.files import read_json
 
 # A number for `make test`, and another for the tests marked long.
 FEW, MANY = 40, 2000

@@ -27,10 +27,10 @@ import tensorflow as tf
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from samplernn import checkpoint as checkpoints  # noqa: E402
-from samplernn import run_folders  # noqa: E402
-from samplernn.chunking import chunk_files  # noqa: E402
-from samplernn.config import ChunkOptions  # noqa: E402
+from samplernn.audio.chunking import chunk_files  # noqa: E402
+from samplernn.checkpoints import run_folders  # noqa: E402
+from samplernn.checkpoints.settings import read_settings  # noqa: E402
+from samplernn.options.options import ChunkOptions  # noqa: E402
 
 # Much to write, little to compute.
 CONFIG = {"seq_len": 1024, "frame_sizes": [64, 256], "dim": 192, "num_rnn_layers": 1, "emb_size": 64}
@@ -206,7 +206,7 @@ def read_all(folder: Path) -> int:
     indices = list(folder.glob("logdir/*/*/*.index"))
     for index in indices:
         read(index.with_suffix(""))
-        assert checkpoints.read_settings(index.with_suffix(""))
+        assert read_settings(index.with_suffix(""))
     return len(indices)
 
 
@@ -222,7 +222,7 @@ def assert_equal(first: Path, second: Path) -> None:
     assert ours.keys() == theirs.keys()
     for key, value in ours.items():
         np.testing.assert_array_equal(value, theirs[key], err_msg=key)
-    ours, theirs = (checkpoints.read_settings(checkpoint)["history"] for checkpoint in (first, second))
+    ours, theirs = (read_settings(checkpoint)["history"] for checkpoint in (first, second))
     assert ours == theirs
 
 

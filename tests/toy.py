@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from samplernn.distribution import sum_over_replicas
+from samplernn.system.distribution import sum_over_replicas
 
 
 class Toy(keras.Model):

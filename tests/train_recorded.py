@@ -19,9 +19,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import keras
 import tensorflow as tf
 
-from samplernn import cli, dataset, loop, training
-from samplernn.config import TrainingOptions
-from samplernn.device import import_tensorflow
+from samplernn.commands import cli
+from samplernn.corpus import windows as dataset
+from samplernn.options.options import TrainingOptions
+from samplernn.system.device import import_tensorflow
+from samplernn.training import loop
+from samplernn.training import train as training
 
 
 def main() -> None:

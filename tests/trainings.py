@@ -5,7 +5,9 @@ from pathlib import Path
 
 import keras
 
-from samplernn import loop, run_folders, training
+from samplernn.checkpoints import run_folders
+from samplernn.training import loop
+from samplernn.training import train as training
 
 
 def runs(options):

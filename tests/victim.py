@@ -19,9 +19,9 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import damage  # noqa: E402
 
-import samplernn.chunking  # noqa: E402, F401 - as it is imported, soxr compiles code of its own
-from samplernn import cli  # noqa: E402
-from samplernn.corpus import CACHE  # noqa: E402
+import samplernn.audio.chunking  # noqa: E402, F401 - as it is imported, soxr compiles code of its own
+from samplernn.commands import cli  # noqa: E402
+from samplernn.corpus.scan import CACHE  # noqa: E402
 
 ADDRESS_SPACE = 2**30  # what an input may have beyond what the process has, where TensorFlow is not there
 # Not marshal.loads, by which Python imports: the test of the program's own code forbids that module.
@@ -73,9 +73,10 @@ class Watch:
 
 def load(folder):
     """What train.py does with its corpus: scan, split, and read every window of an epoch."""
-    from samplernn.config import ModelConfig
-    from samplernn.corpus import scan_corpus
-    from samplernn.dataset import split_corpus, training_epoch, validation_epoch
+    from samplernn.corpus.scan import scan_corpus
+    from samplernn.corpus.split import split_corpus
+    from samplernn.corpus.windows import training_epoch, validation_epoch
+    from samplernn.models.samplernn.config import ModelConfig
 
     corpus = scan_corpus((folder,))
     config = ModelConfig(seq_len=128, frame_sizes=(4, 16))

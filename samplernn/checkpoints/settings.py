@@ -1,0 +1,145 @@
+"""The settings beside a checkpoint, as JSON: what it was trained with, and how its network is configured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from samplernn.checkpoints import run_folders
+from samplernn.checkpoints.store import shapes_of
+from samplernn.models.samplernn.config import ModelConfig
+from samplernn.options.options import MONITORS, is_sample_rate
+from samplernn.system.errors import InputError
+from samplernn.system.files import read_json
+
+EMBEDDINGS = "sample_mlp/embedding/embeddings"
+
+log = logging.getLogger(__name__)
+
+
+def read_settings(checkpoint: Path) -> dict[str, Any] | None:
+    """The JSON that `save` was given; None for a checkpoint of PRiSM's.
+
+    Raises:
+        InputError: it is there but cannot be read.
+    """
+    path = Path(f"{checkpoint}.json")
+    if not path.exists():
+        return None
+    try:
+        content = read_json(path)
+        if not _has_form_of_settings(content):
+            raise InputError("not the settings of a checkpoint")
+        return content
+    except InputError as error:
+        raise InputError(f"{path}: {error}; move it away to use the checkpoint without its settings") from None
+
+
+def of_training(checkpoints: Iterable[Path], history: list[dict[str, float]]) -> list[Path]:
+    """Those of some checkpoints that a training with a history has come by: their own history is its beginning."""
+    found = []
+    for checkpoint in checkpoints:
+        with suppress(InputError):  # what is damaged is none of them
+            its = (read_settings(checkpoint) or {}).get("history")
+            if its and its == history[: len(its)]:
+                found.append(checkpoint)
+    return found
+
+
+def _has_form_of_settings(content: Any) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("config"), dict)
+        and (content.get("sample_rate") is None or is_sample_rate(content["sample_rate"]))
+        and _has_form_of_split(content.get("split", {}))
+        and _has_form_of_history(content.get("history", []))
+        and _has_form_of_place(content)
+        and isinstance(content.get("arguments", {}), dict)
+    )
+
+
+def _has_form_of_split(split: Any) -> bool:
+    def names(part):
+        return isinstance(part, list) and all(isinstance(name, str) for name in part)
+
+    return split == {} or (
+        isinstance(split, dict) and all(names(split.get(part)) for part in ("training", "validation"))
+    )
+
+
+def _has_form_of_history(history: Any) -> bool:
+    def logs(epoch):
+        return isinstance(epoch, dict) and all(isinstance(epoch.get(name), (int, float)) for name in MONITORS)
+
+    return isinstance(history, list) and all(map(logs, history))
+
+
+def _has_form_of_place(content: dict[str, Any]) -> bool:
+    step, sums = content.get("step", 0), content.get("sums")
+    if type(step) is not int or step < 0:
+        return False
+    numbers = isinstance(sums, list) and len(sums) == 3 and all(isinstance(value, float) for value in sums)
+    return step == 0 or (numbers and sums[-1] > 0)
+
+
+def has_config(checkpoint: Path) -> bool:
+    """Whether `model_config` needs no config file."""
+    return _own_config(checkpoint)[0] is not None
+
+
+def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
+    """The config of a checkpoint's network: the one given, else its own or the only one in its folder.
+
+    Raises:
+        InputError: there is none, or the given one is of another network than the checkpoint's own.
+    """
+    own, where = _own_config(checkpoint)
+    config = ModelConfig.load(config_file) if config_file else own
+    if config is None:
+        raise InputError(f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file")
+    if read_settings(checkpoint) is None:
+        config = _with_embedding_of(checkpoint, config)
+        own = own and replace(own, emb_size=config.emb_size)
+    if differences := config.network_differences(own or config):
+        listed = ", ".join(f"{name} is {given} (there {its})" for name, given, its in differences)
+        raise InputError(
+            f"--config_file {config_file} is not the config of {checkpoint.name}, which is in {where}: {listed};"
+            " leave the flag out to use that"
+        )
+    _check_size(checkpoint, config)
+    return config
+
+
+def _check_size(checkpoint: Path, config: ModelConfig) -> None:
+    """Refuse a config of a network that is larger than the checkpoint, before there is memory to be had for it."""
+    least = 4 * config.num_parameters  # bytes
+    if sum(shard.stat().st_size for shard in run_folders.shards_of(checkpoint)) < least:
+        raise InputError(
+            f"{checkpoint} is of another network than the config, whose {config.num_parameters} parameters take more"
+            " bytes than it has; give the config it was trained with"
+        )
+
+
+def _own_config(checkpoint: Path) -> tuple[ModelConfig | None, Path | None]:
+    if own := read_settings(checkpoint):
+        path = Path(f"{checkpoint}.json")
+        try:
+            return ModelConfig.from_dict(own["config"]), path
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    beside = list(checkpoint.parent.glob("*.config.json"))
+    return (ModelConfig.load(beside[0]), beside[0]) if len(beside) == 1 else (None, None)
+
+
+def _with_embedding_of(checkpoint: Path, config: ModelConfig) -> ModelConfig:
+    """PRiSM's networks ignore emb_size: their embedding is as wide as the checkpoint says."""
+    shape = shapes_of(checkpoint).get(EMBEDDINGS, ())
+    if len(shape) != 2 or shape[1] in (0, config.emb_size):
+        return config
+    width = shape[1]
+    log.warning("emb_size is %d in the config, %d in the checkpoint, whose own it is.", config.emb_size, width)
+    return replace(config, emb_size=width)

@@ -1,0 +1,216 @@
+"""Checkpoints in TensorFlow's format under PRiSM's keys: written whole, restored exactly."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from samplernn.checkpoints import bundle, run_folders
+from samplernn.models.optimizer import scaling, slots
+from samplernn.system.device import reason
+from samplernn.system.errors import InputError, RunError
+
+KEY_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+STATE = "state/"  # and a number
+SLOT = "/.OPTIMIZER_SLOT/optimizer/"
+
+log = logging.getLogger(__name__)
+
+
+# --- What is in a checkpoint ---
+
+
+def save(
+    checkpoint: Path,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    settings: dict[str, Any],
+    state: Sequence[np.ndarray] = (),
+) -> None:
+    """Write a checkpoint of everything that training changes, `settings` as JSON beside it.
+
+    It is written aside and appears whole or not at all. Then it takes the place of rolling ones in its folder.
+
+    Args:
+        checkpoint: its path, from `run_folders.prefix` or `rolling_prefix`.
+        model, optimizer: whose variables are written.
+        settings: what is to be known beside them.
+        state: the network's, in the midst of an epoch.
+
+    Raises:
+        RunError: the disk refuses.
+    """
+    variables = _weights(model) | _slots(model, optimizer) | _random_state(model) | _scalars(optimizer)
+    tensors = {key: variable.value for key, variable in variables.items()}
+    tensors |= {f"{STATE}{number}": tf.constant(part) for number, part in enumerate(state)}
+    aside = checkpoint.with_name(f".{checkpoint.name}.part")
+    try:
+        aside.mkdir(exist_ok=True)
+        tf.raw_ops.SaveV2(
+            prefix=str(aside / checkpoint.name),
+            tensor_names=[key + KEY_SUFFIX for key in tensors],
+            shape_and_slices=[""] * len(tensors),
+            tensors=list(tensors.values()),
+        )
+        (aside / f"{checkpoint.name}.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        for part in sorted(aside.iterdir(), key=lambda file: file.suffix == ".index"):
+            _flush(part)
+            os.replace(part, checkpoint.with_name(part.name))
+        _flush(checkpoint.parent)
+        run_folders.update_folder_after(checkpoint)
+    except (OSError, tf.errors.OpError) as error:
+        raise RunError(f"{checkpoint}: cannot be written ({reason(error)})") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk hold what a file contains, or which files a folder does, whatever happens to the machine."""
+    if path.is_dir() and os.name == "nt":  # which cannot open folders
+        return
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+    """Assign to a model the weights that a checkpoint holds; nothing is assigned unless they all fit.
+
+    Args:
+        checkpoint: its path.
+        model: gets its weights and, for a training that goes on, the random state.
+        optimizer: the one of such a training; it gets its state. None where only the weights are wanted.
+
+    Raises:
+        InputError: it cannot be read, or is of a network of another shape.
+    """
+    weights, shapes = _weights(model), shapes_of(checkpoint)
+    _check_shapes(checkpoint, weights, shapes)
+    variables = dict(weights)
+    if optimizer is not None:
+        variables |= _random_state(model)
+        ours = _slots(model, optimizer)
+        if {key: tuple(slot.shape) for key, slot in ours.items()} == {
+            key: shapes[key] for key in shapes if SLOT in key
+        }:
+            variables |= ours | _scalars(optimizer)
+        else:
+            log.warning("%s holds no state of the optimizer %s, which starts afresh.", checkpoint, optimizer.name)
+    fitting = [key for key in variables if shapes.get(key) == tuple(variables[key].shape)]  # as all weights do
+    for key, value in _read(checkpoint, lambda key: key in fitting).items():
+        variables[key].assign(value)
+
+
+def check_whole(checkpoint: Path) -> None:
+    """Read all of a checkpoint, and hold it against its checksums.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    _read(checkpoint, lambda key: True)
+
+
+def read_state(checkpoint: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    """The network's state in a checkpoint from the midst of an epoch.
+
+    Args:
+        checkpoint: its path.
+        shapes: those of the parts.
+
+    Raises:
+        InputError: it cannot be read, or holds no state of these shapes.
+    """
+    found = _read(checkpoint, lambda key: key.startswith(STATE))
+    state = [found.get(f"{STATE}{number}", np.zeros(0)) for number in range(len(shapes))]
+    if [part.shape for part in state] != list(shapes):
+        raise InputError(f"{checkpoint}: it does not hold the network's state; resume from another checkpoint")
+    return state
+
+
+def _weights(model: keras.Model) -> dict[str, keras.Variable]:
+    """The model's parameters by PRiSM's keys, which are their paths but for the name of an RNN's cell."""
+    paths = [variable.path.split("/", 1)[1] for variable in model.trainable_variables]
+    keys = [re.sub(r"/(gru|lstm)_cell/", "/cell/", path) for path in paths]
+    return dict(zip(keys, model.trainable_variables))
+
+
+def _slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+    return {
+        f"{key}{SLOT}{name}": slot
+        for key, variable in _weights(model).items()
+        for name, slot in slots(optimizer, variable).items()
+    }
+
+
+def _random_state(model: keras.Model) -> dict[str, keras.Variable]:
+    return {"random/dropout": model.dropout_seed.state}
+
+
+def _scalars(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+    return {
+        "optimizer/iter": optimizer.iterations,
+        "optimizer/learning_rate": optimizer.learning_rate,
+        **{f"optimizer/{name}": variable for name, variable in scaling(optimizer).items()},
+    }
+
+
+def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], shapes: dict[str, tuple[int, ...]]) -> None:
+    tiers = {key.split("/")[0] for key in weights}
+    theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] in tiers and SLOT not in key}
+    ours = {key: tuple(variable.shape) for key, variable in weights.items()}
+    for key in sorted(ours.keys() | theirs.keys()):
+        if ours.get(key) != theirs.get(key):
+            raise InputError(
+                f"{checkpoint} is of another network than the config: {key} is {theirs.get(key, 'absent')} in the"
+                f" checkpoint, {ours.get(key, 'absent')} by the config; give the config it was trained with"
+            )
+
+
+def shapes_of(checkpoint: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a checkpoint's tensors by their keys, without the suffix that these have in common."""
+    with _readable(checkpoint):
+        shapes = bundle.shapes(Path(f"{checkpoint}.index"), run_folders.shards_of(checkpoint))
+        return {key.removesuffix(KEY_SUFFIX): shape for key, shape in shapes.items() if key.endswith(KEY_SUFFIX)}
+
+
+def _read(checkpoint: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]:
+    """The tensors of a checkpoint whose keys, as `_shapes` has them, are wanted."""
+    keys = [key for key in shapes_of(checkpoint) if wanted(key)]  # which TensorFlow can read unharmed
+    # Where TensorFlow reads, it takes a path for a pattern, in which brackets have a meaning: give it the name alone.
+    # `tf.train.load_checkpoint` would follow a file `checkpoint` to wherever that points; this reads what it is given.
+    with _readable(checkpoint), _working_folder(checkpoint.parent):
+        reader = tf.compat.v1.train.NewCheckpointReader(checkpoint.name)
+        return {key: reader.get_tensor(key + KEY_SUFFIX) for key in keys}
+
+
+@contextmanager
+def _working_folder(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextmanager
+def _readable(checkpoint: Path) -> Iterator[None]:
+    try:
+        yield
+    except (tf.errors.OpError, OSError, ValueError, RuntimeError, LookupError) as error:
+        raise InputError(
+            f"{checkpoint}: damaged, or not a checkpoint ({reason(error)}); name another epoch's"
+        ) from None

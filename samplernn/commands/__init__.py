@@ -1,0 +1,1 @@
+"""The commands' flags, and what train.py --check looks at."""

@@ -1,0 +1,99 @@
+"""What generated sequences begin from: silence, or a stretch of a recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+
+from samplernn.audio.quantize import quantizer
+from samplernn.audio.wav import Recording, examine, read_mono
+from samplernn.models.samplernn.config import ModelConfig
+from samplernn.system.errors import InputError
+from samplernn.system.files import sha256
+
+MARGIN = 0.1  # seconds around a stretch that its resampling reads too, many times as long as the filter
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the network reads before it generates, the same for all sequences."""
+
+    tokens: np.ndarray  # int32 [n], one frame of the upper tier or several
+    seed: dict[str, Any] | None = None  # the audio that they are from, as the JSON says it; None: silence
+
+
+def seed_context(
+    config: ModelConfig, sample_rate: int, seed: str | None, offset: int = 0, dur: float | None = None
+) -> Context:
+    """A stretch of the seed audio, or a frame of silence.
+
+    Args:
+        config: of the model.
+        sample_rate: Hz, that of the audio that the model has learnt.
+        seed: path of the audio, of any sample rate; None for silence.
+        offset: where the stretch begins, in samples of that audio.
+        dur: its length in seconds, of which as many whole frames of the upper tier are read as fit in, at least one;
+            None for one.
+
+    Raises:
+        InputError: the seed is not audio, or ends before the stretch does.
+        RunError: it has changed while it was read.
+    """
+    quantize, frame = quantizer(config.q_type, config.q_levels), config.lookback
+    if seed is None:
+        return Context(np.full(frame, quantize.zero, np.int32))
+    recording = examine_seed(seed)
+    length = max(1, round((dur or 0) * sample_rate) // frame) * frame
+    _check_length(recording, sample_rate, length, offset, dur)
+    tokens = quantize.encode(_read(recording, sample_rate, offset, length))
+    source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
+    own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
+    return Context(tokens, source | own_rate | {"dur": length / sample_rate})
+
+
+def examine_seed(seed: str) -> Recording:
+    """Make sure that the seed is audio.
+
+    Raises:
+        InputError: it isn't.
+    """
+    try:
+        return examine(Path(seed))
+    except InputError as error:
+        raise InputError(f"--seed: {error}") from None
+
+
+def _check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:
+    """Refuse a stretch of `length` samples at `sample_rate` that is not all there."""
+    seed, needed = recording.path, _own_samples(recording, sample_rate, length)
+    largest = recording.frames - needed
+    if largest < 0 and dur:
+        seconds = int(1000 * recording.frames / recording.sample_rate) / 1000
+        raise InputError(f"--seed_dur {dur}: {seed} has only {seconds} seconds; choose less, or use longer audio")
+    if largest < 0:
+        raise InputError(f"--seed {seed}: {recording.frames} samples, {needed} are needed; use longer audio")
+    if offset > largest:
+        shorter = f" with --seed_dur {dur}" if dur else ""
+        raise InputError(
+            f"--seed_offset {offset} is too far into {seed}; {largest} is the largest that will do{shorter}"
+        )
+
+
+def _own_samples(recording: Recording, sample_rate: int, length: int) -> int:
+    """How many of a recording's samples `length` of them are at another rate, rounded up."""
+    return -(-length * recording.sample_rate // sample_rate)
+
+
+def _read(recording: Recording, sample_rate: int, offset: int, length: int) -> np.ndarray:
+    """`length` samples at `sample_rate` from an offset in the recording's own: float32 [length]."""
+    if recording.sample_rate == sample_rate:
+        return read_mono(recording.path, offset, length)
+    margin = round(MARGIN * recording.sample_rate)
+    start = max(0, offset - margin)
+    end = min(recording.frames, offset + _own_samples(recording, sample_rate, length) + margin)
+    audio = soxr.resample(read_mono(recording.path, start, end - start), recording.sample_rate, sample_rate)
+    return audio[(offset - start) * sample_rate // recording.sample_rate :][:length]

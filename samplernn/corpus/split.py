@@ -1,0 +1,166 @@
+"""What of a corpus is trained on, what is held out, and how often each file is heard in an epoch."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from samplernn.audio.wav import Folder, Recording
+from samplernn.system.errors import InputError
+from samplernn.system.words import counted, printable
+
+SPLIT_SEED = 42  # the split must be the same on every run and every machine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The recordings to train on and those held out."""
+
+    training: list[Recording]
+    validation: list[Recording]
+
+    @property
+    def training_frames(self) -> int:
+        """The length of all that is trained on, in samples."""
+        return sum(recording.frames for recording in self.training)
+
+    @property
+    def mix(self) -> dict[str, float]:
+        """The weights of the folders that are trained on, by the folders' names."""
+        return {folder.name: folder.weight for folder in _by_folder(self.training)}
+
+    def names(self) -> dict[str, list[str]]:
+        """The split as JSON can hold it, to be handed to `split_corpus` on resuming."""
+        return {part: [recording.name for recording in getattr(self, part)] for part in ("training", "validation")}
+
+
+def split_corpus(
+    corpus: list[Recording], seq_len: int, batch_size: int, val_frac: float, earlier: dict[str, list[str]] | None = None
+) -> Split:
+    """Split a corpus, always in the same way, into whole batches of files.
+
+    The validation part is `val_frac` rounded to whole batches, at least one. Where an `earlier` split is given, what
+    it held out stays held out, whatever was added to the corpus since.
+
+    Raises:
+        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples, none is left
+            of what was held out, or the folders' weights leave no batch, or nothing of a folder, to an epoch.
+    """
+    long_enough = [recording for recording in corpus if recording.frames >= seq_len]
+    if short := len(corpus) - len(long_enough):
+        of_all = counted(len(corpus), "file")
+        log.warning("Left out %d of %s: shorter than a window of %s.", short, of_all, counted(seq_len, "sample"))
+    if len(long_enough) < 2:
+        hold = "file holds" if len(corpus) == 1 else "files hold"
+        raise InputError(
+            f"--data_dir: {len(long_enough)} of {len(corpus)} {hold} a window of seq_len {seq_len} samples, and two are"
+            " the least; add longer files or lower seq_len in the config"
+        )
+    if len(long_enough) < 2 * batch_size:
+        raise InputError(
+            f"--batch_size {batch_size} needs {2 * batch_size} files (a batch to train on, a batch to validate with)"
+            f" and there are {len(long_enough)}; --batch_size {len(long_enough) // 2} would do"
+        )
+    shuffled = list(long_enough)
+    random.Random(SPLIT_SEED).shuffle(shuffled)
+    validation = _held_out(shuffled, earlier)
+    if not validation:
+        whole = len(shuffled) // batch_size * batch_size
+        size = max(1, round(whole * val_frac / batch_size)) * batch_size
+        size = min(size, whole - batch_size)
+        validation = shuffled[whole - size : whole]
+    names = {recording.name for recording in validation}
+    candidates = [recording for recording in shuffled if recording.name not in names]
+    training = candidates[: len(candidates) // batch_size * batch_size]
+    if left := len(candidates) - len(training):
+        left_out = "1 file is" if left == 1 else f"{left} files are"
+        log.warning("Dataset truncated: %s left out, to make whole batches of %d.", left_out, batch_size)
+    if not training:
+        remedy = f"--batch_size {len(candidates)} would do" if candidates else "add files, or use --resume False"
+        raise InputError(
+            f"--batch_size {batch_size}: beside the {len(validation)} that the resumed run holds out"
+            f" {counted(len(candidates), 'file')} can be trained on; {remedy}"
+        )
+    _check_weights(training, batch_size)
+    return Split(training, validation)
+
+
+def _check_weights(training: list[Recording], batch_size: int) -> None:
+    """Every epoch is as long as any other: what one lacks, all lack."""
+    numbers = {folder: _number_heard(folder, len(files)) for folder, files in _by_folder(training).items()}
+    for folder, number in numbers.items():
+        if number == 0:
+            raise InputError(
+                f"--data_dir: at a weight of {folder.weight:g} not one file of {folder.path} is heard in an epoch;"
+                " raise the weight, or leave the folder out"
+            )
+    if sum(numbers.values()) < batch_size:
+        heard = counted(sum(numbers.values()), "file")
+        raise InputError(
+            f"--batch_size {batch_size}: at the weights of --data_dir an epoch has {heard}, less"
+            " than a batch; raise the weights, add files, or lower --batch_size"
+        )
+
+
+def _held_out(recordings: list[Recording], earlier: dict[str, list[str]] | None) -> list[Recording]:
+    """The recordings that an earlier split held out, in its order."""
+    if not (earlier and earlier["validation"]):
+        return []
+    by_name = {recording.name: recording for recording in recordings}
+    found = [by_name[name] for name in earlier["validation"] if name in by_name]
+    number = len(earlier["validation"])
+    if not found:
+        raise InputError(
+            f"--data_dir: of {counted(number, 'file')} that the resumed run held out none is there, or long enough;"
+            " others may be what it has trained on. Put them back, or use --resume False to start from scratch"
+        )
+    if len(found) < number:
+        log.warning("Of the files that the resumed run held out, %d of %d are here: they alone validate.",
+                    len(found), number)  # fmt: skip
+    return found
+
+
+def heard_in(recordings: list[Recording], random_seed: int, epoch: int) -> list[Recording]:
+    """The recordings that an epoch of training has, each as often as it has them.
+
+    Of n files of a folder it has n times the folder's weight, rounded: all of them equally often, and once more those
+    that are drawn, which depend on nothing but the seed and the epoch.
+    """
+    heard = []
+    for folder, files in _by_folder(recordings).items():
+        times, more = divmod(_number_heard(folder, len(files)), len(files))
+        heard += files * times + random.Random(f"{random_seed}/{epoch}/{folder.name}").sample(files, more)
+    return heard
+
+
+def describe_mix(folders: Iterable[Folder], training: list[Recording]) -> list[str]:
+    """For each folder a line: what of it is trained on, and what part of an epoch's time that is on average."""
+    by_folder, rows = _by_folder(training), []
+    for folder in folders:
+        files = by_folder.get(folder, [])
+        minutes = sum(file.frames / file.sample_rate for file in files) / 60
+        heard = minutes * _number_heard(folder, len(files)) / max(1, len(files))
+        rows.append((folder, len(files), minutes, heard))
+    total = sum(heard for *_, heard in rows)
+    return [
+        f"{printable(str(folder.path))}: {counted(number, 'file')} to train on ({minutes:.1f} minutes),"
+        f" weight {folder.weight:g}, {heard / total:.1%} of what is heard in an epoch"
+        for folder, number, minutes, heard in rows
+    ]
+
+
+def _by_folder(recordings: list[Recording]) -> dict[Folder, list[Recording]]:
+    folders: dict[Folder, list[Recording]] = {}
+    for recording in recordings:
+        folders.setdefault(recording.folder, []).append(recording)
+    return folders
+
+
+def _number_heard(folder: Folder, files: int) -> int:
+    """How many of a folder's files, those heard several times as several, an epoch has."""
+    return math.floor(folder.weight * files + 0.5)

@@ -1,0 +1,42 @@
+"""How often each level occurs in a corpus: what there is to know about it without listening to what comes before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from samplernn.audio.quantize import quantizer
+from samplernn.audio.wav import READ_FRAMES, Recording, read_mono
+from samplernn.models.samplernn.config import ModelConfig
+
+MAX_FILES = 256  # that are looked at, lest a large corpus take long
+MAX_SAMPLES = 2**24  # of all of them together
+
+
+def unigram_entropy(recordings: Sequence[Recording], config: ModelConfig) -> float:
+    """The loss, in nats a sample, of a model that knows how often each level is heard and nothing else.
+
+    Of recordings it looks at MAX_FILES at most, evenly chosen; of long ones at what is in their middle, as much of
+    each, so that all of it is MAX_SAMPLES at most. A recording counts by the weight of its folder.
+
+    Raises:
+        RunError: a file has changed since it was examined.
+    """
+    quantize = quantizer(config.q_type, config.q_levels)
+    chosen = recordings[:: math.ceil(len(recordings) / MAX_FILES)]
+    counts = np.zeros(quantize.levels)
+    for recording in chosen:
+        for audio in _middle(recording, MAX_SAMPLES // len(chosen)):
+            counts += recording.folder.weight * np.bincount(quantize.encode(audio), minlength=quantize.levels)
+    frequency = counts[counts > 0] / counts.sum()
+    return float(-np.sum(frequency * np.log(frequency)))
+
+
+def _middle(recording: Recording, most: int) -> Iterator[np.ndarray]:
+    """Yield the middle of a recording, at most so many samples, mono audio [n] piece by piece."""
+    length = min(recording.frames, most)
+    first = (recording.frames - length) // 2
+    for start in range(first, first + length, READ_FRAMES):
+        yield read_mono(recording.path, start, min(READ_FRAMES, first + length - start))

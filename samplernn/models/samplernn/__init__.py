@@ -1,0 +1,1 @@
+"""SampleRNN: three tiers (Mehri et al., ICLR 2017)."""

@@ -1,0 +1,310 @@
+"""The layers of the three tiers (SampleRNN paper, section 2). B batch, S samples, T frames, D dim, Q levels.
+
+State is an argument and a result: a tuple with one entry a recurrent layer, `(h,)` for GRU and `(h, c)` for LSTM,
+each [D, B]. Nothing here remembers what it saw.
+
+Every layer runs over a window by `call`, and over one step by `step`, which generation repeats for each sample. A step
+works in columns, [features, B], with the weights of `step_weights`: transposed once, for all the steps to come.
+"""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import tensorflow as tf
+
+from samplernn.models import recurrence
+from samplernn.system.device import has_gpu
+from samplernn.system.distribution import own_rows
+
+REDUCED_SLICES = 16  # more are no faster
+RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+
+
+def transposed(dense):
+    """The weights of a Dense layer for `affine`."""
+    bias = tf.zeros([dense.units]) if dense.bias is None else dense.bias
+    return _columns(dense.kernel, bias, dense.compute_dtype)
+
+
+def _columns(kernel, bias, dtype):
+    return tf.cast(tf.transpose(kernel), dtype), tf.cast(bias[:, None], dtype)
+
+
+def affine(weights, columns):
+    """What a Dense layer does, without its activation: [in, B] to [out, B]."""
+    kernel, bias = weights  # [out, in], [out, 1]
+    return tf.matmul(kernel, tf.cast(columns, kernel.dtype)) + bias
+
+
+def sum_of_squares(x):
+    """The sum of the squares of a tensor's elements; on a CPU its shape is static."""
+    x = tf.convert_to_tensor(x)
+    if has_gpu():
+        return tf.reduce_sum(tf.square(x))
+    # XLA vectorises adding slices up, and not a reduction that long, which takes several times as long.
+    slices = tf.unstack(tf.reshape(x, [math.gcd(x.shape.num_elements(), REDUCED_SLICES), -1]))
+    return tf.reduce_sum(tf.add_n([tf.square(part) for part in slices]))
+
+
+class RNNStack(keras.layers.Layer):
+    """Recurrent layers on top of each other, with optional skip connections."""
+
+    def __init__(self, rnn_type, dim, num_layers, skip_conn, dropout, dropout_seed, **kwargs):
+        super().__init__(**kwargs)
+        self.cell = recurrence.CELLS[rnn_type]
+        self.dim = dim
+        self.skip_conn = skip_conn
+        self.dropout = dropout
+        self.dropout_seed = dropout_seed
+        self.rnns = [
+            RNN_LAYERS[rnn_type](
+                dim, return_sequences=True, return_state=True, dtype=self.dtype_policy, name=f"layer_{i}"
+            )
+            for i in range(num_layers)
+        ]
+        self.skips = [
+            keras.layers.Dense(
+                dim,
+                kernel_initializer="he_uniform",
+                use_bias=i == 0,
+                dtype=self.dtype_policy,
+                name=f"layer_{i}_skip_out",
+            )
+            for i in range(num_layers if skip_conn else 0)
+        ]
+
+    def build(self, input_shape=None):
+        for i, rnn in enumerate(self.rnns):
+            rnn.build((None, None, 2 * self.dim if self.skip_conn and i == 0 else self.dim))
+        for skip in self.skips:
+            skip.build((None, None, self.dim))
+
+    def initial_state(self, batch_size):
+        """Zeros: the state before the first frame."""
+        zeros = tf.zeros([self.dim, batch_size], self.compute_dtype)
+        parts = 2 if self.cell is recurrence.lstm else 1
+        return tuple((zeros,) * parts for _ in self.rnns)
+
+    def call(self, frames, state, training=False):
+        """Run over a sequence: [B, T, D] and state to [B, T, D] and the next state."""
+        run = self._run_keras if has_gpu() else self._run_loop
+
+        def run_layer(i, x, layer_state):
+            if training and self.dropout:
+                x = self._drop_out(x)
+            return run(self.rnns[i], x, layer_state)
+
+        return self._through_layers(frames, state, run_layer, lambda i, x: self.skips[i](x), axis=2)
+
+    def _drop_out(self, x):
+        """Zero a part of [B, T, in] by one mask for all the frames of a window, as Keras's recurrent layers do it.
+
+        The mask is drawn for the whole batch by each replica, which takes its own rows of it.
+        """
+
+        def draw(rows):
+            ones = tf.ones([rows, 1, x.shape[2]], x.dtype)
+            return keras.random.dropout(ones, self.dropout, seed=self.dropout_seed)
+
+        kept = own_rows(draw, x.shape[0]) > 0
+        return tf.where(kept, x * (1 / (1 - self.dropout)), tf.zeros([], x.dtype))
+
+    def step_weights(self):
+        """For each layer, those of the input's and of the state's projection; for each skip connection, its own."""
+
+        def projections(cell):
+            kernels = cell.kernel, cell.recurrent_kernel
+            return [_columns(kernel, bias, self.compute_dtype) for kernel, bias in zip(kernels, _biases(cell))]
+
+        return [projections(rnn.cell) for rnn in self.rnns], [transposed(skip) for skip in self.skips]
+
+    def step(self, frame, state, weights):
+        """Run over one frame: [D, B] and state to [D, B] and the next state."""
+        layers, skips = weights
+
+        def run_layer(i, x, layer_state):
+            projection, recurrent = layers[i]
+            layer_state = self.cell(affine(projection, x), affine(recurrent, layer_state[0]), layer_state)
+            return layer_state[0], layer_state
+
+        return self._through_layers(frame, state, run_layer, lambda i, x: affine(skips[i], x), axis=0)
+
+    def _through_layers(self, x, state, run_layer, skip, axis):
+        next_state, total = [], 0.0
+        if self.skip_conn:
+            x = tf.concat([x, x], axis=axis)
+        for i, layer_state in enumerate(state):
+            x, layer_state = run_layer(i, x, layer_state)
+            next_state.append(layer_state)
+            if self.skip_conn:
+                total += skip(i, x)
+        return (total if self.skip_conn else x), tuple(next_state)
+
+    def _run_keras(self, rnn, x, state):
+        """Run a layer over [B, T, in] as Keras does, on a GPU by a cuDNN kernel."""
+        outputs, *state = rnn(x, initial_state=[tf.transpose(part) for part in state])
+        return outputs, tuple(tf.transpose(part) for part in state)
+
+    def _run_loop(self, rnn, x, state):
+        """Run a layer over [B, T, in] by our own loop, which does the same and is faster on a CPU."""
+        bias, recurrent_bias = _biases(rnn.cell)
+        rows = tf.reshape(tf.transpose(x, [1, 0, 2]), [-1, x.shape[2]])  # [B, T, in] → [T·B, in]
+        projected = tf.matmul(rnn.cell.kernel, rows, transpose_a=True, transpose_b=True) + bias[:, None]  # [G·D, T·B]
+        projected = tf.transpose(tf.reshape(projected, [-1, x.shape[1], x.shape[0]]), [1, 0, 2])  # [T, G·D, B]
+        outputs, state = recurrence.run(self.cell, projected, rnn.cell.recurrent_kernel, recurrent_bias, state)
+        return tf.transpose(outputs, [2, 0, 1]), state  # [T, D, B] → [B, T, D]
+
+
+def _biases(cell):
+    """The biases of the input's and of the state's projection: a GRU has both, an LSTM adds one bias to their sum."""
+    if isinstance(cell, keras.layers.GRUCell):
+        return tf.unstack(tf.convert_to_tensor(cell.bias))
+    return cell.bias, tf.zeros_like(cell.bias)
+
+
+class FrameTier(keras.layers.Layer):
+    """A tier that reads frames of samples and conditions the tier below (paper, section 2.1)."""
+
+    def __init__(self, frame_size, ratio, config, dropout_seed, **kwargs):
+        """`ratio` is the number of the lower tier's steps in one frame of this tier."""
+        super().__init__(**kwargs)
+        self.frame_size = frame_size
+        self.ratio = ratio
+        self.dim = config.dim
+        self.q_levels = config.q_levels
+        self.input_dense = keras.layers.Dense(config.dim, dtype=self.dtype_policy, name="inputs")
+        self.rnn = RNNStack(
+            config.rnn_type,
+            config.dim,
+            config.num_rnn_layers,
+            config.skip_conn,
+            config.rnn_dropout,
+            dropout_seed,
+            dtype=self.dtype_policy,
+            name="rnn",
+        )
+
+    def build(self, input_shape=None):
+        self.input_dense.build((None, None, self.frame_size))
+        self.rnn.build()
+        self.upsample_kernel = self.add_weight(
+            name="upsample", shape=(self.ratio, self.dim, self.dim), initializer="glorot_normal"
+        )
+
+    def initial_state(self, batch_size):
+        return self.rnn.initial_state(batch_size)
+
+    def call(self, tokens, state, conditioning=None, training=False):
+        """Tokens [B, T·frame_size], conditioning [B, T, D] to conditioning [B, T·ratio, D] and the next state."""
+        frames = tf.reshape(tokens, [-1, tokens.shape[1] // self.frame_size, self.frame_size])  # [B, T, frame_size]
+        projected = self.input_dense(self._scaled(frames))
+        frames, state = self.rnn(_add(projected, conditioning), state, training=training)
+        return self._upsample(frames), state
+
+    def step_weights(self, upsample_kernel):
+        """The weights of `step`, which may upsample with another kernel [ratio, D, D] than the tier's own."""
+        phases = tf.cast(self._phases(upsample_kernel), self.compute_dtype)
+        return transposed(self.input_dense), self.rnn.step_weights(), phases
+
+    def step(self, frame, state, conditioning, weights):
+        """One frame of tokens [frame_size, B], conditioning [D, B] to [ratio, D, B] and the next state."""
+        inputs, rnn, phases = weights
+        frame, state = self.rnn.step(_add(affine(inputs, self._scaled(frame)), conditioning), state, rnn)
+        return tf.reshape(tf.matmul(phases, frame), [self.ratio, self.dim, -1]), state
+
+    def _scaled(self, tokens):
+        return (tf.cast(tokens, tf.float32) / (self.q_levels / 2) - 1) * 2
+
+    def _upsample(self, frames):
+        # A transposed convolution whose stride is its width: one product with all the phases' kernels.
+        # Of all sequences' frames, as rows: a batched product's gradient would be one kernel for each sequence.
+        rows = tf.reshape(frames, [-1, self.dim])  # [B·T, D]
+        phases = tf.matmul(rows, self._phases(self.upsample_kernel), transpose_b=True)  # [B·T, ratio·D]
+        return tf.reshape(phases, [-1, frames.shape[1] * self.ratio, self.dim])  # [B, T·ratio, D]
+
+    def _phases(self, upsample_kernel):
+        return tf.reshape(upsample_kernel, [self.ratio * self.dim, self.dim])
+
+
+def _add(projected, conditioning):
+    return projected if conditioning is None else projected + conditioning
+
+
+class SampleMLP(keras.layers.Layer):
+    """The tier that predicts one sample from the `frame_size` before it (paper, section 2.2).
+
+    Its embedding and convolution are linear in the one-hot token, so that together they are a table of
+    `frame_size` × Q rows, and the convolution is a sum of one row a position. That sum and its gradient, a sum over
+    all samples, are always float32.
+    """
+
+    def __init__(self, frame_size, config, precision, **kwargs):
+        """`precision` is what the dense layers compute in."""
+        super().__init__(dtype="float32", **kwargs)
+        self.frame_size = frame_size
+        self.dim = config.dim
+        self.q_levels = config.q_levels
+        self.emb_size = config.emb_size
+        self.embedding = keras.layers.Embedding(config.q_levels, config.emb_size, name="embedding")
+        self.conv = keras.layers.Conv1D(config.dim, frame_size, use_bias=False, name="inputs")
+        self.hidden1 = keras.layers.Dense(config.dim, activation="relu", dtype=precision, name="hidden1")
+        self.hidden2 = keras.layers.Dense(config.dim, activation="relu", dtype=precision, name="hidden2")
+        self.logits = keras.layers.Dense(config.q_levels, dtype=precision, name="outputs")
+
+    def build(self, input_shape=None):
+        self.embedding.build((None, None))
+        self.conv.build((None, None, self.emb_size))
+        for dense in (self.hidden1, self.hidden2, self.logits):
+            dense.build((None, None, self.dim))
+
+    def table(self):
+        """What each token adds at each position: [frame_size, Q, D]."""
+        return tf.matmul(self.embedding.embeddings, self.conv.kernel)
+
+    def call(self, tokens, conditioning):
+        """Tokens [B, frame_size - 1 + S] and conditioning [B, S, D] to logits [B, S, Q]."""
+        length = conditioning.shape[1]
+        x = conditioning
+        for position, rows in enumerate(tf.unstack(self.table())):
+            x += tf.gather(rows, tokens[:, position : position + length])
+        return tf.cast(self.logits(self.hidden2(self.hidden1(x))), tf.float32)
+
+    def lookup_norm_squared(self, conditioning_gradient):
+        """The sum of ‖dLoss / d(embedding of one token at one place)‖² over all places, from dLoss / dconditioning.
+
+        Args:
+            conditioning_gradient: [B, S, D], which is also the gradient of the convolution's output.
+        """
+        batch_size, length = conditioning_gradient.shape[:2]
+        shape = [batch_size, length + self.frame_size - 1, self.emb_size]
+        gradient = tf.nn.conv1d_transpose(conditioning_gradient, self.conv.kernel, shape, strides=1, padding="VALID")
+        return sum_of_squares(gradient)
+
+    def lookup_norm_squared_bound(self, conditioning_gradient):
+        """An upper bound of `lookup_norm_squared` that costs next to nothing (Cauchy-Schwarz, twice)."""
+        return self.frame_size * sum_of_squares(self.conv.kernel) * sum_of_squares(conditioning_gradient)
+
+    def step_weights(self, upsample_kernel):
+        """The weights of `step`, where the first dense kernel is folded into all that it is applied to.
+
+        Args:
+            upsample_kernel: the one that makes the conditioning, [frame_size, D, D].
+
+        Returns:
+            The weights, and the folded kernel with which the conditioning of `step` is to be made.
+        """
+        hidden = tf.convert_to_tensor(self.hidden1.kernel)  # [D, D]
+        table = tf.unstack(tf.einsum("fqd,dp->fqp", self.table(), hidden))
+        weights = table, self.hidden1.bias[:, None], transposed(self.hidden2), transposed(self.logits)
+        return weights, tf.einsum("roi,op->rpi", upsample_kernel, hidden)
+
+    def step(self, window, conditioning, weights):
+        """One sample: the frame_size tokens before it [frame_size, B], folded conditioning [D, B] to logits [Q, B]."""
+        table, bias, hidden2, logits = weights
+        x = tf.transpose(tf.cast(conditioning, tf.float32) + bias)  # [B, D], as the rows of the table
+        for position, rows in enumerate(table):
+            x += tf.gather(rows, window[position])
+        x = tf.nn.relu(affine(hidden2, tf.transpose(tf.nn.relu(x))))
+        return tf.cast(affine(logits, x), tf.float32)

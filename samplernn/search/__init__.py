@@ -1,0 +1,1 @@
+"""Searches for hyperparameters: tuners over trainings."""

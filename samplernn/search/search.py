@@ -1,0 +1,365 @@
+"""Hyperparameter search: the space, a trial, and what is kept and told of all trials.
+
+Which values to try next, and where, is asked of a library: by keras_tuning.py and ray_tuning.py.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from samplernn.audio.wav import make_writable_folder
+from samplernn.checkpoints import run_folders
+from samplernn.corpus.folders import absolute_folder
+from samplernn.corpus.scan import scan_corpus
+from samplernn.corpus.split import split_corpus
+from samplernn.models.samplernn.config import ModelConfig
+from samplernn.options.options import SCRIPTS, TrainingOptions, as_text, better, changed_flags
+from samplernn.search.options import HYPERPARAMETERS, MODEL_HYPERPARAMETERS, TRAINING_HYPERPARAMETERS, SearchOptions
+from samplernn.system.device import prepare_device
+from samplernn.system.distribution import check_batch_size
+from samplernn.system.errors import InputError, RunError
+from samplernn.system.files import read_json, shortest, write_whole
+from samplernn.system.words import counted
+
+Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
+
+FAILED = "failed: "
+# What may change when a search is gone on with: where it is and what it may use.
+FREE = ("id", "logdir", "max_trials", "num_cpus", "num_gpus", "cpus_per_trial", "gpus_per_trial", "address", "resume")
+
+
+@dataclass
+class Trial:
+    """What is kept of a trial, as JSON in its folder."""
+
+    name: str
+    hyperparameters: dict[str, Any]
+    begun: float  # seconds since 1970
+    machine: str  # where it runs
+    seconds: float = 0.0
+    history: list[Logs] = field(default_factory=list)
+    checkpoint: str | None = None  # the last one
+    ended: str | None = None  # why; None while it runs
+
+    def best(self, objective: str) -> tuple[float, int] | None:
+        """The best value of the objective over the epochs, and its epoch from 1; None before the first has ended."""
+        values = [(logs[objective], epoch) for epoch, logs in enumerate(self.history, 1)]
+        return better(objective)(values, key=lambda pair: pair[0], default=None)
+
+    @property
+    def failed(self) -> bool:
+        return not self.history or (self.ended or "").startswith(FAILED)
+
+
+def search_space(options: SearchOptions) -> dict[str, list]:
+    """The values to search among, of each hyperparameter, as the libraries know them."""
+    return {name: [_scalar(value) for value in getattr(options, name)] for name in HYPERPARAMETERS}
+
+
+def from_space(options: SearchOptions, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The hyperparameters meant by values that a library chose, which may have become 0 for False or 1.0 for 1."""
+    return {
+        name: next(value for value in getattr(options, name) if _scalar(value) == chosen[name])
+        for name in HYPERPARAMETERS
+    }
+
+
+def _scalar(value: Any) -> Any:
+    return as_text(value) if isinstance(value, tuple) else value
+
+
+class Search:
+    """A search and its folder, `logdir/id`, which holds
+
+    - `search.json`: the options that make it this search
+    - `trial_<name>/`: a trial's record, config, and run folder, as train.py makes one
+    - `trials.csv`: a row for each trial
+    - `best.config.json`: the winner's config
+    - TensorBoard's events, for its HParams view
+    """
+
+    def __init__(self, options: SearchOptions):
+        self.options = options
+        self.folder = Path(options.logdir, options.id).resolve()
+        self._file = self.folder / "search.json"
+        self._data_dir = tuple(map(absolute_folder, options.data_dir))  # trials may run elsewhere
+
+    def exists(self) -> bool:
+        """Whether a search of this id was begun."""
+        return self._file.exists()
+
+    def check(self, devices: int = 1) -> None:
+        """Find that every trial can be run, and that the folder is not of another search.
+
+        Args:
+            devices: between how many a trial's batches are split.
+
+        Raises:
+            InputError: the corpus does not do for a trial, or the folder is of another search.
+        """
+        options = self.options
+        for batch_size in options.batch_size:
+            check_batch_size(batch_size, devices)
+        corpus = scan_corpus(options.data_dir).recordings
+        # The longest windows in the largest batches ask most of a corpus.
+        split_corpus(corpus, max(options.seq_len), max(options.batch_size), options.val_frac)
+        differences = self.exists() and _differences(self._identity(), self._read(self._file))
+        if differences:
+            raise InputError(
+                f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another"
+                " --id, or give the same flags to go on with it"
+            )
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Make the folder, unless it is there, and hold it against other runs of the same search.
+
+        Raises:
+            InputError: another run holds it.
+        """
+        from samplernn.search import hparams  # imports TensorFlow
+
+        make_writable_folder("--logdir", self.folder)
+        try:
+            with FileLock(self.folder / ".lock", timeout=0):
+                if not self.exists():
+                    hparams.write_space(self.folder, search_space(self.options))
+                    _write(self._file, self._identity())
+                yield
+        except Timeout:
+            raise InputError(
+                f"--id {self.options.id}: the search in {self.folder} is running; wait, or choose another --id"
+            ) from None
+
+    def _identity(self) -> dict[str, Any]:
+        """What a search must have in common with an earlier one to go on with it."""
+        values = {name: value for name, value in asdict(self.options).items() if name not in FREE}
+        values |= {"tuner": type(self.options).__name__, "data_dir": as_text(self._data_dir)}  # its order matters
+        return json.loads(json.dumps(values))
+
+    def _read(self, path: Path) -> Any:
+        try:
+            return read_json(path)
+        except InputError as error:
+            raise InputError(f"{path}: {error}; move it away, or choose another --id") from None
+
+    # --- Trials ---
+
+    def run_trial(
+        self,
+        name: str,
+        hyperparameters: dict[str, Any],
+        report: Callable[[list[Logs], Path], None] = lambda history, checkpoint: None,
+        resume_from: str | None = None,
+        machine: str = platform.node(),
+    ) -> Trial:
+        """Train with given hyperparameters just as train.py would; a trial that was interrupted goes on.
+
+        Args:
+            name: of the trial.
+            hyperparameters: a value for each of HYPERPARAMETERS.
+            report: called after each epoch with the logs of all until then and the path of its checkpoint.
+            resume_from: checkpoint, or its folder, to go on from; by default the last one of this trial.
+            machine: what to call the machine that it runs on.
+
+        Returns:
+            The trial, whose `ended` says whether it failed.
+        """
+        os.environ.pop("TF_CONFIG", None)  # a trial is trained by one process
+        prepare_device()
+        from samplernn.checkpoints.settings import read_settings
+        from samplernn.search import hparams
+        from samplernn.training.train import train
+
+        folder, num_epochs = self._trial_folder(name), self.options.num_epochs
+        config_file, all_epochs = folder / "trial.config.json", counted(num_epochs, "epoch")
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(config_file, _model_config(hyperparameters).to_dict())
+
+        trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
+        trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
+        if found := run_folders.resolve(resume_from, rolling=True) if resume_from else run_folders.latest(folder):
+            trial.checkpoint, trial.history = str(found), (read_settings(found) or {}).get("history", [])
+        self._save(trial)
+        started = time.monotonic() - trial.seconds
+
+        def after_checkpoint(checkpoint: Path, history: list[Logs]) -> None:
+            if not (trial.checkpoint and checkpoint.parent == Path(trial.checkpoint).parent):
+                values = {key: _scalar(value) for key, value in hyperparameters.items()}
+                hparams.write_trial(checkpoint.parent, name, values)
+            trial.history, trial.checkpoint = history, str(checkpoint)
+            trial.seconds = time.monotonic() - started
+            trial.ended = all_epochs if len(history) >= num_epochs else None
+            self._save(trial)
+            report(history, checkpoint)
+
+        options = replace(
+            self._training_options(hyperparameters),
+            data_dir=self._data_dir,
+            id=folder.name,
+            logdir_root=str(folder.parent),
+            config_file=str(config_file),
+            num_epochs=num_epochs,
+            resume_from=trial.checkpoint,
+            verbose=False,
+            max_checkpoints=1,
+            generate=False,
+        )
+        try:
+            train(options, after_checkpoint, report=False)
+            patience = f"no improvement for {counted(options.early_stopping_patience, 'epoch')}"
+            trial.ended = all_epochs if len(trial.history) >= num_epochs else patience
+        except (RunError, InputError, OSError) as error:
+            trial.ended = f"{FAILED}{error.__cause__ or error}"
+        trial.seconds = time.monotonic() - started
+        self._save(trial)
+        return trial
+
+    def end_trial(self, name: str, hyperparameters: dict[str, Any], ended: str) -> Trial:
+        """Record why a trial ended, where it could not do so itself, and bring the table up to date."""
+        trial = self.trial(name) or Trial(name, hyperparameters, time.time(), "")
+        if trial.ended is None:
+            trial.ended = ended
+            self._trial_folder(name).mkdir(parents=True, exist_ok=True)
+            self._save(trial)
+        self.write_table()
+        return trial
+
+    def trial(self, name: str) -> Trial | None:
+        """The record of a trial; None before it has begun."""
+        path = self._trial_folder(name) / "trial.json"
+        if not path.exists():
+            return None
+        content = self._read(path)
+        content["hyperparameters"]["frame_sizes"] = tuple(content["hyperparameters"]["frame_sizes"])
+        return Trial(**content)
+
+    def trials(self) -> list[Trial]:
+        """The trials begun so far, in that order."""
+        names = [path.parent.name.removeprefix("trial_") for path in self.folder.glob("trial_*/trial.json")]
+        return sorted(filter(None, map(self.trial, names)), key=lambda trial: trial.begun)
+
+    def _trial_folder(self, name: str) -> Path:
+        return self.folder / f"trial_{name}"
+
+    def _save(self, trial: Trial) -> None:
+        _write(self._trial_folder(trial.name) / "trial.json", asdict(trial))
+
+    def _training_options(self, hyperparameters: dict[str, Any]) -> TrainingOptions:
+        """What a trial and the training of the winner in full have in common."""
+        return TrainingOptions(
+            data_dir=self.options.data_dir,
+            val_frac=self.options.val_frac,
+            monitor=self.options.objective,
+            early_stopping_patience=self.options.early_stopping_patience,
+            random_seed=self.options.random_seed,
+            precision=self.options.precision,
+            jit_compile=self.options.jit_compile,
+            **{name: hyperparameters[name] for name in TRAINING_HYPERPARAMETERS},
+        )
+
+    # --- Results ---
+
+    def write_table(self) -> None:
+        """Write `trials.csv`."""
+        objective = self.options.objective
+        text = io.StringIO()
+        table = csv.writer(text)
+        results = ["epochs", f"best {objective}", "best epoch", "seconds", "machine", "ended"]
+        table.writerow(["trial", *HYPERPARAMETERS, *results])
+        for trial in self.trials():
+            values = [as_text(trial.hyperparameters[name]) for name in HYPERPARAMETERS]
+            best, seconds = trial.best(objective) or ("", ""), f"{trial.seconds:.1f}"
+            results = [len(trial.history), *best, seconds, trial.machine, trial.ended or "not yet"]
+            table.writerow([trial.name, *values, *results])
+        write_whole(self.folder / "trials.csv", text.getvalue())
+
+    def winner(self) -> Trial:
+        """The best trial.
+
+        Raises:
+            RunError: all have failed.
+        """
+        self.write_table()
+        trials = [trial for trial in self.trials() if not trial.failed]
+        if not trials:
+            raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
+        return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
+
+    def best_checkpoint(self, trial: Trial) -> Path | None:
+        """The checkpoint of a trial's best epoch; None where it went on from another trial's after that."""
+        from samplernn.checkpoints.settings import of_training  # imports TensorFlow
+
+        runs = run_folders.runs_in(self._trial_folder(trial.name))
+        kept = of_training([path for run in runs for path in run_folders.kept_in(run)], trial.history)
+        _, epoch = trial.best(self.options.objective)
+        return next((path for path in kept if run_folders.epoch_of(path) == epoch), None)
+
+    def announce(
+        self,
+        winner: Trial,
+        resume_from: str | None = None,
+        num_gpus: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Write `best.config.json`; print where things are and the command that trains the winner in full.
+
+        Args:
+            winner: the best trial.
+            resume_from: the checkpoint from which that command begins; by default from scratch.
+            num_gpus: how many GPUs a trial had, if not all of its machine.
+            threads: to how many a trial was kept, if at all.
+        """
+        path = self.folder / "best.config.json"
+        _write(path, _model_config(winner.hyperparameters).to_dict())
+        options = replace(
+            self._training_options(winner.hyperparameters),
+            id=f"{self.options.id}_trial_{winner.name}",
+            config_file=shortest(path),
+            resume_from=resume_from,
+            num_gpus=num_gpus,
+        )
+        logdir = shlex.quote(shortest(self.folder))
+        print(f"All trials: {shortest(self.folder / 'trials.csv')}, and tensorboard --logdir {logdir}")
+        if best := self.best_checkpoint(winner):
+            print(f"The best one's best checkpoint: {shortest(best)}")
+        print(f"The best one's config: {shortest(path)}. To train it in full:")
+        if threads and not resume_from:
+            print("(On as many threads as the trial its epochs repeat to the digit; without that, but for rounding.)")
+        limit = f"TF_NUM_INTRAOP_THREADS={threads} " if threads else ""
+        print(limit + shlex.join(train_command(options)), flush=True)
+
+
+def train_command(options: TrainingOptions) -> list[str]:
+    """The command of a training: the folders of its data, and the flags that are not at their defaults."""
+    return ["python", shortest(SCRIPTS / "train.py"), *changed_flags(options)]
+
+
+def _model_config(hyperparameters: dict[str, Any]) -> ModelConfig:
+    return ModelConfig(**{name: hyperparameters[name] for name in MODEL_HYPERPARAMETERS})
+
+
+def _write(path: Path, content: Any) -> None:
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def _differences(ours: dict[str, Any], theirs: Any) -> list[str]:
+    def in_any_order(value):
+        return sorted(value, key=str) if isinstance(value, list) else value
+
+    theirs = theirs if isinstance(theirs, dict) else {}
+    differing = [name for name in ours if in_any_order(ours[name]) != in_any_order(theirs.get(name))]
+    return [f"{name} {theirs.get(name)}, now {ours[name]}" for name in differing]

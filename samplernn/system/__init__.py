@@ -1,0 +1,1 @@
+"""The machine: its files, devices, processes and terminal."""

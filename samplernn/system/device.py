@@ -1,0 +1,155 @@
+"""TensorFlow as a guest of the machine: its devices, its first lines, what it says when the machine refuses.
+
+Nothing here imports TensorFlow before it is called.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import logging
+import os
+import platform
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import samplernn
+from samplernn.system.errors import InputError, RunError
+
+_quiet_lock = threading.Lock()
+_quiet_depth = 0
+_stderr: int | None = None  # a copy of it, while it is quiet
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow, without what it says to everyone."""
+    # Warnings are for who writes a program: of functions traced anew, of strategies that run eagerly for once.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    with quiet_stderr():
+        import tensorflow  # noqa: F401
+
+
+def prepare_device() -> None:
+    """Let TensorFlow take a GPU's memory as it needs it; where there is no GPU, say so."""
+    if not prepare_gpus():
+        print("No GPU found: running on the CPU.", flush=True)
+
+
+def prepare_gpus() -> list:
+    """Let TensorFlow take a GPU's memory as it needs it; the GPUs, as TensorFlow knows them."""
+    import_tensorflow()
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    return gpus
+
+
+def versions() -> dict[str, str]:
+    """The versions of all that numbers depend on, to be noted beside a result."""
+    import keras
+    import numpy
+    import tensorflow
+
+    modules = {module.__name__: module.__version__ for module in (samplernn, tensorflow, keras, numpy)}
+    return modules | {"python": platform.python_version()}
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def use_xla(jit_compile: bool | None, cudnn: bool = False) -> bool:
+    """Whether to compile with XLA: as told, or, for None, wherever it is faster (docs/performance.md).
+
+    Args:
+        jit_compile: the flag.
+        cudnn: on a GPU the computation calls cuDNN's recurrent kernels, which XLA cannot compile.
+
+    Raises:
+        InputError: the flag asks for what cannot be done.
+    """
+    if jit_compile is False:
+        return False
+    cudnn = cudnn and has_gpu()
+    if jit_compile and cudnn:
+        raise InputError("--jit_compile True: on a GPU, training calls cuDNN, which XLA cannot compile; leave it auto")
+    if jit_compile and not _xla_works():
+        raise InputError("--jit_compile True: this TensorFlow cannot compile with XLA; leave it auto")
+    return not cudnn and _xla_works()
+
+
+@functools.cache
+def _xla_works() -> bool:
+    import tensorflow as tf
+
+    def loop(x):
+        return tf.while_loop(lambda i, _: i < 2, lambda i, x: (i + 1, tf.exp(tf.tanh(x))), (0, x))
+
+    try:
+        with quiet_stderr():
+            tf.function(loop, autograph=False, jit_compile=True)(tf.constant(1.0))
+        return True
+    except (tf.errors.OpError, ValueError, NotImplementedError):
+        return False
+
+
+@contextmanager
+def refusals_explained(remedy: str) -> Iterator[None]:
+    """Turn what TensorFlow raises while it computes into a line for the user.
+
+    Args:
+        remedy: what to do where memory has run out.
+
+    Raises:
+        RunError: memory or something else has run out, or another worker is gone.
+    """
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        if os.strerror(errno.ENOSPC) in str(error):  # for which TensorFlow has no error of its own
+            raise RunError(f"The disk is full: {reason(error)}") from None
+        raise RunError(f"Out of memory: {remedy}") from None
+    except tf.errors.OpError as error:
+        if "Collective ops is aborted" in str(error):
+            explained = "Another worker has stopped, or cannot be reached; if it printed an error, that says why"
+        else:
+            explained = f"TensorFlow cannot go on: {reason(error)}"
+        raise RunError(explained) from None
+
+
+def reason(error: Exception) -> str:
+    """What an error says, in one line, without the names of TensorFlow's inner functions."""
+    text = re.sub(r"\{\{function_node.*?\}\}", "", str(error)).strip()
+    return (text.splitlines() or [type(error).__name__])[0][:300]
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Drop what is written to the process's stderr: some lines of libraries', written by C++, heed no setting.
+
+    Several threads may want it at the same time: the last to leave restores it.
+    """
+    global _quiet_depth, _stderr
+    with _quiet_lock:
+        _quiet_depth += 1
+        if _quiet_depth == 1:
+            _stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                os.dup2(_stderr, 2)
+                os.close(_stderr)

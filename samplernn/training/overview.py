@@ -1,0 +1,101 @@
+"""What a training says of itself before its first step and after its last."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from samplernn.checkpoints import run_folders
+from samplernn.checkpoints.settings import of_training
+from samplernn.corpus.scan import Corpus
+from samplernn.corpus.split import Split
+from samplernn.corpus.windows import training_steps
+from samplernn.models.memory import expected_memory
+from samplernn.models.samplernn.config import ModelConfig
+from samplernn.options.options import SCRIPTS, GenerationOptions, TrainingOptions, better, changed_flags
+from samplernn.system.files import shortest
+from samplernn.system.words import counted, printable, roughly
+from samplernn.training.loop import Progress
+from samplernn.training.resuming import HowToGoOn, Resumed
+
+
+def overview(
+    options: TrainingOptions,
+    config: ModelConfig,
+    corpus: Corpus,
+    split: Split,
+    progress: Progress,
+    folder: Path,
+    replicas: int,
+) -> str:
+    """A table of what is about to be trained on what, on how many devices, and where it is written."""
+    rate, batch_size, seq_len = corpus.sample_rate, options.batch_size, config.seq_len
+
+    def audio(recordings):
+        seconds = sum(recording.frames for recording in recordings) / rate
+        return f"{counted(len(recordings), 'file')}, {roughly(seconds)}"
+
+    steps = training_steps(split.training, seq_len, batch_size, options.random_seed, progress.epoch)
+    tiers = ", ".join(f"{number:,} in the {tier} tier" for tier, number in config.parameters_by_tier.items())
+    memory = expected_memory(config, batch_size // replicas, options.optimizer)
+    lines = {
+        "Corpus": f"{audio(corpus.recordings)} at {rate} Hz",
+        "To train on": audio(split.training),
+        "To validate": audio(split.validation),
+        "Parameters": f"{config.num_parameters:,}: {tiers}",
+        "Memory": f"about {memory / 1e9:.1f} GB" + (" on each device" if replicas > 1 else ""),
+        "An epoch": f"{counted(steps, 'step')} of {counted(batch_size, 'window')} of {counted(seq_len, 'sample')}",
+        "Run folder": printable(str(folder)),
+    }
+    width = max(map(len, lines)) + 2
+    return "\n".join(f"{name:{width}}{text}" for name, text in lines.items())
+
+
+def why_ended(options: TrainingOptions, progress: Progress, early: bool, how_to_go_on: HowToGoOn) -> str:
+    """A line that says why training ended, after its last epoch or `early`, and then how to go on."""
+    if not early:
+        return f"Epoch {progress.epoch} of {options.num_epochs} is done. {how_to_go_on} and a larger --num_epochs"
+    values = [logs[options.monitor] for logs in progress.history]
+    best = better(options.monitor)(values)
+    waited = len(values) - 1 - values.index(best)
+    # Resumed, early stopping counts from the best epoch on: with less patience than that it would stop again at once.
+    patience = waited + options.early_stopping_patience
+    return (
+        f"Stopped early: {options.monitor} has not improved since epoch {progress.epoch - waited}, when it was"
+        f" {_shown(options.monitor, best)}. {how_to_go_on} --early_stopping_patience {patience}"
+    )
+
+
+def how_to_generate(monitor: str, value: float | None, options: GenerationOptions) -> str:
+    """The best checkpoint that is there, with its monitored value if that is known, and the command for its audio."""
+    known = "" if value is None else f", {monitor} {_shown(monitor, value)}"
+    command = shlex.join(["python", shortest(SCRIPTS / "generate.py"), *changed_flags(options)])
+    name = Path(options.checkpoint_path).name
+    return printable(f"The best checkpoint kept is {name}{known}. To generate from it:") + f"\n{printable(command)}"
+
+
+def best_checkpoint(
+    monitor: str, progress: Progress, folder: Path, resumed: Resumed | None
+) -> tuple[Path, float | None]:
+    """The checkpoint with the best monitored value, and the value, where it is known.
+
+    It is one of those that a run has kept, or those before of the runs that it goes on from; else any that is there.
+    """
+    values = progress.values(monitor)
+    kept = run_folders.kept_in(folder)
+    if resumed:
+        runs = [*run_folders.runs_in(resumed.checkpoint.parent.parent), resumed.checkpoint.parent]
+        earlier = [
+            checkpoint for run in dict.fromkeys(runs) if run != folder for checkpoint in run_folders.kept_in(run)
+        ]
+        kept += of_training(earlier, progress.history)
+    if best := run_folders.best_of(kept, values, better(monitor)):
+        return best, values[run_folders.epoch_of(best)]
+    latest = run_folders.latest_in(folder) or resumed.checkpoint  # where a training ends, there is one
+    epoch, step = run_folders.place_of(latest)
+    return latest, None if step else values.get(epoch)
+
+
+def _shown(monitor: str, value: float) -> str:
+    """A monitored value as the lines of an epoch show it."""
+    return f"{100 * value:.3f}%" if monitor.endswith("accuracy") else f"{value:.3f}"

@@ -1,0 +1,41 @@
+"""Clips that a tiny model generates."""
+
+import json
+
+import numpy as np
+import tensorflow as tf
+from conftest import GOLDEN
+
+from samplernn.corpus.seed import Context
+from samplernn.generation.generator import (
+    Generator,
+    generate_files,
+)
+from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.samplernn.model import SampleRNN
+from samplernn.options.options import GenerationOptions
+
+CHECKPOINT = GOLDEN / "gru" / "model.ckpt-1"
+SILENCE = Context(np.full(16, 128))
+
+
+def tiny(precision="float32", **config):
+    """A model whose weights are large enough to make every part matter, biases too."""
+    config = {"seq_len": 48, "frame_sizes": (4, 16), "dim": 8, "num_rnn_layers": 2, **config}
+    model = SampleRNN(ModelConfig(**config), precision)
+    for i, variable in enumerate(model.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [i, 0], stddev=0.3))
+    return model
+
+
+def files(tmp_path, temperature, name="out.wav", model=None, context=SILENCE, **options):
+    """The files that a tiny model generates, under the golden checkpoint's name."""
+    options = GenerationOptions(
+        **{"checkpoint_path": "", "num_seqs": len(temperature), "dur": 0.01, "sample_rate": 16000, "random_seed": 0}
+        | {"output_path": str(tmp_path / name), "temperature": tuple(temperature), **options}
+    )
+    return generate_files(Generator(model or tiny(), options.jit_compile), CHECKPOINT, context, options)
+
+
+def said_of(path):
+    return json.loads(path.with_suffix(".json").read_text())

@@ -1,0 +1,363 @@
+"""train.py --check: what each check tells of what is there and of what is broken, and that none ends in a traceback."""
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from conftest import ROOT
+
+from samplernn.checkpoints import run_folders
+from samplernn.commands import check as setup_check
+from samplernn.commands import cli
+from samplernn.commands.check import Line, note, ok, problem
+from samplernn.corpus.scan import CACHE
+from samplernn.options.options import CheckOptions
+from samplernn.training import loop
+
+OPTIONS = CheckOptions(jit_compile=False)
+INSTALL = "pip install -r requirements.txt"
+FOR_GPU = "pip install -r requirements-gpu.txt (on Windows: inside WSL2); nvidia-smi "
+
+
+def fails(error):
+    def fail(*args, **kwargs):
+        raise error
+
+    return fail
+
+
+def test_each_thing_is_a_line_and_the_last_one_counts_the_problems(monkeypatch, capsys):
+    lines = [ok("Python 3.12.1"), note("no GPU\r: none"), problem("keras is not installed: " + INSTALL)]
+    for number, (status, last) in enumerate([(0, "Everything needed is there."), (1, "1 problem; see above.")], 2):
+        monkeypatch.setattr(setup_check, "check", lambda options, number=number: lines[:number])
+        assert setup_check.report(OPTIONS) == status
+        told = ["ok       Python 3.12.1", r"note     no GPU\r: none", f"problem  keras is not installed: {INSTALL}"]
+        assert capsys.readouterr().out.splitlines() == [*told[:number], last]
+    monkeypatch.setattr(setup_check, "check", lambda options: [problem("a: do b"), problem("c: do d")])
+    assert setup_check.report(OPTIONS) == 1
+    assert capsys.readouterr().out.endswith("\n2 problems; see above.\n")
+
+
+def test_libraries_are_held_against_their_bounds(monkeypatch, tmp_path):
+    needed = ["# Needed", "", "numpy>=1.26,<3  # numbers", "keras>=3.12,<4", "soundfile>=0.12", "broken>=1", "tqdm"]
+    (tmp_path / "requirements.txt").write_text("\n".join(needed))
+    monkeypatch.setattr(setup_check, "SCRIPTS", tmp_path)
+    there = {"numpy": "3.0.1", "soundfile": "0.13rc1", "broken": None, "tqdm": "4.67"}
+
+    def version(name):
+        if name not in there:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    numpy, keras, sound, broken, tqdm = setup_check.check_libraries()
+    assert numpy == problem(f"numpy 3.0.1 is not <3,>=1.26: {INSTALL}")
+    assert keras == problem(f"keras is not installed: {INSTALL}")
+    assert (sound, tqdm) == (ok("soundfile 0.13rc1"), ok("tqdm 4.67"))
+    assert broken == problem(f"broken None is not >=1: {INSTALL}")
+
+
+@pytest.mark.parametrize(("version", "mark"), [("3.9.18", "problem"), ("3.12.1", "ok"), ("3.14.0", "problem")])
+def test_python_is_held_against_its_bounds(monkeypatch, version, mark):
+    monkeypatch.setattr(setup_check.platform, "python_version", lambda: version)
+    (line,) = setup_check.check_python()
+    assert line.mark == mark and line.text.startswith(f"Python {version}")
+
+
+def test_whatever_is_missing_the_rest_is_checked(monkeypatch, capsys, tmp_path):
+    for name in ("tensorflow", "packaging", "packaging.requirements", "packaging.specifiers", "soundfile"):
+        monkeypatch.setitem(sys.modules, name, None)
+    options = CheckOptions(logdir_root=str(tmp_path), output_dir=str(tmp_path / "file" / "new"))
+    (tmp_path / "file").touch()
+    assert setup_check.report(options) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    problems = [line for line in lines if line.startswith("problem  ")]
+    assert problems[-1].startswith("problem  --output_dir") and last == f"{len(problems)} problems; see above."
+    for name in ("Python", "requirements.txt", "TensorFlow", "soundfile"):
+        (line,) = (line for line in problems if line.startswith(f"problem  {name}: "))
+        assert "ModuleNotFoundError (" in line and line.endswith(f"; {INSTALL}")
+    assert f"ok       --logdir_root {tmp_path / 'default'}: " in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("driver", "hidden", "mark", "said"),
+    [
+        (True, None, "problem", f"NVIDIA's driver is here, but TensorFlow sees no GPU: {FOR_GPU}must list the GPU"),
+        (True, "-1", "note", "CUDA_VISIBLE_DEVICES hides all GPUs: training runs on the CPU"),
+        (False, None, "note", "no GPU: training runs on the CPU, which is slow for the default config"),
+    ],
+)
+def test_a_gpu_that_tensorflow_does_not_see_is_a_problem_if_its_driver_is_there(
+    monkeypatch, tmp_path, driver, hidden, mark, said
+):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    if hidden:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    monkeypatch.setattr(setup_check, "NVIDIA_DRIVER", tmp_path if driver else tmp_path / "none")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(setup_check, "train_a_step", lambda device, options: None)
+    monkeypatch.setattr(setup_check, "use_xla", lambda jit_compile: False)
+    seen, step, xla = setup_check.check_tensorflow(OPTIONS)
+    assert seen == Line(mark, said)
+    assert step == ok("a training step on the CPU")
+    assert xla == note("XLA does not compile here: everything works without, and takes longer")
+
+
+@pytest.mark.xla
+def test_each_gpu_is_told_and_tried(monkeypatch):
+    def step(device, options):
+        if device == "GPU:1":
+            raise tf.errors.UnimplementedError(None, None, "DNN library is not found.\n\t [[{{node x}}]]")
+
+    monkeypatch.setattr(setup_check, "prepare_gpus", lambda: ["first", "second"])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"device_name": f"NVIDIA the {gpu}"})
+    monkeypatch.setattr(setup_check, "_gpu_memory", lambda: {0: 79_600_000_000})
+    monkeypatch.setattr(setup_check, "train_a_step", step)
+    first, second, xla = setup_check.check_tensorflow(OPTIONS)
+    assert first == ok("GPU 0, NVIDIA the first, 79.6 GB for TensorFlow: a training step with cuDNN")
+    remedy = f"{FOR_GPU}shows the driver and what else uses the GPU"
+    assert second == problem(f"GPU 1: UnimplementedError (DNN library is not found.); {remedy}")
+    assert xla == ok("XLA compiles")
+
+
+def test_no_device_tells_memory_where_there_is_no_gpu():
+    assert setup_check._gpu_memory() == {}
+
+
+def test_a_step_whose_result_is_no_number_is_a_problem(monkeypatch):
+    setup_check.train_a_step("CPU:0", OPTIONS)  # raises nothing
+    plain = loop.score
+    monkeypatch.setattr(loop, "score", lambda logits, targets: plain(logits, targets) * float("nan"))
+    first, step, *_ = setup_check.check_tensorflow(OPTIONS)
+    said = f"a training step on the CPU: FloatingPointError (the result is not a number); {INSTALL}"
+    assert (first.mark, step) == ("note", problem(said))
+
+
+@pytest.mark.parametrize(
+    ("broken", "marks", "said"),
+    [
+        ([], ["ok"], "reads WAV, FLAC, OGG, MP3"),
+        (["OGG", "MP3"], ["ok", "note"], "does not read OGG, MP3, of which chunk_audio.py cuts none"),
+        (["WAV", "FLAC", "OGG", "MP3"], ["problem"], f"does not read WAV, FLAC, OGG, MP3: {INSTALL}"),
+    ],
+)
+def test_formats_are_written_and_read_back(monkeypatch, broken, marks, said):
+    plain = soundfile.write
+
+    def write(file, audio, rate, format):
+        if format in broken[::2]:
+            raise ValueError("unknown format")
+        plain(file, audio[::-1] if format in broken else audio, rate, format=format)  # other audio than was given
+
+    monkeypatch.setattr(soundfile, "write", write)
+    lines = list(setup_check.check_audio_formats())
+    assert [line.mark for line in lines] == marks
+    assert lines[-1].text == f"soundfile with libsndfile {soundfile.__libsndfile_version__} {said}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a script is no program there")
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        (None, note("no ffmpeg: only chunk_audio.py needs it, for M4A and the like")),
+        ("#!/bin/sh\necho 'ffmpeg version 7.1-static Copyright (c)'\necho more\n", ok("ffmpeg 7.1-static")),
+        ("#!/bin/sh\nexit 127\n", note("{} does not work: only chunk_audio.py needs it, for M4A and the like")),
+        ("#!/no/such/shell\n", note("{} does not work: only chunk_audio.py needs it, for M4A and the like")),
+    ],
+)
+def test_ffmpeg_is_found_or_not_and_never_a_problem(monkeypatch, tmp_path, script, line):
+    program = tmp_path / "ffmpeg"
+    if script:
+        program.write_text(script)
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert list(setup_check.check_ffmpeg()) == [Line(line.mark, line.text.format(program))]
+
+
+@pytest.mark.parametrize(
+    ("content", "mark", "said"),
+    [
+        ("MemTotal:       16000000 kB\nMemFree: 1 kB\nMemAvailable:   12000000 kB\n", "ok", "16.4 GB, 12.3 GB of it"),
+        (
+            "MemTotal:       16000000 kB\nMemAvailable:    2000000 kB\n",
+            "note",
+            "on a CPU this network and batch size take about 5.3 GB",
+        ),
+        ("MemTotal:       16000000 kB\n", "ok", "memory: 16.4 GB"),
+    ],
+)
+def test_memory_is_told(monkeypatch, tmp_path, content, mark, said):
+    (tmp_path / "meminfo").write_text(content)
+    monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
+    (line,) = setup_check.check_memory(5_300_000_000)
+    assert line.mark == mark and said in line.text
+
+
+def test_memory_where_the_system_has_no_such_file(monkeypatch, tmp_path):
+    monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "none")
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10**7}
+    monkeypatch.setattr(os, "sysconf", sizes.get, raising=False)
+    assert list(setup_check.check_memory(5_300_000_000)) == [ok("memory: 41.0 GB")]
+    monkeypatch.setattr(os, "sysconf", fails(ValueError()), raising=False)
+    (line,) = setup_check.check_memory(5_300_000_000)
+    assert line == note("how much memory there is, the system does not tell")
+
+
+def test_folders_are_tried_and_nothing_is_left_in_them(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    free = 12_340_000_000
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    for folder in (tmp_path, tmp_path / "new" / "newer"):
+        (line,) = setup_check.check_folder("--output_dir", folder, 940_000_000)
+        assert line == ok(f"--output_dir {folder}: 12.3 GB free, and files can be written")
+    for folder in (tmp_path / "file", tmp_path / "file" / "new"):
+        (line,) = setup_check.check_folder("--output_dir", folder, 940_000_000)
+        assert line == problem(f"--output_dir {folder} can't be written (Not a directory); choose another folder")
+    free = 500_000_000
+    (line,) = setup_check.check_folder("--logdir_root", tmp_path, 940_000_000)
+    said = "0.5 GB free, and a checkpoint of this network takes 0.94 GB; make room, or choose another folder"
+    assert line == problem(f"--logdir_root {tmp_path}: {said}")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.fixture
+def told(make_corpus, monkeypatch, tmp_path):
+    """A function that gives what is told of a training's flags, on a machine with little room."""
+    corpus = str(make_corpus([200] * 2 + [201]))
+    monkeypatch.setattr(setup_check, "check_tensorflow", lambda options: ())
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50_000_000))
+    monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text("MemTotal: 2000000 kB\n")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.config.json").write_text('{"seq_len": 64, "dim": 16, "num_rnn_layers": 1, "emb_size": 16}')
+    flags = {"data_dir": (corpus,), "config_file": "tiny.config.json", "batch_size": 1}
+
+    def told(**more):
+        lines = list(map(str, setup_check.check(CheckOptions(**flags | more))))
+        return lines[lines.index(next(line for line in lines if "ffmpeg" in line)) + 1 :]
+
+    return told
+
+
+RECORDINGS = "ok       --data_dir {}/corpus: 2 files to train on, 1 to validate with, at 16000 Hz"
+ROOM = [
+    "ok       memory: 2.0 GB",
+    "ok       --logdir_root logdir/default: 0.1 GB free, and files can be written",
+    "ok       --output_dir generated/default: 0.1 GB free, and files can be written",
+]
+
+
+def test_what_a_training_would_use_is_told(told, tmp_path):
+    assert told() == [RECORDINGS.format(tmp_path), *ROOM]
+    assert told(generate=False, seed="none.wav") == [RECORDINGS.format(tmp_path), *ROOM]
+    assert told(data_dir=()) == ROOM
+    memory, *folders = told(config_file=str(ROOT / "default.config.json"), data_dir=())
+    assert memory.startswith("note     memory: 2.0 GB; on a CPU this network and batch size take about 2.")
+    taken = "0.1 GB free, and a checkpoint of this network takes 0.94 GB; make room, or choose another folder"
+    assert folders == [
+        f"problem  {folder}/default: {taken}" for folder in ("--logdir_root logdir", "--output_dir generated")
+    ]
+
+
+def test_what_a_training_would_refuse_is_a_problem(told, monkeypatch, tmp_path):
+    for flags, said in [
+        ({"batch_size": 64}, "--batch_size 64 needs 128 files"),
+        ({"num_gpus": 3}, "--num_gpus 3: TensorFlow finds 0 GPUs on this machine"),
+        ({"init_from": "none"}, "none: there is no such checkpoint"),
+        ({"data_dir": (), "resume_from": "none"}, "none: there is no such checkpoint"),
+        ({"seed": "none.wav"}, "--seed: none.wav is missing"),
+        ({"config_file": "none"}, "--config_file none"),
+    ]:
+        (problem,) = (line for line in told(**flags) if line.startswith("problem"))
+        assert problem.startswith(f"problem  {said}")
+    (tmp_path / "logdir").mkdir()
+    (tmp_path / "logdir" / "default").touch()
+    assert "problem  --logdir_root logdir/default can't be written (Not a directory); choose another folder" in told()
+    monkeypatch.setenv("TF_CONFIG", "{bad")
+    assert told()[0].startswith("problem  TF_CONFIG: not valid JSON")
+
+
+def test_all_problems_are_named_at_once(told, tmp_path, monkeypatch):
+    """Each of these hid those after it, in an earlier version."""
+    (tmp_path / "corpus" / "damaged.wav").write_text("no audio")
+    (tmp_path / "bad.config.json").write_text('{"dimm": 1, "num_rnn_layers": 0}')
+    soundfile.write(tmp_path / "seed.wav", np.zeros(10), 16000)
+    monkeypatch.setenv("TF_CONFIG", "{bad")
+    flags = {"num_gpus": 3, "resume_from": "none", "seed": "seed.wav"}
+    lines = told(config_file="bad.config.json", **flags | {"seed": "none.wav"})
+    starts = [
+        "TF_CONFIG: not valid JSON", "--num_gpus 3: ", "none: there is no such checkpoint",
+        "--config_file bad.config.json: unknown parameter 'dimm'; did you mean 'dim'?; num_rnn_layers is 0; ",
+        f"--data_dir {tmp_path / 'corpus'}: remove or replace", "--seed: none.wav is missing",
+    ]  # fmt: skip
+    problems = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
+    assert len(problems) == len(starts)
+    assert all(problem.startswith(start) for problem, start in zip(problems, starts)), problems
+    lines = told(batch_size=64, strict=True, output_file_dur=2e5, **flags | {"resume_from": None})
+    problems = [line.removeprefix("problem  ") for line in lines if line.startswith("problem")]
+    starts[2:] = [
+        f"--data_dir {tmp_path / 'corpus'}: remove or replace", f"--data_dir {tmp_path / 'corpus'}: --strict True",
+        "--batch_size 64 needs 128 files", "--output_file_dur 200000.0: at 16000 Hz", "--seed seed.wav: 10 samples",
+    ]  # fmt: skip
+    assert len(problems) == len(starts)
+    assert all(problem.startswith(start) for problem, start in zip(problems, starts)), problems
+
+
+def test_every_folder_that_is_not_there_is_named(told):
+    (problem,) = (line for line in told(data_dir=("none", "corpus", "nowhere")) if line.startswith("problem"))
+    assert "--data_dir none: there is no such folder" in problem and "--data_dir nowhere: there is" in problem
+
+
+def test_a_training_that_is_running_is_noted(told, tmp_path):
+    run = tmp_path / "logdir" / "default" / "01.01.2026_00.00.00"
+    run.mkdir(parents=True)
+    with run_folders.held(run):
+        assert told(logdir_root=str(tmp_path / "logdir"))[0].startswith(
+            f"note     A training with --id default is running already, in {run};"
+        )
+
+
+def test_a_damaged_checkpoint_is_a_problem(told, tmp_path):
+    shutil.copytree(ROOT / "tests" / "golden" / "gru", tmp_path / "gru")
+    (index,) = (tmp_path / "gru").glob("*.index")
+    checkpoint = index.with_suffix("")
+    flags = {"config_file": str(tmp_path / "gru" / "model.config.json"), "data_dir": (), "init_from": str(checkpoint)}
+    assert told(**flags)[0] == f"ok       to begin with: {checkpoint}"
+    (data,) = (tmp_path / "gru").glob("*.data-*")
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 1
+    data.write_bytes(content)
+    assert told(**flags)[0].startswith(f"problem  {checkpoint}: damaged, or not a checkpoint")
+
+
+def test_flags_of_a_training_may_stand_beside_it(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train.py", "--batch_size", "8", "--check", "--logdir_root", "x"])
+    assert cli.training_options() == CheckOptions(batch_size=8, logdir_root="x")
+
+
+def test_the_check_as_a_process(make_corpus, tmp_path):
+    corpus = make_corpus([2000] * 3)
+    (corpus / "notes.txt").touch()
+    command = [sys.executable, ROOT / "train.py", "--check", "--data_dir", corpus, "--batch_size", "1"]
+    command += ["--config_file", ROOT / "default.config.json"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    *lines, last = result.stdout.splitlines()
+    assert (result.returncode, result.stderr, last) == (0, "", "Everything needed is there."), result.stdout
+    assert {line[:9] for line in lines} <= {"ok       ", "note     "}
+    for said in (
+        f"Python {sys.version.split()[0]}",
+        f"tensorflow {tf.__version__}",
+        f"--data_dir {corpus}: 2 files to train on, 1 to validate with, at 16000 Hz",
+    ):
+        assert f"ok       {said}" in lines
+    assert "ok       a training step on the CPU" in lines and result.stdout.count("GPU") == 1
+    assert {path.name for path in tmp_path.rglob("*")} == {"corpus", "notes.txt", CACHE} | {
+        f"piece_{i}.wav" for i in range(3)
+    }

@@ -1,0 +1,477 @@
+"""Searches: the space, a trial, what is kept and told of them. Trials are real trainings of tiny models."""
+
+import csv
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from conftest import ROOT, TINY
+from tensorboard.plugins.hparams import metadata
+
+from samplernn.checkpoints import run_folders
+from samplernn.checkpoints.settings import model_config, read_settings
+from samplernn.commands import cli
+from samplernn.options.options import TrainingOptions
+from samplernn.search.options import HYPERPARAMETERS, KerasTunerOptions, RayTuneOptions
+from samplernn.search.search import Search, Trial, from_space, search_space, train_command
+from samplernn.system import process
+from samplernn.system.errors import InputError, RunError
+from samplernn.system.process import in_own_process
+from samplernn.training.train import train
+
+TINY_SPACE = {name: (tuple(value) if isinstance(value, list) else value,) for name, value in TINY.items()}
+
+
+@pytest.fixture
+def options(tmp_path, make_corpus, toy):
+    return KerasTunerOptions(
+        data_dir=(str(make_corpus([640] * 6)),),
+        logdir=str(tmp_path / "searches"),
+        id="test",
+        num_epochs=2,
+        batch_size=(2,),
+        jit_compile=False,
+        **TINY_SPACE,
+    )
+
+
+@pytest.fixture
+def search(options):
+    search = Search(options)
+    search.check()
+    with search.begun():
+        yield search
+
+
+def only_point(options):
+    return from_space(options, {name: values[0] for name, values in search_space(options).items()})
+
+
+def record(name, values, ended="3 epochs", **hyperparameters):
+    """A trial whose val_loss, and accuracy, took these values."""
+    history = [{"val_loss": value, "accuracy": value} for value in values]
+    return Trial(name, hyperparameters, 0.0, "here", 1.0, history, ended=ended)
+
+
+# --- The space ---
+
+
+def parse(monkeypatch, parser, line):
+    monkeypatch.setattr(sys, "argv", ["script.py", *line.split()])
+    return parser()
+
+
+@pytest.mark.parametrize("parser", [cli.keras_tuner_options, cli.ray_tune_options])
+def test_the_documented_command_is_the_space_it_reads_as(monkeypatch, parser):
+    line = (
+        "--data_dir path/to/dataset --num_epochs 20 --frame_sizes 16 64 --frame_sizes 32 128 --batch_size 32 64 128"
+        " --seq_len 512 1024 --num_rnn_layers 2 4 --skip_conn true False"
+    )
+    options = parse(monkeypatch, parser, line)
+    space = search_space(options)
+    assert list(space) == list(HYPERPARAMETERS)
+    assert space["frame_sizes"] == ["16 64", "32 128"]
+    assert space["batch_size"] == [32, 64, 128]
+    assert space["seq_len"] == [512, 1024]
+    assert space["num_rnn_layers"] == [2, 4]
+    assert space["skip_conn"] == [True, False]
+    assert space["dim"] == [1024] and space["rnn_type"] == ["gru"] and space["momentum"] == [0.9]
+    assert (options.num_epochs, options.objective, options.type) == (20, "val_loss", "bayesian")
+
+
+def test_what_a_library_chose_becomes_what_was_meant(options):
+    options = replace(options, frame_sizes=((4, 16), (8, 16)), skip_conn=(True, False), rnn_dropout=(0.0, 0.5))
+    chosen = {name: values[-1] for name, values in search_space(options).items()}
+    meant = from_space(options, {**chosen, "skip_conn": 0, "rnn_dropout": 0})
+    assert meant["frame_sizes"] == (8, 16)
+    assert meant["skip_conn"] is False
+    assert meant["rnn_dropout"] == 0.0 and isinstance(meant["rnn_dropout"], float)
+
+
+def test_a_value_given_twice_is_searched_once(options):
+    assert replace(options, dim=(8, 16, 8)).dim == (8, 16)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--frame_sizes 16 64 --frame_sizes 32 128 --seq_len 512 192", "--frame_sizes 32 128 --seq_len 192: seq_len"),
+        ("--frame_sizes 64 16", "in ascending order"),
+        ("--dim 64 99999999", "--dim 99999999: dim is 99999999; it must be"),
+        ("--q_type linear --q_levels 1", "--q_levels 1: q_levels is 1"),
+    ],
+)
+def test_a_space_with_an_impossible_model_is_refused(monkeypatch, flags, said):
+    with pytest.raises(InputError, match=said):
+        parse(monkeypatch, cli.keras_tuner_options, f"--data_dir d {flags}")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--type pbt", "--type pbt changes learning_rate and rnn_dropout in flight: give several values"),
+        ("--address 10.0.0.1:6379 --num_cpus 2", "--address: a cluster's CPUs and GPUs are all used"),
+    ],
+)
+def test_flags_of_ray_tune_that_contradict_each_other(monkeypatch, flags, said):
+    with pytest.raises(InputError, match=said):
+        parse(monkeypatch, cli.ray_tune_options, f"--data_dir d {flags}")
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "nan"])
+def test_gpus_per_trial_is_a_part_of_one_or_whole_ones(monkeypatch, capsys, value):
+    with pytest.raises(SystemExit):
+        parse(monkeypatch, cli.ray_tune_options, f"--data_dir d --gpus_per_trial {value}")
+    assert "--gpus_per_trial" in capsys.readouterr().err
+    for value, expected in (("0.25", 0.25), ("2", 2), ("0", 0), ("auto", None)):
+        assert (
+            parse(monkeypatch, cli.ray_tune_options, f"--data_dir d --gpus_per_trial {value}").gpus_per_trial
+            == expected
+        )
+
+
+# --- A search's folder ---
+
+
+def test_a_corpus_too_small_for_some_trial_is_refused_before_anything_is_written(options):
+    search = Search(replace(options, batch_size=(2, 4)))
+    with pytest.raises(InputError, match="--batch_size 4 needs 8 files.* --batch_size 3 would do"):
+        search.check()
+    assert not Path(options.logdir).exists()
+
+
+def test_a_search_that_is_running_is_left_alone(options, search):
+    with pytest.raises(InputError, match="--id test: the search in .* is running"), Search(options).begun():
+        pass
+
+
+def test_the_order_of_values_makes_no_other_search(options):
+    with Search(replace(options, dim=(8, 16), frame_sizes=((4, 16), (8, 16)))).begun():
+        pass
+    Search(replace(options, dim=(16, 8), frame_sizes=((8, 16), (4, 16)))).check()
+
+
+def test_what_is_damaged_is_named(options, search):
+    (search.folder / "trial_0").mkdir()
+    (search.folder / "trial_0" / "trial.json").touch()
+    with pytest.raises(InputError, match="trial_0/trial.json: not valid JSON .*; move it away, or choose another --id"):
+        search.write_table()
+
+
+def test_batches_that_devices_cannot_share_are_refused_first(options):
+    with pytest.raises(InputError, match="--batch_size 2 cannot be split evenly between 4 devices"):
+        Search(options).check(devices=4)
+
+
+def test_trials_get_all_folders_with_their_weights_wherever_they_run(options, make_corpus, monkeypatch, tmp_path):
+    make_corpus([640] * 4, folder="more")
+    monkeypatch.chdir(tmp_path)
+    options = replace(options, data_dir=("corpus:2", "more"), batch_size=(2,))
+    search, seen = Search(options), []
+    monkeypatch.setattr("samplernn.training.train.train", lambda options, *_, **__: seen.append(options.data_dir))
+    with search.begun():
+        search.check()
+        search.run_trial("0", only_point(options))
+    assert seen == [(f"{tmp_path}/corpus:2.0", f"{tmp_path}/more")]
+    Search(replace(options, data_dir=(str(tmp_path / "corpus:2"), "./more"))).check()
+    for other in [("more", "corpus:2"), ("corpus:3", "more"), ("corpus:2",)]:
+        with pytest.raises(InputError, match=r"holds another search \(data_dir .*/corpus:2\.0 .*/more, now "):
+            Search(replace(options, data_dir=other)).check()
+
+
+def test_a_folder_is_gone_on_with_by_the_same_search_only(options, search):
+    Search(replace(options, max_trials=99)).check()
+    with pytest.raises(InputError, match=r"holds another search \(dim \[8\], now \[8, 16\]\); choose another --id"):
+        Search(replace(options, dim=(8, 16))).check()
+    other = {key: value for key, value in vars(options).items() if key != "max_trials"}
+    with pytest.raises(InputError, match="tuner KerasTunerOptions, now RayTuneOptions"):
+        Search(RayTuneOptions(**other)).check()
+
+
+# --- A trial ---
+
+
+def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(options, tmp_path, monkeypatch, capsys):
+    options = replace(options, learning_rate=(0.004,), rnn_dropout=(0.2,), val_frac=0.4, random_seed=3)
+    search, reported = Search(options), []
+    with search.begun():
+        pass
+    trial = search.run_trial(
+        "7", only_point(options), lambda history, checkpoint: reported.append((len(history), checkpoint))
+    )
+    assert trial == search.trial("7")
+    assert (trial.ended, len(trial.history), trial.failed) == ("2 epochs", 2, False)
+    assert [epochs for epochs, _ in reported] == [1, 2]
+    assert reported[-1][1] == run_folders.latest(search.folder / "trial_7") == Path(trial.checkpoint)
+    search.announce(search.winner())
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert (
+        command.startswith(f"python {shlex.quote(str(ROOT / 'train.py'))} --data_dir") or "python train.py" in command
+    )
+    assert json.loads((search.folder / "best.config.json").read_text())["rnn_dropout"] == 0.2
+
+    monkeypatch.setattr(sys, "argv", shlex.split(command)[1:])
+    full = cli.training_options()
+    assert full == TrainingOptions(
+        data_dir=options.data_dir, id="test_trial_7", config_file=str(search.folder / "best.config.json"), batch_size=2,
+        learning_rate=0.004, val_frac=0.4, random_seed=3, jit_compile=False,
+    )  # fmt: skip
+    train(replace(full, logdir_root=str(tmp_path / "full"), num_epochs=2, generate=False))
+    repeated = read_settings(run_folders.latest(tmp_path / "full" / "test_trial_7"))
+    assert repeated["history"] == trial.history
+
+
+def test_a_command_names_every_flag_that_is_not_at_its_default(monkeypatch, tmp_path):
+    options = TrainingOptions(data_dir=("my data", "more:2"), early_stopping_patience=None, temperature=(0.5, 1.0))
+    monkeypatch.chdir(ROOT)
+    expected = ["python", "train.py", "--data_dir", "my data", "more:2", "--early_stopping_patience", "None"]
+    assert train_command(options) == [*expected, "--temperature", "0.5", "1.0"]
+    monkeypatch.chdir(tmp_path)
+    assert train_command(options)[1] == str(ROOT / "train.py")
+
+
+def test_an_interrupted_trial_goes_on_where_it_was(options, search):
+    def interrupt(history, checkpoint):
+        raise KeyboardInterrupt
+
+    point = only_point(options)
+    with pytest.raises(KeyboardInterrupt):
+        search.run_trial("0", point, interrupt)
+    assert (search.trial("0").ended, len(search.trial("0").history)) == (None, 1)
+    reported = []
+    parts = search.run_trial("0", point, lambda history, checkpoint: reported.append(len(history)))
+    whole = search.run_trial("1", point)
+    assert reported == [2]
+    assert parts.history == whole.history
+    assert parts.begun < whole.begun
+
+
+def test_the_best_checkpoint_of_a_trial_is_kept_and_found(options, search, make_corpus):
+    """By a learning rate at which the first epoch is the best for ever; also where the trial is interrupted."""
+    search.options = replace(options, num_epochs=3, objective="val_accuracy", early_stopping_patience=None)
+    point = only_point(options) | {"learning_rate": 1e-12}
+
+    def interrupt(history, checkpoint):
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search.run_trial("0", point, interrupt)
+    trial = search.run_trial("0", point)
+    first, second = run_folders.runs_in(search.folder / "trial_0")
+    assert search.best_checkpoint(trial) == first / "model.ckpt-1"
+    assert trial.checkpoint == str(second / "model.ckpt-3")
+    assert run_folders.kept_in(first) == [first / "model.ckpt-1", first / "model.ckpt-2"]
+
+
+def test_a_trial_that_goes_wrong_is_recorded_with_its_reason(options):
+    options = replace(options, learning_rate=(1e30,), optimizer=("sgd",))
+    search = Search(options)
+    with search.begun():
+        pass
+    trial = search.run_trial("0", only_point(options))
+    assert trial.failed
+    assert trial.ended.startswith("failed: The loss is ")
+    with pytest.raises(RunError, match="No trial has succeeded; .*trials.csv says why"):
+        search.winner()
+    (row,) = csv.DictReader((search.folder / "trials.csv").open())
+    assert (row["ended"], row["epochs"], row["best val_loss"]) == (trial.ended, "0", "")
+
+
+def test_early_stopping_is_said(options):
+    options = replace(
+        options, num_epochs=9, learning_rate=(1e-12,), early_stopping_patience=2, objective="val_accuracy"
+    )
+    search = Search(options)
+    with search.begun():
+        pass
+    trial = search.run_trial("0", only_point(options))
+    assert (trial.ended, len(trial.history)) == ("no improvement for 2 epochs", 3)
+
+
+def test_a_trial_may_go_on_from_anothers_checkpoint_with_other_settings(options):
+    """As population based training does it."""
+    options = replace(options, learning_rate=(0.01, 0.001), rnn_dropout=(0.0, 0.5))
+    search = Search(replace(options, num_epochs=1))
+    with search.begun():
+        pass
+    donor = search.run_trial("0", {**only_point(options), "learning_rate": 0.01})
+    search = Search(options)
+    changed = {**only_point(options), "learning_rate": 0.001, "rnn_dropout": 0.5}
+    trial = search.run_trial("1", changed, resume_from=str(Path(donor.checkpoint).parent))
+    assert trial.history[0] == donor.history[0] and len(trial.history) == 2
+    assert read_settings(Path(trial.checkpoint))["arguments"]["learning_rate"] == 0.001
+    assert model_config(Path(trial.checkpoint), None).rnn_dropout == 0.5
+
+
+# --- What is told of them ---
+
+
+@pytest.mark.parametrize(
+    ("objective", "values", "best"), [("val_loss", [3.0, 1.0, 2.0], (1.0, 2)), ("accuracy", [0.1, 0.3, 0.3], (0.3, 2))]
+)
+def test_the_best_of_a_trial_is_its_best_epoch(objective, values, best):
+    assert record("0", values).best(objective) == best
+    assert record("0", []).best(objective) is None
+
+
+@pytest.mark.parametrize(("objective", "winner"), [("val_loss", "low"), ("accuracy", "high")])
+def test_the_winner_is_the_best_that_did_not_fail(options, search, objective, winner, monkeypatch):
+    trials = [
+        record("high", [2.0, 3.5]),
+        record("low", [2.0, 3.0, 1.0]),
+        record("failed low", [0.5], ended="failed: nan"),
+        record("failed high", [9.0], ended="failed: nan"),
+        record("empty", []),
+    ]
+    monkeypatch.setattr(
+        search, "trials", lambda: [replace(trial, hyperparameters=only_point(options)) for trial in trials]
+    )
+    search.options = replace(options, objective=objective)
+    assert search.winner().name == winner
+
+
+def test_the_table_has_a_row_for_each_trial(options, search):
+    point = only_point(options)
+    for name, values, ended in [("0", [3.0, 2.5], "2 epochs"), ("1", [3.25], None)]:
+        (search.folder / f"trial_{name}").mkdir()
+        search._save(replace(record(name, values, ended), hyperparameters=point, begun=float(name)))
+    search.end_trial("1", point, "stopped")
+    search.end_trial("0", point, "is not heeded")
+    first, second = csv.DictReader((search.folder / "trials.csv").open())
+    assert list(first) == [
+        "trial",
+        *HYPERPARAMETERS,
+        "epochs",
+        "best val_loss",
+        "best epoch",
+        "seconds",
+        "machine",
+        "ended",
+    ]
+    assert [first[key] for key in ("trial", "frame_sizes", "dim", "skip_conn")] == ["0", "4 16", "8", "False"]
+    assert [first[key] for key in list(first)[-6:]] == ["2", "2.5", "2", "1.0", "here", "2 epochs"]
+    assert [second[key] for key in list(second)[-6:]] == ["1", "3.25", "1", "1.0", "here", "stopped"]
+
+
+def test_tensorboard_is_told_the_space_and_each_trials_values(options):
+    options = replace(options, dim=(8, 16))
+    search = Search(options)
+    with search.begun():
+        pass
+    trial = search.run_trial("0", only_point(options))
+
+    def contents(folder):
+        (events,) = Path(folder).glob("events.out.*")
+        values = [value for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value]
+        return {value.tag: value.metadata.plugin_data.content for value in values}
+
+    experiment = metadata.parse_experiment_plugin_data(contents(search.folder)[metadata.EXPERIMENT_TAG])
+    domains = {
+        info.name: [value.number_value for value in info.domain_discrete.values] for info in experiment.hparam_infos
+    }
+    assert domains["dim"] == [8, 16]
+    metrics = {(info.name.group, info.name.tag) for info in experiment.metric_infos}
+    run_folder = Path(trial.checkpoint).parent
+    session = metadata.parse_session_start_info_plugin_data(contents(run_folder)[metadata.SESSION_START_INFO_TAG])
+    assert session.hparams["dim"].number_value == 8
+    assert session.hparams["frame_sizes"].string_value == "4 16"
+    for group, tag in metrics:
+        (events,) = (run_folder / group).iterdir()
+        tags = {
+            value.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value
+        }
+        assert tag in tags
+
+
+# --- A process of one's own ---
+
+
+def test_a_call_in_its_own_process_returns_or_raises():
+    assert in_own_process(divmod, 7, 2) == (3, 1)
+    assert in_own_process(os.getpid) != os.getpid()
+    with pytest.raises(ZeroDivisionError):
+        in_own_process(divmod, 1, 0)
+
+
+def test_a_process_that_minds_no_signal_is_ended_with_the_call(tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "SECONDS_TO_END", 0.5)
+    told = tmp_path / "pid"
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def interrupt_once_it_is_told():
+        wait_for(lambda: told.exists() and told.read_text(), 60)
+        os.kill(os.getpid(), signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    threading.Thread(target=interrupt_once_it_is_told).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            in_own_process(_stubborn, told)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert not _runs(int(told.read_text()))
+
+
+def _stubborn(told):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    told.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def test_a_process_that_is_killed_is_an_error():
+    with pytest.raises(RunError, match="its process ended with status -9; perhaps memory ran out"):
+        in_own_process(_killed)
+
+
+def _killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_does_not_outlive_its_caller(tmp_path):
+    script = tmp_path / "caller.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "import os, time\n"
+        "from pathlib import Path\n"
+        "from samplernn.system.process import in_own_process\n"
+        "def wait(path):\n"
+        "    Path(path).write_text(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    in_own_process(wait, sys.argv[1])\n"
+    )
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        told = tmp_path / f"pid_{sent}"
+        caller = subprocess.Popen([sys.executable, str(script), str(told)])
+        pid = wait_for(lambda told=told: told.exists() and told.read_text())
+        caller.send_signal(sent)
+        caller.wait()
+        wait_for(lambda pid=pid: not _runs(int(pid)))
+
+
+def wait_for(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

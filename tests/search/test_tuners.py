@@ -1,0 +1,357 @@
+"""keras_tuner.py and ray_tune.py as a user runs them, on pieces of real music with tiny models."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras_tuner
+import optuna
+import pytest
+from conftest import ROOT
+from ray import tune
+from ray.cluster_utils import Cluster
+from test_search import wait_for
+
+from samplernn.checkpoints import run_folders
+from samplernn.search import keras_tuning, ray_tuning
+from samplernn.search.options import KerasTunerOptions, RayTuneOptions
+from samplernn.search.ray_tuning import _Bayesian, distinct_points
+from samplernn.search.search import Trial
+from samplernn.system.errors import InputError
+
+SPACE = """
+    --data_dir corpus --num_epochs 3 --seq_len 128 --dim 8 --num_rnn_layers 1 --emb_size 8 --batch_size 2
+    --jit_compile False
+"""
+FOUR_POINTS = ["--frame_sizes", "4", "16", "--frame_sizes", "8", "16", "--learning_rate", "0.001", "0.01"]
+
+
+SEVERAL = pytest.mark.xdist_group("several processes")  # that wait for each other
+ONE_POINT = ["--learning_rate", "0.001", "--frame_sizes", "4", "16"]
+
+
+@pytest.fixture
+def folder(tmp_path, make_corpus):
+    make_corpus([640] * 6)
+    return tmp_path
+
+
+@pytest.fixture
+def slow_folder(tmp_path, make_corpus):
+    """With a corpus of which an epoch takes as long as it takes to interrupt it."""
+    make_corpus([24000] * 4)
+    return tmp_path
+
+
+def command(script, *arguments):
+    return [sys.executable, str(ROOT / script), *SPACE.split(), *arguments]
+
+
+def run(script, *arguments, folder, **environment):
+    return subprocess.run(
+        command(script, *arguments), cwd=folder, capture_output=True, text=True, timeout=300,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def interrupt(script, *arguments, folder, when, sent):
+    """Run a script, send its process group a signal when something has come to be, and return its exit status."""
+    process = subprocess.Popen(
+        command(script, *arguments),
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # A shell's background jobs, and so the tests when they are one, have SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    wait_for(when, 120)
+    os.killpg(process.pid, sent)
+    _, errors = process.communicate(timeout=60)
+    assert errors == b""
+    return process.returncode
+
+
+def table(search):
+    return list(csv.DictReader((search / "trials.csv").open()))
+
+
+def first_epoch_of(search):
+    return lambda: any(json.loads(path.read_text())["history"] for path in search.glob("trial_*/trial.json"))
+
+
+# --- The name that keras_tuner.py shares with the library ---
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from keras_tuner.engine import base_tuner; import keras_tuner",
+        pytest.param("import keras_tuner", marks=pytest.mark.long),
+    ],
+)
+def test_whoever_imports_the_librarys_name_gets_the_library(statement, tmp_path):
+    assert keras_tuner.BayesianOptimization
+    code = f"{statement}; print(keras_tuner.__file__, keras_tuner.BayesianOptimization)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "site-packages" in result.stdout and str(ROOT / "keras_tuner.py") not in result.stdout
+
+
+def test_without_the_library_its_name_is_an_import_error(tmp_path):
+    """Isolated, and with the script's folder alone on the path, where no library is."""
+    elsewhere = "[folder for folder in sys.path if 'site-packages' not in folder]"
+    code = f"import sys; sys.path[:] = [{str(ROOT)!r}, *{elsewhere}]; import keras_tuner"
+    result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.stderr.endswith("ModuleNotFoundError: No module named 'keras_tuner'\n")
+
+
+# --- keras_tuner.py ---
+
+
+def test_keras_tuner_searches_and_tells_of_the_best(folder):
+    search = folder / "logdir" / "keras_tuner" / "k"
+    flags = ["--id", "k", "--max_trials", "2", "--type", "random_search", "--optimizer", "sgd"]
+    flags += ["--learning_rate", "0.1", "1e30", "--frame_sizes", "4", "16"]
+    result = run("keras_tuner.py", *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    bad, best = sorted(table(search), key=lambda row: row["learning_rate"] == "0.1")
+    assert bad["learning_rate"] == "1e+30" and bad["ended"].startswith("failed: The loss is")
+    assert (best["learning_rate"], best["ended"]) == ("0.1", "3 epochs")
+    summary = result.stdout[result.stdout.index("[Trial summary]") :].splitlines()
+    assert summary[:5] == [
+        "[Trial summary]",
+        f" |-Trial ID: {best['trial']}",
+        f" |-Score: {best['best val_loss']}",
+        f" |-Best step: {best['best epoch']}",
+        " > Hyperparameters:",
+    ]
+    assert " |-frame_sizes: 4 16" in summary and " |-learning_rate: 0.1" in summary
+    assert f"Trial {bad['trial']} failed: The loss is" in result.stdout
+    assert json.loads((search / "best.config.json").read_text())["frame_sizes"] == [4, 16]
+    (checkpoint,) = re.findall("The best one's best checkpoint: (.*)", result.stdout)
+    assert checkpoint.endswith(f"model.ckpt-{best['best epoch']}") and (folder / f"{checkpoint}.index").exists()
+
+
+@pytest.mark.long
+def test_a_trial_of_keras_tuners_that_is_interrupted_between_two_epochs_goes_on(slow_folder):
+    search = slow_folder / "logdir" / "keras_tuner" / "k"
+    flags = [*ONE_POINT, "--id", "k", "--max_trials", "1", "--type", "random_search"]
+    status = interrupt("keras_tuner.py", *flags, folder=slow_folder, when=first_epoch_of(search), sent=signal.SIGINT)
+    assert status == 130
+    goes_on_between_two_epochs(search, "keras_tuner.py", *flags, folder=slow_folder)
+
+
+def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_space(folder, monkeypatch, capsys):
+    """Of trials that only seem to be trained."""
+
+    def seem_to_train(run_trial, name, hyperparameters):
+        search, loss = run_trial.__self__, hyperparameters["learning_rate"] * hyperparameters["frame_sizes"][0]
+        logs = {"loss": loss, "accuracy": 0.5, "val_loss": loss, "val_accuracy": 0.5}
+        (search.folder / f"trial_{name}").mkdir()
+        trial = Trial(name, hyperparameters, time.time(), "here", history=[logs], ended="1 epoch")
+        search._save(trial)
+        return trial
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(keras_tuning, "in_own_process", seem_to_train)
+    options = KerasTunerOptions(
+        data_dir=("corpus",), id="b", max_trials=9, seq_len=(128,), batch_size=(2,), frame_sizes=((4, 16), (8, 16)),
+        learning_rate=(0.001, 0.01),
+    )  # fmt: skip
+    keras_tuning.search(options)
+    rows = table(folder / "logdir" / "keras_tuner" / "b")
+    assert 2 <= len(rows) <= 4
+    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows)
+    best = min(float(row["best val_loss"]) for row in rows)
+    assert f" |-Score: {best}\n" in capsys.readouterr().out
+
+
+# --- ray_tune.py ---
+
+SPACE_OF_FOUR = {"a": ["1", "2"], "b": [True, False], "c": [0.5]}
+
+
+def test_distinct_points_are_distinct_and_all_there_are():
+    points = distinct_points(SPACE_OF_FOUR, 99, seed=1)
+    assert sorted(map(str, points)) == sorted(
+        str({"a": a, "b": b, "c": 0.5}) for a in ("1", "2") for b in (True, False)
+    )
+    assert len(distinct_points(SPACE_OF_FOUR, 3, seed=1)) == 3
+    assert len(distinct_points({str(i): list(range(10)) for i in range(30)}, 5, seed=1)) == 5
+
+
+def bayesian_search_of_four():
+    algorithm = _Bayesian(distinct_points(SPACE_OF_FOUR, 4, seed=0), seed=0)
+    algorithm.set_search_properties("loss", "min", {key: tune.choice(values) for key, values in SPACE_OF_FOUR.items()})
+    return algorithm
+
+
+def test_the_bayesian_search_tries_nothing_twice():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    algorithm = bayesian_search_of_four()
+    tried = []
+    for name in "0123":
+        tried.append(algorithm.suggest(name))
+        algorithm.on_trial_complete(name, {"loss": float(tried[-1]["a"]) - tried[-1]["b"]})
+    assert sorted(map(str, tried)) == sorted(map(str, distinct_points(SPACE_OF_FOUR, 4, seed=0)))
+    assert algorithm.suggest("4") == algorithm.FINISHED
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_bayesian_search():
+    algorithm = bayesian_search_of_four()
+    algorithm.suggest("0")
+    for epoch, loss in ((1, 0.5), (2, 0.25), (2, 0.25), (3, 0.125)):
+        algorithm.on_trial_result("0", {"loss": loss, "training_iteration": epoch})
+    algorithm.on_trial_complete("0", {"loss": 0.125})
+    (trial,) = algorithm._ot_study.trials
+    assert trial.intermediate_values == {1: 0.5, 2: 0.25, 3: 0.125}
+
+
+def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder):
+    search = folder / "logdir" / "ray_tune" / "r"
+    flags = [
+        *FOUR_POINTS,
+        "--id",
+        "r",
+        "--num_trials",
+        "2",
+        "--num_cpus",
+        "2",
+        "--num_gpus",
+        "1",
+        "--gpus_per_trial",
+        "0.5",
+    ]
+    result = run("ray_tune.py", *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = table(search)
+    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows) == 2
+    assert all(re.fullmatch("3 epochs|stopped by ASHA, behind other trials", row["ended"]) for row in rows)
+    best = min(rows, key=lambda row: float(row["best val_loss"]))
+    hyperparameters = json.loads(re.search(r"^\{.*^\}", result.stdout, re.MULTILINE | re.DOTALL)[0])
+    assert list(hyperparameters) == sorted(hyperparameters)
+    assert hyperparameters["frame_sizes"] == list(map(int, best["frame_sizes"].split()))
+    assert hyperparameters["skip_conn"] is False and hyperparameters["batch_size"] == 2
+    assert f"Best trial: {best['trial']}" in result.stdout
+    assert f"Training iterations: {best['epochs']} epochs" in result.stdout
+    assert f"train.py --data_dir corpus --jit_compile False --id r_trial_{best['trial']} " in result.stdout
+    checkpoint = re.search("^The best one's best checkpoint: (.*)$", result.stdout, re.MULTILINE)[1]
+    assert checkpoint.endswith(f"model.ckpt-{best['best epoch']}") and (folder / f"{checkpoint}.index").exists()
+    records = [json.loads(path.read_text()) for path in search.glob("trial_*/trial.json")]
+    first, second = sorted(records, key=lambda record: record["begun"])
+    assert second["begun"] < first["begun"] + first["seconds"], "two halves of a GPU were to be used at the same time"
+
+
+@pytest.mark.long
+@SEVERAL
+def test_a_trial_of_rays_that_is_interrupted_between_two_epochs_goes_on(slow_folder):
+    search = slow_folder / "logdir" / "ray_tune" / "r"
+    flags = [*ONE_POINT, "--id", "r", "--num_trials", "1", "--num_cpus", "1"]
+    status = interrupt("ray_tune.py", *flags, folder=slow_folder, when=first_epoch_of(search), sent=signal.SIGTERM)
+    assert status == 143
+    result = run("ray_tune.py", *flags, folder=slow_folder)
+    assert result.returncode == 2 and "--resume goes on with it" in result.stderr and result.stderr.count("\n") == 1
+    goes_on_between_two_epochs(search, "ray_tune.py", *flags, "--resume", folder=slow_folder)
+
+
+def goes_on_between_two_epochs(search, script, *flags, folder):
+    """An interrupted search of one trial, gone on with, is as one that was never interrupted."""
+    (trial,) = search.glob("trial_*")
+    before = json.loads((trial / "trial.json").read_text())
+    assert 1 <= len(before["history"]) < 3 and before["ended"] is None
+    result = run(script, *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    (row,) = table(search)
+    assert (row["epochs"], row["ended"]) == ("3", "3 epochs")
+    after = json.loads((trial / "trial.json").read_text())
+    assert after["begun"] == before["begun"] and after["history"][: len(before["history"])] == before["history"]
+    first, second = sorted(trial.glob("*_*"))
+    assert min(map(run_folders.epoch_of, run_folders.kept_in(second))) > len(before["history"])
+    config = [
+        "--config_file",
+        search / "best.config.json",
+        "--id",
+        "whole",
+        "--output_dir",
+        "out",
+        "--generate",
+        "False",
+    ]
+    whole = ["--data_dir", "corpus", "--batch_size", "2", "--num_epochs", "3", "--jit_compile", "False"]
+    command = [sys.executable, str(ROOT / "train.py"), *whole, *map(str, config)]
+    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1"}
+    assert subprocess.run(command, cwd=folder, capture_output=True, timeout=300, env=environment).returncode == 0
+    (run_folder,) = (folder / "logdir" / "whole").iterdir()
+    assert after["history"] == json.loads((run_folder / "model.ckpt-3.json").read_text())["history"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"resume": True}, "--resume: there is no search in "),
+        ({"data_dir": ("nowhere",)}, "--data_dir nowhere: there is no such folder"),
+    ],
+)
+def test_what_ray_tune_cannot_do_is_refused_before_anything_is_written(folder, monkeypatch, flags, said):
+    monkeypatch.chdir(folder)
+    with pytest.raises(InputError, match=said):
+        ray_tuning.search(RayTuneOptions(**{"data_dir": ("corpus",), "batch_size": (2,), "seq_len": (128,), **flags}))
+    assert not (folder / "logdir").exists()
+
+
+@pytest.mark.long
+def test_what_no_machine_has_is_one_line_and_leaves_nothing(folder):
+    result = run("ray_tune.py", "--id", "r", "--num_cpus", "1", "--cpus_per_trial", "2", folder=folder)
+    assert result.returncode == 2
+    said = "--cpus_per_trial 2, --gpus_per_trial 0: no machine has so many; there are 1 CPU and 0 GPUs"
+    assert said in result.stderr and result.stderr.count("\n") == 1
+    assert not (folder / "logdir").exists()
+
+
+@pytest.mark.long
+@SEVERAL
+def test_a_population_learns_from_its_best(folder):
+    """The member with the hopeless rate goes on from the other's checkpoint with another rate."""
+    flags = ["--id", "p", "--type", "pbt", "--num_trials", "3", "--num_cpus", "2", "--num_epochs", "4"]
+    flags += ["--learning_rate", "1e-7", "0.003", "0.01", "--rnn_dropout", "0", "0.1", "--frame_sizes", "4", "16"]
+    result = run("ray_tune.py", *flags, folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    search = folder / "logdir" / "ray_tune" / "p"
+    rows = table(search)
+    assert len(rows) == 3 and {row["ended"] for row in rows} == {"4 epochs"}
+    begun = [run for path in search.glob("trial_*") for run in path.iterdir() if run.is_dir()]
+    assert len(begun) > 3, "no member went on from another"
+    full = re.search(r"train\.py .*--resume_from (\S+)", result.stdout)
+    assert Path(f"{full[1]}.index").exists()
+
+
+@pytest.mark.long
+@SEVERAL
+def test_a_cluster_of_two_machines_runs_trials_on_both(folder):
+    """A head and a second node, each a process of its own with one CPU."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=1)
+        flags = [
+            *FOUR_POINTS,
+            "--id",
+            "c",
+            "--address",
+            cluster.address,
+            "--num_trials",
+            "4",
+            "--type",
+            "random_search",
+        ]
+        result = run("ray_tune.py", *flags, folder=folder)
+    finally:
+        cluster.shutdown()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len({row["machine"] for row in table(folder / "logdir" / "ray_tune" / "c")}) == 2
