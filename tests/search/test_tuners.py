@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras_tuner
@@ -22,7 +23,7 @@ from samplernn.checkpoints import run_folders
 from samplernn.search import keras_tuning, ray_tuning
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.ray_tuning import _Bayesian, distinct_points
-from samplernn.search.search import Trial
+from samplernn.search.search import Search, Trial
 from samplernn.system.errors import InputError
 
 SPACE = """
@@ -304,6 +305,19 @@ def test_what_ray_tune_cannot_do_is_refused_before_anything_is_written(folder, m
     with pytest.raises(InputError, match=said):
         ray_tuning.search(RayTuneOptions(**{"data_dir": ("corpus",), "batch_size": (2,), "seq_len": (128,), **flags}))
     assert not (folder / "logdir").exists()
+
+
+def test_a_search_that_ray_pickled_under_other_names_of_modules_is_refused_in_one_line(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    options = RayTuneOptions(data_dir=("corpus",), id="old")
+
+    def restore(*args, **kwargs):
+        raise ModuleNotFoundError("No module named 'samplernn.ray_tuning'")
+
+    monkeypatch.setattr(tune.Tuner, "can_restore", lambda path: True)
+    monkeypatch.setattr(tune.Tuner, "restore", restore)
+    with pytest.raises(InputError, match=r"--resume: the search in .*/old was begun by an earlier version"):
+        ray_tuning._tuner(Search(replace(options, resume=True)), {"CPU": 1})
 
 
 @pytest.mark.long
