@@ -40,9 +40,10 @@ class Note:
     @classmethod
     def from_json(cls, values: Any) -> Note | None:
         """The note that `asdict` made JSON of; None for any other JSON."""
-        names = {field.name for field in fields(cls)}
-        known = isinstance(values, dict) and values.keys() == names and is_sample_rate(values["sample_rate"])
-        return cls(**values) if known else None
+        if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
+            return None
+        texts = isinstance(values["recording"], str) and isinstance(values["sha256"], str)
+        return cls(**values) if texts and is_sample_rate(values["sample_rate"]) else None
 
     def differences(self, other: Note) -> list[str]:
         """In what two cuts differ: `overlap 0, now 1000` where the other one is of now."""

@@ -539,6 +539,17 @@ def test_notes_that_are_none_of_ours_are_refused_and_left(tmp_path, content):
     assert (tmp_path / "out" / NOTES).read_text() == content and written(tmp_path / "out") == []
 
 
+@pytest.mark.parametrize(("key", "value"), [("sample_rate", [1]), ("recording", ["x"]), ("sha256", {}), ("more", 1)])
+def test_notes_with_values_of_other_kinds_are_refused(tmp_path, key, value):
+    source = record(tmp_path / "x.wav")
+    cut(source, output=tmp_path / "out")
+    content = json.loads((tmp_path / "out" / NOTES).read_text())
+    content["chunks"]["x_chunk"][key] = value
+    (tmp_path / "out" / NOTES).write_text(json.dumps(content))
+    with pytest.raises(InputError, match="chunks.json: not what chunk_audio.py notes"):
+        cut(source, output=tmp_path / "out")
+
+
 def test_notes_name_nothing_outside_their_folder(tmp_path):
     cut(record(tmp_path / "x.wav"), output=tmp_path / "out")
     content = (tmp_path / "out" / NOTES).read_text()
