@@ -12,9 +12,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-# Several processes that wait for each other are a group, of which one test runs at a time.
 test-long: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "long and not shown" -n auto --maxprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "long and not alone and not shown" -n auto --maxprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m alone
 
 shown: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m shown

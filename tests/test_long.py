@@ -118,14 +118,14 @@ def test_resuming_is_exact_where_kernels_use_several_threads(tmp_path):
     assert_equal(whole / "model.ckpt-2", train("parts", 2) / "model.ckpt-2")
 
 
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 def test_a_training_killed_at_random_moments_loses_nothing(tmp_path):
     figures = torture(tmp_path, kills=6)
     print(figures)
     assert figures.kills >= 6 and figures.while_writing >= 3 and figures.checkpoints_read >= 3
 
 
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 def test_two_runs_of_one_id_in_the_same_second_have_folders_of_their_own(tmp_path, make_corpus, tiny_config_file):
     corpus = make_corpus([640] * 4)
     command = [sys.executable, str(ROOT / "train.py"), "--data_dir", str(corpus), "--config_file", tiny_config_file]

@@ -33,7 +33,6 @@ SPACE = """
 FOUR_POINTS = ["--frame_sizes", "4", "16", "--frame_sizes", "8", "16", "--learning_rate", "0.001", "0.01"]
 
 
-SEVERAL = pytest.mark.xdist_group("several processes")  # that wait for each other
 ONE_POINT = ["--learning_rate", "0.001", "--frame_sizes", "4", "16"]
 
 
@@ -56,7 +55,7 @@ def command(script, *arguments):
 
 def run(script, *arguments, folder, **environment):
     return subprocess.run(
-        command(script, *arguments), cwd=folder, capture_output=True, text=True, timeout=300,
+        command(script, *arguments), cwd=folder, capture_output=True, text=True, timeout=600,
         env={**os.environ, **environment},
     )  # fmt: skip
 
@@ -251,7 +250,7 @@ def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder):
 
 
 @pytest.mark.long
-@SEVERAL
+@pytest.mark.alone
 def test_a_trial_of_rays_that_is_interrupted_between_two_epochs_goes_on(slow_folder):
     search = slow_folder / "logdir" / "ray_tune" / "r"
     flags = [*ONE_POINT, "--id", "r", "--num_trials", "1", "--num_cpus", "1"]
@@ -330,7 +329,7 @@ def test_what_no_machine_has_is_one_line_and_leaves_nothing(folder):
 
 
 @pytest.mark.long
-@SEVERAL
+@pytest.mark.alone
 def test_a_population_learns_from_its_best(folder):
     """The member with the hopeless rate goes on from the other's checkpoint with another rate."""
     flags = ["--id", "p", "--type", "pbt", "--num_trials", "3", "--num_cpus", "2", "--num_epochs", "4"]
@@ -347,7 +346,7 @@ def test_a_population_learns_from_its_best(folder):
 
 
 @pytest.mark.long
-@SEVERAL
+@pytest.mark.alone
 def test_a_cluster_of_two_machines_runs_trials_on_both(folder):
     """A head and a second node, each a process of its own with one CPU."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

@@ -142,7 +142,7 @@ def processes(work):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("case", "name"),
     [(case, name) for case in CASES for name in (("two",) if case == "xla" else ("two", "chief", "other"))],
@@ -160,7 +160,7 @@ def test_losses_and_weights_are_those_of_one_device(processes, name, case):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 def test_learning_shows_in_the_losses(processes):
     """So that equal losses mean equal steps."""
     for record in processes["one"].records()[:2]:
@@ -168,7 +168,7 @@ def test_learning_shows_in_the_losses(processes):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 def test_only_the_chief_prints_and_writes(processes):
     for process in processes.values():
         process.records()
@@ -186,7 +186,7 @@ def test_only_the_chief_prints_and_writes(processes):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 def test_every_worker_reads_its_own_files(processes):
     """A file a row, so that none is read by both."""
     first, second = (processes[name].records()[-1]["files"] for name in ("chief", "other"))
@@ -199,7 +199,7 @@ def endless(work, logdir):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 def test_a_worker_that_dies_stops_the_others_and_another_number_goes_on(work):
     runs = endless(work, work / "shared")
     workers = [Process(work / f"dying_{i}", runs, tf_config=config) for i, config in enumerate(cluster(2))]
@@ -229,7 +229,7 @@ def wait_for(text, process):
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
 def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sent):
@@ -248,7 +248,7 @@ def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sen
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 @pytest.mark.parametrize(("victim", "sent", "status"), [(0, signal.SIGINT, 130), (1, signal.SIGTERM, 143)])
 def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, victim, sent, status):
     runs = endless(work, tmp_path / "logdir")
@@ -263,7 +263,7 @@ def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, v
 
 
 @pytest.mark.long
-@pytest.mark.xdist_group("several processes")
+@pytest.mark.alone
 def test_workers_with_different_flags_are_told_which(work, tmp_path):
     runs = [[run(work, "gru-adam", learning_rate=rate)] for rate in (0.1, 0.2)]
     workers = [Process(tmp_path / str(i), runs[i], tf_config=config) for i, config in enumerate(cluster(2))]
