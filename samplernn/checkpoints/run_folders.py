@@ -81,7 +81,7 @@ def latest(parent: Path, rolling: bool = True) -> Path | None:
         parent: a folder of run folders.
         rolling: whether those that are only there to be resumed from count.
     """
-    for _, folder in sorted(_run_folders(parent), reverse=True):
+    for folder in reversed(runs_in(parent)):
         if found := latest_in(folder, rolling):
             return found
     return None
