@@ -1,6 +1,5 @@
 """What holds for every input, tried on inputs that Hypothesis makes up, the same ones each time."""
 
-import argparse
 import json
 import math
 import os
@@ -18,11 +17,11 @@ from samplernn.audio.chunking import chunks
 from samplernn.audio.quantize import Linear, MuLaw
 from samplernn.audio.wav import Recording, examine, read_blocks
 from samplernn.checkpoints.run_folders import latest, resolve
-from samplernn.commands import cli
 from samplernn.corpus.split import split_corpus
 from samplernn.corpus.windows import plan_rows
 from samplernn.models.samplernn.config import ModelConfig
 from samplernn.options.options import ChunkOptions
+from samplernn.options.values import FRACTION, GPUS, POSITIVE, SAMPLE_RATE, SECONDS, TEMPERATURE, whole
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
 
@@ -110,24 +109,24 @@ def folder(tmp_path, monkeypatch):
 
 
 NUMBERS = {
-    cli.positive_int: lambda value: isinstance(value, int) and 1 <= value < 2**31,
-    cli.non_negative_int: lambda value: isinstance(value, int) and 0 <= value < 2**31,
-    cli.sample_rate: lambda value: isinstance(value, int) and 1 <= value <= 10**6,
-    cli.seconds: lambda value: 0 < value <= 10**6,
-    cli.positive_float: lambda value: 0 < value < math.inf,
-    cli.temperature: lambda value: 1e-6 <= value <= 1e6,
-    cli.fraction: lambda value: 0 <= value < 1,
-    cli.gpus: lambda value: 0 <= value < 1 or value == int(value),
+    whole(1): lambda value: isinstance(value, int) and 1 <= value < 2**31,
+    whole(0): lambda value: isinstance(value, int) and 0 <= value < 2**31,
+    SAMPLE_RATE: lambda value: isinstance(value, int) and 1 <= value <= 10**6,
+    SECONDS: lambda value: 0 < value <= 10**6,
+    POSITIVE: lambda value: 0 < value < math.inf,
+    TEMPERATURE: lambda value: 1e-6 <= value <= 1e6,
+    FRACTION: lambda value: 0 <= value < 1,
+    GPUS: lambda value: 0 <= value < 1 or value == int(value),
 }
 
 
 @tried(some.sampled_from(list(NUMBERS)), some.text() | numbers.map(str) | some.text("0123456789eE+-._ xinfa٣"))
-def test_a_number_on_the_command_line_is_one_of_its_range_or_is_refused(parse, text):
+def test_a_number_on_the_command_line_is_one_of_its_range_or_is_refused(values, text):
     try:
-        value = parse(text)
-    except argparse.ArgumentTypeError:
+        value = values.parse(text)
+    except ValueError:
         return
-    assert NUMBERS[parse](value)
+    assert NUMBERS[values](value) and (values is TEMPERATURE or values.holds(value))
     assert value == float(text)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from samplernn.options.options import is_sample_rate
+from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, read_json, write_whole
 from samplernn.system.words import counted, listed
@@ -43,7 +43,7 @@ class Note:
         if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
             return None
         texts = isinstance(values["recording"], str) and isinstance(values["sha256"], str)
-        return cls(**values) if texts and is_sample_rate(values["sample_rate"]) else None
+        return cls(**values) if texts and SAMPLE_RATE.holds(values["sample_rate"]) else None
 
     def differences(self, other: Note) -> list[str]:
         """In what two cuts differ: `overlap 0, now 1000` where the other one is of now."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from samplernn.audio import wav as audio
 from samplernn.audio.wav import READ_FRAMES, Opened, Recording, Unusable, as_examined, require_finite
-from samplernn.options.options import is_sample_rate
+from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
 
 SUFFIXES = (  # of what people keep music in
@@ -51,7 +51,7 @@ def examine(path: Path) -> Recording:
         raise Unusable(name, "NaN or infinite") from None
     if frames == 0:
         raise Unusable(name, "empty")
-    if not is_sample_rate(rate):
+    if not SAMPLE_RATE.holds(rate):
         raise Unusable(name, "of an impossible sample rate")
     return Recording(path, name, rate, frames, channels)
 

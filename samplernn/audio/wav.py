@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samplernn.options.options import SILENCE_DB, is_sample_rate
+from samplernn.options.options import SILENCE_DB
+from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import NO_SPACE, errors_naming
@@ -107,7 +108,7 @@ def examine(path: Path, name: str | None = None, listener: Listener | None = Non
                 raise Unusable(name, "truncated")
             if file.frames == 0:
                 raise Unusable(name, "empty")
-            if not is_sample_rate(file.samplerate):
+            if not SAMPLE_RATE.holds(file.samplerate):
                 raise Unusable(name, "of an impossible sample rate")
             return Recording(path, name, file.samplerate, file.frames, file.channels)
     except OSError:

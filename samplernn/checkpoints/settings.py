@@ -12,7 +12,8 @@ from typing import Any
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.store import shapes_of
 from samplernn.models.samplernn.config import ModelConfig
-from samplernn.options.options import MONITORS, is_sample_rate
+from samplernn.options.options import MONITORS
+from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
 
@@ -54,7 +55,7 @@ def _has_form_of_settings(content: Any) -> bool:
     return (
         isinstance(content, dict)
         and isinstance(content.get("config"), dict)
-        and (content.get("sample_rate") is None or is_sample_rate(content["sample_rate"]))
+        and (content.get("sample_rate") is None or SAMPLE_RATE.holds(content["sample_rate"]))
         and _has_form_of_split(content.get("split", {}))
         and _has_form_of_history(content.get("history", []))
         and _has_form_of_place(content)

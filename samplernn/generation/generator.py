@@ -27,7 +27,8 @@ from samplernn.generation.sampling import NO_TOKEN, inverse_cdf, likeliest
 from samplernn.models.samplernn.config import ModelConfig
 from samplernn.models.samplernn.model import SampleRNN
 from samplernn.options import temperature as temperatures
-from samplernn.options.options import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, as_flags
+from samplernn.options.option import as_flags
+from samplernn.options.options import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, use_xla, versions
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import cannot_be_written, sha256

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass
 from pathlib import Path
-from typing import Any
 
+from samplernn.options.option import option, with_default
+from samplernn.options.values import (
+    BOOLEAN,
+    DECIBELS,
+    FOLDER_NAME,
+    FRACTION,
+    PATH,
+    POLICY,
+    POSITIVE,
+    PROBABILITY,
+    SAMPLE_RATE,
+    SECONDS,
+    TEMPERATURE,
+    automatic,
+    one_of,
+    optional,
+    several,
+    whole,
+)
 from samplernn.system.errors import InputError
 
-OPTIMIZERS = ("adam", "sgd", "rmsprop")
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-MAX_SAMPLE_RATE = 10**6  # Hz
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py, generate.py and the others
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
@@ -20,20 +36,79 @@ DEFAULT_TEMPERATURE = 0.95
 SILENCE_DB = -64  # of full scale; what is at it or below is silent
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComputationOptions:
+    """How a network is computed, which every command that runs one lets the user choose."""
+
+    precision: str = option(
+        "float32",
+        one_of(*PRECISIONS),
+        "what is computed in; weights and checkpoints are float32 in any case, and on a CPU the mixed ones are slower",
+    )
+    jit_compile: bool | None = option(
+        None,
+        automatic(BOOLEAN),
+        "compile with XLA; auto: where it is faster, on a CPU always, on a GPU for generation only",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusOptions:
+    """What a network is trained on and validated with."""
+
+    data_dir: tuple[str, ...] = option(
+        MISSING,
+        several(PATH),
+        "folder with the training corpus, WAV files, or several; folder:2 is heard twice as often, folder:0.5 half",
+        repeatable=True,
+    )
+    val_frac: float = option(
+        0.1, FRACTION, "fraction of the files held out for validation, rounded to whole batches, at least one"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundOptions:
+    """What generated audio begins from, and how freely it goes on."""
+
+    temperature: tuple[float | str, ...] = option(
+        (DEFAULT_TEMPERATURE,),
+        several(TEMPERATURE),
+        "sampling temperature, or its envelope over time, such as 0.75@0,1.1@5; one for all files or one for each",
+    )
+    seed: str | None = option(None, optional(PATH), "audio file to begin from; it is resampled if need be")
+    seed_offset: int = option(0, whole(0), "where in the seed audio to begin, in its samples")
+
+
 @dataclass(frozen=True)
 class ChunkOptions:
-    """The options of chunk_audio.py, by the names and with the defaults of its flags."""
+    """The options of chunk_audio.py."""
 
-    input_file: tuple[str, ...]  # files and folders
-    output_dir: str
-    chunk_length: int = 8000  # milliseconds
-    overlap: int = 0  # milliseconds
-    sample_rate: int | None = None  # Hz; None: the recording's own
-    mono: bool = False
-    silence_thresh: float | None = SILENCE_DB  # dB of full scale; None: silent chunks are kept
-    keep_tail: bool = False
-    skip_unusable: bool = False
-    replace: bool = False  # take away the old chunks of the recordings first
+    input_file: tuple[str, ...] = option(
+        MISSING,
+        several(PATH),
+        "the recordings, or folders of them: WAV, FLAC, OGG, MP3 and others",
+        repeatable=True,
+    )
+    output_dir: str = option(MISSING, PATH, "folder for the chunks")
+    chunk_length: int = option(8000, whole(1), "length of a chunk, milliseconds")
+    overlap: int = option(0, whole(0), "overlap of consecutive chunks, milliseconds; less than their length")
+    sample_rate: int | None = option(
+        None, optional(SAMPLE_RATE), "sample rate of the chunks, Hz", "the recording's own"
+    )
+    mono: bool = option(False, BOOLEAN, "mix the channels down to one")
+    silence_thresh: float | None = option(
+        SILENCE_DB,
+        optional(DECIBELS),
+        "what is at it or below is silent, dB of full scale; None keeps silent chunks",
+    )
+    keep_tail: bool = option(
+        False, BOOLEAN, "keep a last piece shorter than a chunk, too, if there is something new in it"
+    )
+    skip_unusable: bool = option(
+        False, BOOLEAN, "leave out recordings that cannot be used, and name them; if False, they are an error"
+    )
+    replace: bool = option(False, BOOLEAN, "take away the old chunks of these recordings first")
 
     def __post_init__(self):
         if self.overlap >= self.chunk_length:
@@ -41,32 +116,48 @@ class ChunkOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComputationOptions:
-    """How a network is computed, which every command that runs one lets the user choose."""
+class GenerationOptions(SoundOptions, ComputationOptions):
+    """The options of generate.py."""
 
-    precision: str = "float32"
-    jit_compile: bool | None = None  # None: where it is faster
-
-
-@dataclass(frozen=True, kw_only=True)
-class GenerationOptions(ComputationOptions):
-    """The options of generate.py, by the names and with the defaults of its flags."""
-
-    output_path: str
-    checkpoint_path: str
-    config_file: str | None = None  # None: the config beside the checkpoint
-    dur: float = 3.0  # seconds
-    num_seqs: int = 1
-    sample_rate: int | None = None  # Hz; None: the checkpoint's, else DEFAULT_SAMPLE_RATE
-    temperature: tuple[float | str, ...] = (DEFAULT_TEMPERATURE,)  # text is an envelope
-    top_k: int | None = None  # None: all levels
-    top_p: float | None = None  # None: all levels
-    seed: str | None = None
-    seed_offset: int = 0  # samples
-    seed_dur: float | None = None  # seconds; None: one frame of the upper tier
-    include_seed: bool = False
-    random_seed: int | None = None  # None: a new one each time
-    max_batch: int | None = None  # None: as many as are fast and fit
+    output_path: str = option(MISSING, PATH, "path of the WAV file; epoch and temperature are added to its name")
+    checkpoint_path: str = option(
+        MISSING,
+        PATH,
+        "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100, or a run folder, for its latest",
+    )
+    config_file: str | None = option(
+        None, optional(PATH), "JSON file with the parameters of the model", "the one beside the checkpoint"
+    )
+    dur: float = option(3.0, SECONDS, "duration, seconds, exact to the sample")
+    num_seqs: int = option(1, whole(1), "number of sequences")
+    max_batch: int | None = option(
+        None,
+        automatic(whole(1)),
+        "number of sequences generated at the same time, which takes less time than one after the other; auto: 64 on a"
+        " CPU, where more are no faster, and on a GPU 128, halved until they fit",
+    )
+    sample_rate: int | None = option(
+        None, optional(SAMPLE_RATE), "sample rate, Hz", f"the checkpoint's, else {DEFAULT_SAMPLE_RATE}"
+    )
+    top_k: int | None = option(None, optional(whole(1)), "draw among so many of the likeliest levels")
+    top_p: float | None = option(
+        None,
+        optional(PROBABILITY),
+        "draw among as few of the likeliest levels as have this probability together",
+    )
+    seed_dur: float | None = option(
+        None,
+        optional(SECONDS),
+        "how much of the seed audio the network reads, seconds",
+        "one frame of the upper tier",
+    )
+    include_seed: bool = option(False, BOOLEAN, "begin the files with what was read of the seed audio")
+    random_seed: int | None = option(
+        None,
+        optional(whole(0)),
+        "seed of the random numbers; the same one repeats the audio",
+        "a new one each time",
+    )
 
     def __post_init__(self):
         for name in ("seed_dur", "include_seed"):
@@ -75,42 +166,76 @@ class GenerationOptions(ComputationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions(ComputationOptions):
-    """The options of a training run, by the names and with the defaults of train.py's flags."""
+class TrainingOptions(CorpusOptions, SoundOptions, ComputationOptions):
+    """The options of train.py."""
 
-    data_dir: tuple[str, ...]  # each a folder, or folder:weight
-    skip_unusable: bool = False  # go on without the files that cannot be used
-    strict: bool = False  # refuse the doubtful ones too
-    id: str = "default"
-    verbose: bool = True
-    logdir_root: str = "./logdir"
-    output_dir: str = "./generated"
-    config_file: str | None = None  # None: the resumed checkpoint's config, else DEFAULT_CONFIG_FILE
-    num_epochs: int = 100
-    batch_size: int = 64
-    optimizer: str = "adam"
-    learning_rate: float = 0.001
-    reduce_learning_rate_after: int | None = None
-    momentum: float = 0.9
-    monitor: str = "val_loss"
-    checkpoint_every: int = 1
-    checkpoint_every_minutes: float | None = None
-    checkpoint_policy: str = "Always"
-    max_checkpoints: int | None = 5
-    resume: bool = True
-    resume_from: str | None = None
-    init_from: str | None = None
-    early_stopping_patience: int | None = 3
-    generate: bool = True
-    max_generate_per_epoch: int = 1
-    sample_rate: int | None = None  # Hz; None: the corpus's own
-    output_file_dur: float = 3.0  # seconds
-    temperature: tuple[float | str, ...] = (DEFAULT_TEMPERATURE,)  # text is an envelope
-    seed: str | None = None
-    seed_offset: int = 0  # samples
-    val_frac: float = 0.1
-    random_seed: int = 0
-    num_gpus: int | None = None  # None: all
+    skip_unusable: bool = option(
+        False, BOOLEAN, "leave out files that cannot be used, and name them; if False, they are an error"
+    )
+    strict: bool = option(False, BOOLEAN, "make silent, clipped, unequally long and duplicate files an error too")
+    id: str = option("default", FOLDER_NAME, "id of the training session, a folder below logdir_root and output_dir")
+    verbose: bool = option(
+        True,
+        BOOLEAN,
+        "print each step on a new line; if False, over the one before, or into a pipe one every ten seconds",
+    )
+    logdir_root: str = option("./logdir", PATH, "folder for checkpoints and logs")
+    output_dir: str = option("./generated", PATH, "folder for the audio generated during training")
+    config_file: str | None = option(
+        None,
+        optional(PATH),
+        "JSON file with the parameters of the model",
+        f"that of the checkpoint to begin from, else {DEFAULT_CONFIG_FILE}",
+    )
+    num_epochs: int = option(100, whole(1), "number of epochs, those done before a resume included")
+    batch_size: int = option(
+        64,
+        whole(1),
+        "size of a mini-batch; files that do not fill a last one are left out, so a divisor of their number is best",
+        searchable=True,
+    )
+    optimizer: str = option("adam", one_of("adam", "sgd", "rmsprop"), "which optimizer learns", searchable=True)
+    learning_rate: float = option(0.001, POSITIVE, "learning rate", searchable=True, in_flight=True)
+    reduce_learning_rate_after: int | None = option(
+        None, optional(whole(1)), "multiply the rate by exp(-0.1) after each epoch from this one on"
+    )
+    momentum: float = option(0.9, FRACTION, "momentum of sgd and rmsprop", searchable=True)
+    monitor: str = option("val_loss", one_of(*MONITORS), "what early stopping and the policy Best watch")
+    checkpoint_every: int = option(1, whole(1), "epochs between two checkpoints")
+    checkpoint_every_minutes: float | None = option(
+        None,
+        optional(POSITIVE),
+        "minutes between two checkpoints that are only there to be resumed from, for long epochs",
+    )
+    checkpoint_policy: str = option(
+        "Always", POLICY, "Always (or All), or Best: only where the monitored value is the best so far"
+    )
+    max_checkpoints: int | None = option(
+        5,
+        optional(whole(1)),
+        "checkpoints to keep, the last ones, beside which the best one by monitor is kept; None keeps all",
+    )
+    resume: bool = option(True, BOOLEAN, "go on from resume_from, or from the latest checkpoint of this id")
+    resume_from: str | None = option(None, optional(PATH), "checkpoint to go on from; ignored when resume is False")
+    init_from: str | None = option(
+        None, optional(PATH), "checkpoint whose weights a new training begins with, instead of random ones"
+    )
+    early_stopping_patience: int | None = option(
+        3, optional(whole(1)), "stop after this many epochs without improvement; None never stops"
+    )
+    generate: bool = option(True, BOOLEAN, "generate audio after each checkpoint")
+    max_generate_per_epoch: int = option(1, whole(1), "number of audio files to generate each time")
+    sample_rate: int | None = option(
+        None, optional(SAMPLE_RATE), "sample rate of the generated audio, Hz", "the corpus's own"
+    )
+    output_file_dur: float = option(3.0, SECONDS, "duration of the generated audio, seconds")
+    random_seed: int = option(
+        0,
+        whole(0),
+        "seed of the initial weights, of the order of the files, of dropout and of the generated audio: the same one"
+        " repeats a run, bit for bit on the CPU of the same machine",
+    )
+    num_gpus: int | None = option(None, automatic(whole(1)), "GPUs of this machine to use; auto: all")
 
     def __post_init__(self):
         if self.resume_from and self.init_from:
@@ -121,34 +246,9 @@ class TrainingOptions(ComputationOptions):
 class CheckOptions(TrainingOptions):
     """The options of train.py --check: those of the training that does not begin, of which none is required."""
 
-    data_dir: tuple[str, ...] = ()
-
-
-def is_sample_rate(value: Any) -> bool:
-    """Whether it is a rate in Hz that audio may have."""
-    return type(value) is int and 1 <= value <= MAX_SAMPLE_RATE
+    data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", ())
 
 
 def better(monitor: str) -> Callable:
     """The function that picks the better of two monitored values: max for accuracy, min for loss."""
     return max if monitor.endswith("accuracy") else min
-
-
-def as_text(value: Any) -> str:
-    """A hyperparameter's value as a flag takes it."""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def as_flags(values: dict[str, Any]) -> list[str]:
-    """What a script is to be called with, so that its flags have these values."""
-    flags = []
-    for name, value in values.items():
-        flags += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
-    return flags
-
-
-def changed_flags(options: Any) -> list[str]:
-    """What a script is to be called with for these options: the required ones, then those not at their defaults."""
-    changed = [item for item in fields(options) if getattr(options, item.name) != item.default]
-    changed.sort(key=lambda item: item.default is not MISSING)
-    return as_flags({item.name: getattr(options, item.name) for item in changed})

@@ -11,9 +11,11 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.errors import FailedTrialError
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 
-from samplernn.options.options import as_text, better
+from samplernn.options.option import as_text
+from samplernn.options.options import better
 from samplernn.search.options import KerasTunerOptions
-from samplernn.search.search import FAILED, Search, Trial, from_space, search_space
+from samplernn.search.search import FAILED, Search, Trial
+from samplernn.search.space import meant, scalars
 from samplernn.system.errors import InputError
 from samplernn.system.process import in_own_process
 
@@ -58,7 +60,7 @@ class _Tuner(BaseTuner):
     def __init__(self, search: Search):
         self._search = search
         options, space = search.options, keras_tuner.HyperParameters()
-        for name, values in search_space(options).items():
+        for name, values in scalars(options.space).items():
             space.Choice(name, values)
         build = {"bayesian": _BayesianOracle, "random_search": RandomSearchOracle}[options.type]
         oracle = build(
@@ -76,7 +78,7 @@ class _Tuner(BaseTuner):
 
     def run_trial(self, trial) -> dict[str, float]:
         name = trial.trial_id
-        hyperparameters = from_space(self._search.options, trial.hyperparameters.values)
+        hyperparameters = meant(self._search.options.space, trial.hyperparameters.values)
         try:
             ended = in_own_process(self._search.run_trial, name, hyperparameters).ended
         except Exception as error:

@@ -36,8 +36,9 @@ from ray.tune.search.optuna import OptunaSearch
 
 import samplernn
 from samplernn.options.options import better
-from samplernn.search.options import MUTABLE, RayTuneOptions
-from samplernn.search.search import FAILED, Search, Trial, from_space, search_space
+from samplernn.search.options import RayTuneOptions
+from samplernn.search.search import FAILED, Search, Trial
+from samplernn.search.space import IN_FLIGHT, meant, scalars
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.words import counted
@@ -183,7 +184,7 @@ def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
                 f"--resume: the search in {search.folder} was begun by an earlier version, which alone can go on with"
                 " it; its trials can be gone on with by train.py --resume_from, and another --id begins a new search"
             ) from None
-    space, population = search_space(options), options.type == "pbt"
+    space, population = scalars(options.space), options.type == "pbt"
     points = distinct_points(space, options.num_trials, options.random_seed)
     return tune.Tuner(
         trainable,
@@ -215,7 +216,7 @@ def _search_algorithm(options: RayTuneOptions, points: list[dict[str, Any]]):
 
 def _scheduler(options: RayTuneOptions, space: dict[str, list]):
     if options.type == "pbt":
-        mutations = {name: space[name] for name in MUTABLE if len(space[name]) > 1}
+        mutations = {name: space[name] for name in IN_FLIGHT if len(space[name]) > 1}
         return PopulationBasedTraining("epoch", perturbation_interval=1, hyperparam_mutations=mutations)
     return ASHAScheduler("epoch", max_t=options.num_epochs + 1)  # a trial's last epoch ends it anyway
 
@@ -281,7 +282,7 @@ def _run_trial(chosen: dict[str, Any], search: Search) -> None:
 
     earlier = tune.get_checkpoint()
     machine = f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
-    trial = search.run_trial(name, from_space(search.options, chosen), report, earlier and earlier.path, machine)
+    trial = search.run_trial(name, meant(search.options.space, chosen), report, earlier and earlier.path, machine)
     if trial.failed:  # lest Optuna learn from what was good before it failed
         worst = WORST if best is min else -WORST
         tune.report({objective: worst, BEST: worst, "epoch": len(trial.history) + 1})
@@ -319,7 +320,7 @@ class _Progress(tune.Callback):
         self._end(trial, FAILED + (reason[-1] if reason else "its process ended"))
 
     def _end(self, trial, ended: str) -> None:
-        hyperparameters = from_space(self._search.options, trial.config)
+        hyperparameters = meant(self._search.options.space, trial.config)
         record = self._search.end_trial(trial.trial_id, hyperparameters, ended)
         print(f"Trial {trial.trial_id} has ended: {record.ended}.", flush=True)
 

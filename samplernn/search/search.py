@@ -25,9 +25,11 @@ from samplernn.checkpoints import run_folders
 from samplernn.corpus.folders import absolute_folder
 from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import split_corpus
-from samplernn.models.samplernn.config import ModelConfig
-from samplernn.options.options import SCRIPTS, TrainingOptions, as_text, better, changed_flags
-from samplernn.search.options import HYPERPARAMETERS, MODEL_HYPERPARAMETERS, TRAINING_HYPERPARAMETERS, SearchOptions
+from samplernn.options.option import as_text, changed_flags
+from samplernn.options.options import SCRIPTS, TrainingOptions, better
+from samplernn.search import space
+from samplernn.search.options import SearchOptions
+from samplernn.search.space import Choice
 from samplernn.system.device import prepare_device
 from samplernn.system.distribution import check_batch_size
 from samplernn.system.errors import InputError, RunError
@@ -46,7 +48,7 @@ class Trial:
     """What is kept of a trial, as JSON in its folder."""
 
     name: str
-    hyperparameters: dict[str, Any]
+    hyperparameters: Choice
     begun: float  # seconds since 1970
     machine: str  # where it runs
     seconds: float = 0.0
@@ -62,23 +64,6 @@ class Trial:
     @property
     def failed(self) -> bool:
         return not self.history or (self.ended or "").startswith(FAILED)
-
-
-def search_space(options: SearchOptions) -> dict[str, list]:
-    """The values to search among, of each hyperparameter, as the libraries know them."""
-    return {name: [_scalar(value) for value in getattr(options, name)] for name in HYPERPARAMETERS}
-
-
-def from_space(options: SearchOptions, chosen: dict[str, Any]) -> dict[str, Any]:
-    """The hyperparameters meant by values that a library chose, which may have become 0 for False or 1.0 for 1."""
-    return {
-        name: next(value for value in getattr(options, name) if _scalar(value) == chosen[name])
-        for name in HYPERPARAMETERS
-    }
-
-
-def _scalar(value: Any) -> Any:
-    return as_text(value) if isinstance(value, tuple) else value
 
 
 class Search:
@@ -111,11 +96,11 @@ class Search:
             InputError: the corpus does not do for a trial, or the folder is of another search.
         """
         options = self.options
-        for batch_size in options.batch_size:
+        for batch_size in options.space["batch_size"]:
             check_batch_size(batch_size, devices)
         corpus = scan_corpus(options.data_dir).recordings
         # The longest windows in the largest batches ask most of a corpus.
-        split_corpus(corpus, max(options.seq_len), max(options.batch_size), options.val_frac)
+        split_corpus(corpus, max(options.space["seq_len"]), max(options.space["batch_size"]), options.val_frac)
         differences = self.exists() and _differences(self._identity(), self._read(self._file))
         if differences:
             raise InputError(
@@ -136,7 +121,7 @@ class Search:
         try:
             with FileLock(self.folder / ".lock", timeout=0):
                 if not self.exists():
-                    hparams.write_space(self.folder, search_space(self.options))
+                    hparams.write_space(self.folder, space.scalars(self.options.space))
                     _write(self._file, self._identity())
                 yield
         except Timeout:
@@ -147,6 +132,7 @@ class Search:
     def _identity(self) -> dict[str, Any]:
         """What a search must have in common with an earlier one to go on with it."""
         values = {name: value for name, value in asdict(self.options).items() if name not in FREE}
+        values |= values.pop("space")
         values |= {"tuner": type(self.options).__name__, "data_dir": as_text(self._data_dir)}  # its order matters
         return json.loads(json.dumps(values))
 
@@ -161,7 +147,7 @@ class Search:
     def run_trial(
         self,
         name: str,
-        hyperparameters: dict[str, Any],
+        hyperparameters: Choice,
         report: Callable[[list[Logs], Path], None] = lambda history, checkpoint: None,
         resume_from: str | None = None,
         machine: str = platform.node(),
@@ -170,7 +156,7 @@ class Search:
 
         Args:
             name: of the trial.
-            hyperparameters: a value for each of HYPERPARAMETERS.
+            hyperparameters: a choice.
             report: called after each epoch with the logs of all until then and the path of its checkpoint.
             resume_from: checkpoint, or its folder, to go on from; by default the last one of this trial.
             machine: what to call the machine that it runs on.
@@ -187,7 +173,7 @@ class Search:
         folder, num_epochs = self._trial_folder(name), self.options.num_epochs
         config_file, all_epochs = folder / "trial.config.json", counted(num_epochs, "epoch")
         folder.mkdir(parents=True, exist_ok=True)
-        _write(config_file, _model_config(hyperparameters).to_dict())
+        _write(config_file, space.network(hyperparameters).to_dict())
 
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
         trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
@@ -198,7 +184,7 @@ class Search:
 
         def after_checkpoint(checkpoint: Path, history: list[Logs]) -> None:
             if not (trial.checkpoint and checkpoint.parent == Path(trial.checkpoint).parent):
-                values = {key: _scalar(value) for key, value in hyperparameters.items()}
+                values = {key: space.scalar(value) for key, value in hyperparameters.items()}
                 hparams.write_trial(checkpoint.parent, name, values)
             trial.history, trial.checkpoint = history, str(checkpoint)
             trial.seconds = time.monotonic() - started
@@ -228,7 +214,7 @@ class Search:
         self._save(trial)
         return trial
 
-    def end_trial(self, name: str, hyperparameters: dict[str, Any], ended: str) -> Trial:
+    def end_trial(self, name: str, hyperparameters: Choice, ended: str) -> Trial:
         """Record why a trial ended, where it could not do so itself, and bring the table up to date."""
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), "")
         if trial.ended is None:
@@ -244,8 +230,7 @@ class Search:
         if not path.exists():
             return None
         content = self._read(path)
-        content["hyperparameters"]["frame_sizes"] = tuple(content["hyperparameters"]["frame_sizes"])
-        return Trial(**content)
+        return Trial(**content | {"hyperparameters": space.from_json(content["hyperparameters"])})
 
     def trials(self) -> list[Trial]:
         """The trials begun so far, in that order."""
@@ -258,7 +243,7 @@ class Search:
     def _save(self, trial: Trial) -> None:
         _write(self._trial_folder(trial.name) / "trial.json", asdict(trial))
 
-    def _training_options(self, hyperparameters: dict[str, Any]) -> TrainingOptions:
+    def _training_options(self, hyperparameters: Choice) -> TrainingOptions:
         """What a trial and the training of the winner in full have in common."""
         return TrainingOptions(
             data_dir=self.options.data_dir,
@@ -268,7 +253,7 @@ class Search:
             random_seed=self.options.random_seed,
             precision=self.options.precision,
             jit_compile=self.options.jit_compile,
-            **{name: hyperparameters[name] for name in TRAINING_HYPERPARAMETERS},
+            **space.of_training(hyperparameters),
         )
 
     # --- Results ---
@@ -279,9 +264,9 @@ class Search:
         text = io.StringIO()
         table = csv.writer(text)
         results = ["epochs", f"best {objective}", "best epoch", "seconds", "machine", "ended"]
-        table.writerow(["trial", *HYPERPARAMETERS, *results])
+        table.writerow(["trial", *space.NAMES, *results])
         for trial in self.trials():
-            values = [as_text(trial.hyperparameters[name]) for name in HYPERPARAMETERS]
+            values = [as_text(trial.hyperparameters[name]) for name in space.NAMES]
             best, seconds = trial.best(objective) or ("", ""), f"{trial.seconds:.1f}"
             results = [len(trial.history), *best, seconds, trial.machine, trial.ended or "not yet"]
             table.writerow([trial.name, *values, *results])
@@ -324,7 +309,7 @@ class Search:
             threads: to how many a trial was kept, if at all.
         """
         path = self.folder / "best.config.json"
-        _write(path, _model_config(winner.hyperparameters).to_dict())
+        _write(path, space.network(winner.hyperparameters).to_dict())
         options = replace(
             self._training_options(winner.hyperparameters),
             id=f"{self.options.id}_trial_{winner.name}",
@@ -346,10 +331,6 @@ class Search:
 def train_command(options: TrainingOptions) -> list[str]:
     """The command of a training: the folders of its data, and the flags that are not at their defaults."""
     return ["python", shortest(SCRIPTS / "train.py"), *changed_flags(options)]
-
-
-def _model_config(hyperparameters: dict[str, Any]) -> ModelConfig:
-    return ModelConfig(**{name: hyperparameters[name] for name in MODEL_HYPERPARAMETERS})
 
 
 def _write(path: Path, content: Any) -> None:

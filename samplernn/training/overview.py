@@ -12,7 +12,8 @@ from samplernn.corpus.split import Split
 from samplernn.corpus.windows import training_steps
 from samplernn.models.memory import expected_memory
 from samplernn.models.samplernn.config import ModelConfig
-from samplernn.options.options import SCRIPTS, GenerationOptions, TrainingOptions, better, changed_flags
+from samplernn.options.option import changed_flags
+from samplernn.options.options import SCRIPTS, GenerationOptions, TrainingOptions, better
 from samplernn.system.files import shortest
 from samplernn.system.words import counted, printable, roughly
 from samplernn.training.loop import Progress

@@ -20,7 +20,8 @@ from samplernn.corpus.folders import parse_folder
 from samplernn.corpus.split import Split
 from samplernn.models.samplernn.config import ModelConfig
 from samplernn.models.samplernn.model import SampleRNN
-from samplernn.options.options import DEFAULT_CONFIG_FILE, TrainingOptions, as_text
+from samplernn.options.option import as_text
+from samplernn.options.options import DEFAULT_CONFIG_FILE, TrainingOptions
 from samplernn.system.distribution import gather_columns, hand_out_columns
 from samplernn.system.errors import InputError
 from samplernn.training.loop import Progress

@@ -20,15 +20,17 @@ from tensorboard.plugins.hparams import metadata
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.commands import cli
+from samplernn.models.samplernn.config import ModelConfig
 from samplernn.options.options import TrainingOptions
-from samplernn.search.options import HYPERPARAMETERS, KerasTunerOptions, RayTuneOptions
-from samplernn.search.search import Search, Trial, from_space, search_space, train_command
+from samplernn.search.options import KerasTunerOptions, RayTuneOptions
+from samplernn.search.search import Search, Trial, train_command
+from samplernn.search.space import NAMES, from_json, meant, scalars
 from samplernn.system import process
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.process import in_own_process
 from samplernn.training.train import train
 
-TINY_SPACE = {name: (tuple(value) if isinstance(value, list) else value,) for name, value in TINY.items()}
+TINY_SPACE = {name: (value,) for name, value in from_json(TINY).items()} | {"batch_size": (2,)}
 
 
 @pytest.fixture
@@ -38,9 +40,8 @@ def options(tmp_path, make_corpus, toy):
         logdir=str(tmp_path / "searches"),
         id="test",
         num_epochs=2,
-        batch_size=(2,),
         jit_compile=False,
-        **TINY_SPACE,
+        space=TINY_SPACE,
     )
 
 
@@ -52,8 +53,13 @@ def search(options):
         yield search
 
 
+def among(options, **values):
+    """The options with these values to search among."""
+    return replace(options, space=options.space | values)
+
+
 def only_point(options):
-    return from_space(options, {name: values[0] for name, values in search_space(options).items()})
+    return {name: values[0] for name, values in options.space.items()}
 
 
 def record(name, values, ended="3 epochs", **hyperparameters):
@@ -77,8 +83,8 @@ def test_the_documented_command_is_the_space_it_reads_as(monkeypatch, parser):
         " --seq_len 512 1024 --num_rnn_layers 2 4 --skip_conn true False"
     )
     options = parse(monkeypatch, parser, line)
-    space = search_space(options)
-    assert list(space) == list(HYPERPARAMETERS)
+    space = scalars(options.space)
+    assert list(space) == [*vars(ModelConfig()), "batch_size", "optimizer", "learning_rate", "momentum"]
     assert space["frame_sizes"] == ["16 64", "32 128"]
     assert space["batch_size"] == [32, 64, 128]
     assert space["seq_len"] == [512, 1024]
@@ -89,16 +95,20 @@ def test_the_documented_command_is_the_space_it_reads_as(monkeypatch, parser):
 
 
 def test_what_a_library_chose_becomes_what_was_meant(options):
-    options = replace(options, frame_sizes=((4, 16), (8, 16)), skip_conn=(True, False), rnn_dropout=(0.0, 0.5))
-    chosen = {name: values[-1] for name, values in search_space(options).items()}
-    meant = from_space(options, {**chosen, "skip_conn": 0, "rnn_dropout": 0})
-    assert meant["frame_sizes"] == (8, 16)
-    assert meant["skip_conn"] is False
-    assert meant["rnn_dropout"] == 0.0 and isinstance(meant["rnn_dropout"], float)
+    space = options.space | {
+        "frame_sizes": ((4, 16), (8, 16)),
+        "skip_conn": (True, False),
+        "rnn_dropout": (0.0, 0.5),
+    }
+    chosen = {name: values[-1] for name, values in scalars(space).items()}
+    choice = meant(space, {**chosen, "skip_conn": 0, "rnn_dropout": 0})
+    assert choice["frame_sizes"] == (8, 16)
+    assert choice["skip_conn"] is False
+    assert choice["rnn_dropout"] == 0.0 and isinstance(choice["rnn_dropout"], float)
 
 
 def test_a_value_given_twice_is_searched_once(options):
-    assert replace(options, dim=(8, 16, 8)).dim == (8, 16)
+    assert replace(options, space={"dim": (8, 16, 8)}).space["dim"] == (8, 16)
 
 
 @pytest.mark.parametrize(
@@ -106,8 +116,12 @@ def test_a_value_given_twice_is_searched_once(options):
     [
         ("--frame_sizes 16 64 --frame_sizes 32 128 --seq_len 512 192", "--frame_sizes 32 128 --seq_len 192: seq_len"),
         ("--frame_sizes 64 16", "in ascending order"),
-        ("--dim 64 99999999", "--dim 99999999: dim is 99999999; it must be"),
-        ("--q_type linear --q_levels 1", "--q_levels 1: q_levels is 1"),
+        ("--dim 64 99999999", "--dim: 99999999 is not a whole number from 1 to 1048576"),
+        ("--dim 64 1048576", "--dim 1048576: dim is 1048576; it must be less"),
+        (
+            "--frame_sizes 16 32 64",
+            r"--frame_sizes 16 32 64 --seq_len 1024: frame_sizes is \[16, 32, 64\]; it must be two",
+        ),
     ],
 )
 def test_a_space_with_an_impossible_model_is_refused(monkeypatch, flags, said):
@@ -128,10 +142,9 @@ def test_flags_of_ray_tune_that_contradict_each_other(monkeypatch, flags, said):
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "nan"])
-def test_gpus_per_trial_is_a_part_of_one_or_whole_ones(monkeypatch, capsys, value):
-    with pytest.raises(SystemExit):
+def test_gpus_per_trial_is_a_part_of_one_or_whole_ones(monkeypatch, value):
+    with pytest.raises(InputError, match="--gpus_per_trial"):
         parse(monkeypatch, cli.ray_tune_options, f"--data_dir d --gpus_per_trial {value}")
-    assert "--gpus_per_trial" in capsys.readouterr().err
     for value, expected in (("0.25", 0.25), ("2", 2), ("0", 0), ("auto", None)):
         assert (
             parse(monkeypatch, cli.ray_tune_options, f"--data_dir d --gpus_per_trial {value}").gpus_per_trial
@@ -143,7 +156,7 @@ def test_gpus_per_trial_is_a_part_of_one_or_whole_ones(monkeypatch, capsys, valu
 
 
 def test_a_corpus_too_small_for_some_trial_is_refused_before_anything_is_written(options):
-    search = Search(replace(options, batch_size=(2, 4)))
+    search = Search(among(options, batch_size=(2, 4)))
     with pytest.raises(InputError, match="--batch_size 4 needs 8 files.* --batch_size 3 would do"):
         search.check()
     assert not Path(options.logdir).exists()
@@ -155,9 +168,9 @@ def test_a_search_that_is_running_is_left_alone(options, search):
 
 
 def test_the_order_of_values_makes_no_other_search(options):
-    with Search(replace(options, dim=(8, 16), frame_sizes=((4, 16), (8, 16)))).begun():
+    with Search(among(options, dim=(8, 16), frame_sizes=((4, 16), (8, 16)))).begun():
         pass
-    Search(replace(options, dim=(16, 8), frame_sizes=((8, 16), (4, 16)))).check()
+    Search(among(options, dim=(16, 8), frame_sizes=((8, 16), (4, 16)))).check()
 
 
 def test_what_is_damaged_is_named(options, search):
@@ -175,7 +188,7 @@ def test_batches_that_devices_cannot_share_are_refused_first(options):
 def test_trials_get_all_folders_with_their_weights_wherever_they_run(options, make_corpus, monkeypatch, tmp_path):
     make_corpus([640] * 4, folder="more")
     monkeypatch.chdir(tmp_path)
-    options = replace(options, data_dir=("corpus:2", "more"), batch_size=(2,))
+    options = replace(options, data_dir=("corpus:2", "more"))
     search, seen = Search(options), []
     monkeypatch.setattr("samplernn.training.train.train", lambda options, *_, **__: seen.append(options.data_dir))
     with search.begun():
@@ -191,7 +204,7 @@ def test_trials_get_all_folders_with_their_weights_wherever_they_run(options, ma
 def test_a_folder_is_gone_on_with_by_the_same_search_only(options, search):
     Search(replace(options, max_trials=99)).check()
     with pytest.raises(InputError, match=r"holds another search \(dim \[8\], now \[8, 16\]\); choose another --id"):
-        Search(replace(options, dim=(8, 16))).check()
+        Search(among(options, dim=(8, 16))).check()
     other = {key: value for key, value in vars(options).items() if key != "max_trials"}
     with pytest.raises(InputError, match="tuner KerasTunerOptions, now RayTuneOptions"):
         Search(RayTuneOptions(**other)).check()
@@ -201,7 +214,7 @@ def test_a_folder_is_gone_on_with_by_the_same_search_only(options, search):
 
 
 def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(options, tmp_path, monkeypatch, capsys):
-    options = replace(options, learning_rate=(0.004,), rnn_dropout=(0.2,), val_frac=0.4, random_seed=3)
+    options = replace(among(options, learning_rate=(0.004,), rnn_dropout=(0.2,)), val_frac=0.4, random_seed=3)
     search, reported = Search(options), []
     with search.begun():
         pass
@@ -274,7 +287,7 @@ def test_the_best_checkpoint_of_a_trial_is_kept_and_found(options, search, make_
 
 
 def test_a_trial_that_goes_wrong_is_recorded_with_its_reason(options):
-    options = replace(options, learning_rate=(1e30,), optimizer=("sgd",))
+    options = among(options, learning_rate=(1e30,), optimizer=("sgd",))
     search = Search(options)
     with search.begun():
         pass
@@ -288,9 +301,8 @@ def test_a_trial_that_goes_wrong_is_recorded_with_its_reason(options):
 
 
 def test_early_stopping_is_said(options):
-    options = replace(
-        options, num_epochs=9, learning_rate=(1e-12,), early_stopping_patience=2, objective="val_accuracy"
-    )
+    options = replace(options, num_epochs=9, early_stopping_patience=2, objective="val_accuracy")
+    options = among(options, learning_rate=(1e-12,))
     search = Search(options)
     with search.begun():
         pass
@@ -300,7 +312,7 @@ def test_early_stopping_is_said(options):
 
 def test_a_trial_may_go_on_from_anothers_checkpoint_with_other_settings(options):
     """As population based training does it."""
-    options = replace(options, learning_rate=(0.01, 0.001), rnn_dropout=(0.0, 0.5))
+    options = among(options, learning_rate=(0.01, 0.001), rnn_dropout=(0.0, 0.5))
     search = Search(replace(options, num_epochs=1))
     with search.begun():
         pass
@@ -350,7 +362,7 @@ def test_the_table_has_a_row_for_each_trial(options, search):
     first, second = csv.DictReader((search.folder / "trials.csv").open())
     assert list(first) == [
         "trial",
-        *HYPERPARAMETERS,
+        *NAMES,
         "epochs",
         "best val_loss",
         "best epoch",
@@ -364,7 +376,7 @@ def test_the_table_has_a_row_for_each_trial(options, search):
 
 
 def test_tensorboard_is_told_the_space_and_each_trials_values(options):
-    options = replace(options, dim=(8, 16))
+    options = among(options, dim=(8, 16))
     search = Search(options)
     with search.begun():
         pass

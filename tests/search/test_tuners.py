@@ -31,8 +31,7 @@ SPACE = """
     --jit_compile False
 """
 FOUR_POINTS = ["--frame_sizes", "4", "16", "--frame_sizes", "8", "16", "--learning_rate", "0.001", "0.01"]
-
-
+SPACE_OF_THE_CORPUS = {"batch_size": (2,), "seq_len": (128,)}
 ONE_POINT = ["--learning_rate", "0.001", "--frame_sizes", "4", "16"]
 
 
@@ -161,9 +160,11 @@ def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_spac
     monkeypatch.chdir(folder)
     monkeypatch.setattr(keras_tuning, "in_own_process", seem_to_train)
     options = KerasTunerOptions(
-        data_dir=("corpus",), id="b", max_trials=9, seq_len=(128,), batch_size=(2,), frame_sizes=((4, 16), (8, 16)),
-        learning_rate=(0.001, 0.01),
-    )  # fmt: skip
+        data_dir=("corpus",),
+        id="b",
+        max_trials=9,
+        space={"frame_sizes": ((4, 16), (8, 16)), "learning_rate": (0.001, 0.01)} | SPACE_OF_THE_CORPUS,
+    )
     keras_tuning.search(options)
     rows = table(folder / "logdir" / "keras_tuner" / "b")
     assert 2 <= len(rows) <= 4
@@ -241,7 +242,7 @@ def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder):
     assert hyperparameters["skip_conn"] is False and hyperparameters["batch_size"] == 2
     assert f"Best trial: {best['trial']}" in result.stdout
     assert f"Training iterations: {best['epochs']} epochs" in result.stdout
-    assert f"train.py --data_dir corpus --jit_compile False --id r_trial_{best['trial']} " in result.stdout
+    assert f"train.py --data_dir corpus --id r_trial_{best['trial']} " in result.stdout
     checkpoint = re.search("^The best one's best checkpoint: (.*)$", result.stdout, re.MULTILINE)[1]
     assert checkpoint.endswith(f"model.ckpt-{best['best epoch']}") and (folder / f"{checkpoint}.index").exists()
     records = [json.loads(path.read_text()) for path in search.glob("trial_*/trial.json")]
@@ -302,7 +303,7 @@ def goes_on_between_two_epochs(search, script, *flags, folder):
 def test_what_ray_tune_cannot_do_is_refused_before_anything_is_written(folder, monkeypatch, flags, said):
     monkeypatch.chdir(folder)
     with pytest.raises(InputError, match=said):
-        ray_tuning.search(RayTuneOptions(**{"data_dir": ("corpus",), "batch_size": (2,), "seq_len": (128,), **flags}))
+        ray_tuning.search(RayTuneOptions(**{"data_dir": ("corpus",), "space": SPACE_OF_THE_CORPUS, **flags}))
     assert not (folder / "logdir").exists()
 
 

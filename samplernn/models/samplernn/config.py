@@ -8,15 +8,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from samplernn.options.option import option, options_of
+from samplernn.options.values import BOOLEAN, FRACTION, one_of, several, whole
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
 from samplernn.system.words import did_you_mean, listed, nearest_multiples, shortened
 
-RNN_TYPES = ("gru", "lstm")
-Q_TYPES = ("mu-law", "linear")
 MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
 MAX_LAYERS = 128
 MAX_NUMBERS = 2**31  # that a network holds: 8 GB
+FRAME_SIZES = several(whole(1, MAX_SIZE), "two whole numbers from 1 up, such as [16, 64]")
 
 
 @dataclass(frozen=True)
@@ -27,19 +28,34 @@ class ModelConfig:
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    seq_len: int = 1024  # samples predicted in one training window
-    frame_sizes: tuple[int, int] = (16, 64)  # samples in a frame of the lower and the upper tier
-    dim: int = 1024
-    rnn_type: str = "gru"
-    num_rnn_layers: int = 4
-    q_type: str = "mu-law"
-    q_levels: int = 256
-    emb_size: int = 256
-    skip_conn: bool = False
-    rnn_dropout: float = 0.0
+    seq_len: int = option(1024, whole(1, MAX_SIZE), "samples predicted in one training window", searchable=True)
+    frame_sizes: tuple[int, int] = option(
+        (16, 64),
+        FRAME_SIZES,
+        "samples in a frame of the lower and the upper tier; the second is a multiple of the first",
+        searchable=True,
+    )
+    dim: int = option(1024, whole(1, MAX_SIZE), "width of the recurrent and dense layers", searchable=True)
+    rnn_type: str = option("gru", one_of("gru", "lstm"), "which recurrent layers there are", searchable=True)
+    num_rnn_layers: int = option(
+        4, whole(1, MAX_LAYERS), "depth of the recurrent layers in each upper tier", searchable=True
+    )
+    q_type: str = option("mu-law", one_of("mu-law", "linear"), "how samples are quantized", searchable=True)
+    q_levels: int = option(
+        256, whole(2, 65536), "number of quantization levels; mu-law always has 256", searchable=True
+    )
+    emb_size: int = option(256, whole(1, MAX_SIZE), "width of the sample tier's embedding", searchable=True)
+    skip_conn: bool = option(False, BOOLEAN, "skip connections around the recurrent layers", searchable=True)
+    rnn_dropout: float = option(
+        0.0,
+        FRACTION,
+        "fraction of each recurrent layer's input that is dropped in training",
+        searchable=True,
+        in_flight=True,
+    )
 
     def __post_init__(self):
-        complaints = [*self._complaints(), *self._complaints_about_windows()]
+        complaints = [*self._complaints()]
         if not complaints:
             object.__setattr__(self, "frame_sizes", tuple(self.frame_sizes))
             if self.q_type == "mu-law":
@@ -49,34 +65,23 @@ class ModelConfig:
             raise InputError("; ".join(complaints))
 
     def _complaints(self) -> Iterator[str]:
-        """Each parameter that breaks a rule by itself, all but those of windows."""
-        for name, most in (("dim", MAX_SIZE), ("num_rnn_layers", MAX_LAYERS), ("emb_size", MAX_SIZE)):
-            if not _is_size(getattr(self, name), most):
-                yield self._complaint(name, f"a whole number from 1 to {most}")
-        if not (_is_int(self.q_levels) and 2 <= self.q_levels <= 65536):
-            yield self._complaint("q_levels", "a whole number, 2 to 65536")
-        for name, choices in (("rnn_type", RNN_TYPES), ("q_type", Q_TYPES)):
-            if getattr(self, name) not in choices:
-                yield self._complaint(name, " or ".join(choices))
-        if not isinstance(self.skip_conn, bool):
-            yield self._complaint("skip_conn", "true or false")
-        if not (_is_number(self.rnn_dropout) and 0 <= self.rnn_dropout < 1):
-            yield self._complaint("rnn_dropout", "from 0 to below 1")
+        """Each parameter that breaks a rule, by itself or beside another."""
+        wrong = {of.name: of.values for of in options_of(type(self)) if not of.values.holds(getattr(self, of.name))}
+        yield from (self._complaint(name, values.expected) for name, values in wrong.items())
+        if "frame_sizes" not in wrong:
+            yield from self._complaints_about_windows(with_length="seq_len" not in wrong)
 
-    def _complaints_about_windows(self) -> Iterator[str]:
-        """What is wrong with seq_len and frame_sizes, each by itself or beside the other."""
-        sizes, window_is_size = self.frame_sizes, _is_size(self.seq_len)
-        if not window_is_size:
-            yield self._complaint("seq_len", f"a whole number from 1 to {MAX_SIZE}")
-        if not (isinstance(sizes, (list, tuple)) and len(sizes) == 2 and all(map(_is_size, sizes))):
-            yield self._complaint("frame_sizes", "two whole numbers from 1 up, such as [16, 64]")
+    def _complaints_about_windows(self, with_length: bool) -> Iterator[str]:
+        """What is wrong with frame_sizes, and, if that is one by itself, `with_length` of a window, beside them."""
+        if len(self.frame_sizes) != 2:
+            yield self._complaint("frame_sizes", FRAME_SIZES.expected)
             return
-        small, big = sizes
+        small, big = self.frame_sizes
         if small >= big:
             yield self._complaint("frame_sizes", "in ascending order, such as [16, 64]")
         elif big % small:
             yield self._complaint("frame_sizes", f"such that the second is a multiple of the first, {small}")
-        elif window_is_size and self.seq_len % big:
+        elif with_length and self.seq_len % big:
             nearest = nearest_multiples(self.seq_len, big)
             yield self._complaint("seq_len", f"a multiple of the upper frame size {big}: {nearest}")
 
@@ -156,15 +161,3 @@ class ModelConfig:
         free = {"seq_len", "rnn_dropout"}  # any value runs with any weights
         mine, theirs = self.to_dict(), other.to_dict()
         return [(name, mine[name], theirs[name]) for name in mine if name not in free and mine[name] != theirs[name]]
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_size(value: Any, most: int = MAX_SIZE) -> bool:
-    return _is_int(value) and 1 <= value <= most
-
-
-def _is_number(value: Any) -> bool:
-    return _is_int(value) or isinstance(value, float)

@@ -158,6 +158,6 @@ def test_all_that_is_wrong_is_said_at_once():
         "num_rnn_layers is 0; it must be a whole number from 1 to 128",
         'q_type is "a-law"; it must be mu-law or linear',
         "frame_sizes is [16, 4]; it must be in ascending order",
-        "rnn_dropout is 1; it must be from 0 to below 1",
+        "rnn_dropout is 1; it must be a number from 0 to below 1",
     ):
         assert said in str(refused.value)

@@ -1,0 +1,85 @@
+"""The flags of a script, made of its options."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from samplernn.options.option import Option
+from samplernn.system.errors import InputError
+from samplernn.system.words import did_you_mean, shortened
+
+
+class Parser(argparse.ArgumentParser):
+    """Parses options; a flag that is not given is left out of the result.
+
+    Raises:
+        InputError: a flag is unknown, is missing or has a wrong value.
+    """
+
+    def __init__(self, description: str, options: Iterable[Option]):
+        super().__init__(description=description, argument_default=argparse.SUPPRESS)
+        for option in options:
+            self._add(self, option, **_how_often(option))
+
+    def add_hyperparameters(self, options: Iterable[Option]) -> None:
+        """Add flags that take any number of an option's values; an option of several values is given repeatedly."""
+        group = self.add_argument_group("hyperparameters", "each takes one or more values to search among")
+        for option in options:
+            self._add(group, option, nargs="+", **({"action": "append"} if option.values.several else {}))
+
+    def _add(self, group, option: Option, **kwargs) -> None:
+        help_ = option.help if option.required else f"{option.help} (default: {option.default_text})"
+        group.add_argument(
+            f"--{option.name}",
+            type=_parser_of(option),
+            choices=option.values.choices or None,
+            help=help_.replace("%", "%%"),
+            required=option.required,
+            **kwargs,
+        )
+
+    def parse(self) -> dict[str, Any]:
+        """The values of the flags that are given on the command line; lists are tuples."""
+        given = sys.argv[1:]
+        self._refuse_unknown_flags(given)
+        return {name: _frozen(value) for name, value in vars(self.parse_args(given)).items()}
+
+    def _refuse_unknown_flags(self, given: list[str]) -> None:
+        """Name all of them, with what was meant, before argparse misses a required flag that was misspelt."""
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        given = itertools.takewhile(lambda text: text != "--", given)
+        flags = [text.partition("=")[0] for text in given if text.startswith("--") and " " not in text]
+        unknown = [flag for flag in flags if not any(option.startswith(flag) for option in known)]
+        if unknown:
+            hints = [did_you_mean(flag[2:], [option[2:] for option in known], shown="--{}") for flag in unknown]
+            complaints = [f"there is no flag {shortened(flag)}" for flag in unknown]
+            self.error("; ".join(f"{text}, {hint}" if hint else text for text, hint in zip(complaints, hints)))
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; {self.prog} --help lists the flags")
+
+
+def _how_often(option: Option) -> dict[str, Any]:
+    """How many values a flag takes, and what becomes of those of a second one."""
+    if option.values.several:
+        return {"nargs": "+", "action": "extend" if option.repeatable else "store"}
+    return {"nargs": "?", "const": True} if option.values.optional_on_flag else {}
+
+
+def _parser_of(option: Option) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        try:
+            return option.values.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, those in lists too."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
