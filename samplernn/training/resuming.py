@@ -20,7 +20,7 @@ from samplernn.corpus.folders import parse_folder
 from samplernn.corpus.split import Split
 from samplernn.models.samplernn.config import ModelConfig
 from samplernn.models.samplernn.model import SampleRNN
-from samplernn.options.option import as_text
+from samplernn.options.option import as_text, options_of
 from samplernn.options.options import DEFAULT_CONFIG_FILE, TrainingOptions
 from samplernn.system.distribution import gather_columns, hand_out_columns
 from samplernn.system.errors import InputError
@@ -259,7 +259,8 @@ def announce_initial(initial: Initial, corpus_rate: int) -> None:
 def _differing_flags(resumed: Resumed, options: TrainingOptions) -> list[str]:
     theirs = resumed.arguments
     ours = json.loads(json.dumps(asdict(options)))  # in which a tuple is a list, as in theirs
-    names = [name for name in ours if name in theirs and name not in OF_THE_COMMAND and ours[name] != theirs[name]]
+    names = [option.name for option in options_of(type(options)) if option.name not in OF_THE_COMMAND]
+    names = [name for name in names if name in theirs and ours[name] != theirs[name]]
     return [f"--{name} {_as_flag(ours[name])} (was {_as_flag(theirs[name])})" for name in names]
 
 

@@ -442,7 +442,7 @@ def test_a_batch_that_does_not_fit_is_halved(tmp_path, monkeypatch):
     monkeypatch.setattr(Generator, "__call__", generate)
     paths = files(tmp_path, [1.0] * 6)
     assert {soundfile.info(path).frames for path in paths} == {160}
-    assert {tuple(said_of(path)["command"][-2:]) for path in paths} == {("--max_batch", "1")}
+    assert all("--max_batch 1" in " ".join(said_of(path)["command"]) for path in paths)
     assert len(names_in(tmp_path)) == 12
     assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
     with pytest.raises(tf.errors.ResourceExhaustedError):
