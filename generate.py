@@ -7,7 +7,7 @@ from samplernn.system.device import prepare_device
 def main() -> None:
     options = cli.generation_options()
     prepare_device()
-    from samplernn.generation.generator import generate_from_checkpoint  # imports TensorFlow, which takes seconds
+    from samplernn.generation.generate import generate_from_checkpoint  # imports TensorFlow, which takes seconds
 
     generate_from_checkpoint(options)
 

@@ -32,17 +32,19 @@ from samplernn.audio.chunking import chunk_files  # noqa: E402
 from samplernn.commands.cli import automatic, boolean  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.corpus.windows import training_epoch  # noqa: E402
-from samplernn.generation.generator import SAMPLES_A_CALL, Generator  # noqa: E402
+from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
+from samplernn.models import registry  # noqa: E402
+from samplernn.models.config import Config  # noqa: E402
+from samplernn.models.model import Model  # noqa: E402
 from samplernn.models.optimizer import make_optimizer  # noqa: E402
-from samplernn.models.samplernn.config import ModelConfig  # noqa: E402
-from samplernn.models.samplernn.model import SampleRNN  # noqa: E402
+from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
 from samplernn.options.options import PRECISIONS, ChunkOptions  # noqa: E402
 from samplernn.system.device import use_xla  # noqa: E402
-from samplernn.training.loop import train_step  # noqa: E402
+from samplernn.training.steps import train_step  # noqa: E402
 
 MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
 SAMPLE_RATE = 16000
-SMALL = ModelConfig(dim=256, num_rnn_layers=2, seq_len=512)
+SMALL = SampleRNNConfig(dim=256, num_rnn_layers=2, seq_len=512)
 CHUNKED_SECONDS = 36 * 60
 
 # The work of the default config and of the small one. Training: products of a step with batch 8 and 16, and for the
@@ -54,7 +56,7 @@ TRAIN_SMALL = {"operations": 16.1e9}
 GENERATE_OPERATIONS = 282e6 / 32 * SAMPLE_RATE
 GENERATE_BYTES = {"dram": 12.3e6 * SAMPLE_RATE, "cache": 5.2e6 * SAMPLE_RATE}
 GENERATE_SMALL = {"cache": 1.05e6 * SAMPLE_RATE}
-SECOND = SAMPLE_RATE / SAMPLES_A_CALL  # calls of a generator
+SECOND = SAMPLE_RATE / ITEMS_A_CALL  # calls of a generator
 
 HEADER = f"{'':44} {'seconds':>8} {'by operations':>14} {'by bytes':>9} {'ratio':>6}"
 
@@ -76,7 +78,7 @@ def main() -> None:
 
 def rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
     """The rows of the table: a name, and a function that measures and prints it."""
-    default = ModelConfig()
+    default = SampleRNNConfig()
     for name, config, batch_size, work in (
         ("train step, dim 256, 2 layers, batch 16", SMALL, 16, TRAIN_SMALL),
         ("train step, default config, batch 8", default, 8, TRAIN_DEFAULT),
@@ -141,30 +143,31 @@ def show_rates(name: str, rates: Rates) -> None:
     print(f"  ({name}: {figures})", flush=True)
 
 
-def compiled_model(config: ModelConfig, precision: str, jit: bool | None) -> SampleRNN:
-    model = SampleRNN(config, precision)
+def compiled_model(config: Config, precision: str, jit: bool | None) -> Model:
+    model = registry.build(config, precision)
     model.compile(make_optimizer("adam", 1e-3, 0.9, model), jit_compile=use_xla(jit, cudnn=True))
     return model
 
 
-def training_steps(config: ModelConfig, batch_size: int, precision: str, jit: bool | None) -> Callable[[], object]:
+def training_steps(config: Config, batch_size: int, precision: str, jit: bool | None) -> Callable[[], object]:
     model = compiled_model(config, precision, jit)
     step, state = train_step(model), model.initial_state(batch_size)
-    audio = np.random.default_rng(0).integers(64, 192, (batch_size, config.lookback + config.seq_len), np.int32)
-    inputs = audio, audio[:, config.lookback :], np.zeros(batch_size, bool)
+    window = config.window
+    audio = np.random.default_rng(0).integers(64, 192, (batch_size, window.left + window.length), np.int32)
+    inputs = audio, audio[:, window.left :], np.zeros(batch_size, bool)
 
     def work():
         nonlocal state
-        scores, _, state = step(*inputs, state)
-        float(scores[0])
+        sums, _, state = step(*inputs, state)
+        float(sums["nll"])
 
     work()
     return work
 
 
-def generation(config: ModelConfig, sequences: int, precision: str, jit: bool | None) -> Callable[[], object]:
-    generator = Generator(SampleRNN(config, precision), jit)
-    context = np.full([sequences, config.lookback], 128)
+def generation(config: Config, sequences: int, precision: str, jit: bool | None) -> Callable[[], object]:
+    generator = Generator(registry.build(config, precision), jit)
+    context = np.full([sequences, config.window.left], 128, np.int32)
     pieces = generator(context, 10**9, [0.95] * sequences, [(0, row) for row in range(sequences)])
     next(pieces)
     return lambda: next(pieces)

@@ -22,7 +22,8 @@ import numpy as np
 
 from samplernn.audio.wav import Recording
 from samplernn.corpus.scan import scan_corpus
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.config import Config  # noqa: E402
+from samplernn.models.registry import load_config
 from samplernn.system.process import in_own_process
 
 FOLDER = Path(__file__).parent.parent / "configs"
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="how long to learn")
     arguments = parser.parse_args()
     paths = sorted(FOLDER.glob("*.config.json"))
-    configs = {path.name.removesuffix(".config.json"): ModelConfig.load(path) for path in paths}
+    configs = {path.name.removesuffix(".config.json"): load_config(path) for path in paths}
     a_step = {}
     print(f"{'config':12} {'parameters':>11} {'GB':>5} {'s/step':>7} {'s per s of audio':>17}")
     for name, config in configs.items():
@@ -61,7 +62,7 @@ def sample_rate(name: str) -> int:
     return 44100 if name == "44k" else 16000
 
 
-def training(config: ModelConfig) -> tuple[float, float]:
+def training(config: Config) -> tuple[float, float]:
     """The median seconds of a step, and the most memory that the process had, in gigabytes."""
     from bench import training_steps
     from machine import seconds
@@ -71,25 +72,26 @@ def training(config: ModelConfig) -> tuple[float, float]:
     return float(a_step), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def generating(config: ModelConfig, sample_rate: int) -> float:
+def generating(config: Config, sample_rate: int) -> float:
     """The median seconds that a second of audio takes, one sequence alone."""
-    from bench import SAMPLES_A_CALL, generation
+    from bench import ITEMS_A_CALL, generation
     from machine import seconds
 
     work = generation(config, 1, "float32", None)
-    calls = round(sample_rate / SAMPLES_A_CALL)
+    calls = round(sample_rate / ITEMS_A_CALL)
     return float(np.median([sum(seconds(work) for _ in range(calls)) for _ in range(REPEATS)]))
 
 
-def learning(config: ModelConfig, recordings: list[Recording], steps: int) -> float:
+def learning(config: Config, recordings: list[Recording], steps: int) -> float:
     """The loss on what is held out after so many steps of training, in nats a sample."""
     import keras
     from bench import compiled_model
 
     from samplernn.corpus.split import split_corpus
-    from samplernn.training.loop import evaluate, initial_state, train_step, validation_step
+    from samplernn.training.loop import evaluate
+    from samplernn.training.steps import initial_state, train_step, validation_step
 
-    split = split_corpus(recordings, config.seq_len, BATCH_SIZE, val_frac=0.1)
+    split = split_corpus(recordings, config.window.length, BATCH_SIZE, val_frac=0.1)
     keras.utils.set_random_seed(SEED)
     model = compiled_model(config, "float32", None)
     step, state = train_step(model), initial_state(model, BATCH_SIZE)
@@ -98,7 +100,7 @@ def learning(config: ModelConfig, recordings: list[Recording], steps: int) -> fl
     return evaluate(model, validation_step(model), split.validation, BATCH_SIZE)["loss"]
 
 
-def windows(recordings: list[Recording], config: ModelConfig) -> Iterator[tuple[np.ndarray, ...]]:
+def windows(recordings: list[Recording], config: Config) -> Iterator[tuple[np.ndarray, ...]]:
     """Those of one epoch after another."""
     from samplernn.corpus.windows import training_epoch
 

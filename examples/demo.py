@@ -16,8 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 from samplernn.audio import spectrogram  # noqa: E402
 from samplernn.audio.wav import examine  # noqa: E402
-from samplernn.corpus.unigram import unigram_entropy  # noqa: E402
-from samplernn.models.samplernn.config import ModelConfig  # noqa: E402
+from samplernn.corpus.data import data_of  # noqa: E402
+from samplernn.models.registry import load_config  # noqa: E402
 from samplernn.system.device import import_tensorflow  # noqa: E402
 
 DEMO = Path("demo")
@@ -50,7 +50,7 @@ def main():
     settings = max(run.glob("*.json"), key=lambda file: file.stat().st_mtime)
     loss = json.loads(settings.read_text(encoding="utf-8"))["history"][-1]["val_loss"]
     print(f"\nListen: {wav}\nLook: {picture}")
-    entropy = unigram_entropy([examine(chunk) for chunk in CHUNKS.glob("*.wav")], ModelConfig.load(CONFIG))
+    entropy = data_of(load_config(CONFIG)).baseline([examine(chunk) for chunk in CHUNKS.glob("*.wav")])
     print(f"Loss on held-out music: {loss:.3f} nats a sample. Unigram entropy of the data: {entropy:.3f}.")
 
 

@@ -7,22 +7,20 @@ import tensorflow as tf
 from conftest import GOLDEN
 
 from samplernn.corpus.seed import Context
-from samplernn.generation.generator import (
-    Generator,
-    generate_files,
-)
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.generation.generate import generate_files
+from samplernn.generation.generator import Generator
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
 from samplernn.options.options import GenerationOptions
 
 CHECKPOINT = GOLDEN / "gru" / "model.ckpt-1"
-SILENCE = Context(np.full(16, 128))
+SILENCE = Context(np.full(16, 128, np.int32))
 
 
 def tiny(precision="float32", **config):
     """A model whose weights are large enough to make every part matter, biases too."""
     config = {"seq_len": 48, "frame_sizes": (4, 16), "dim": 8, "num_rnn_layers": 2, **config}
-    model = SampleRNN(ModelConfig(**config), precision)
+    model = SampleRNN(SampleRNNConfig(**config), precision)
     for i, variable in enumerate(model.trainable_variables):
         variable.assign(tf.random.stateless_normal(variable.shape, [i, 0], stddev=0.3))
     return model

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,16 +76,15 @@ def xla(request):
 
 @pytest.fixture
 def toy(request):
-    """Have trainings train a toy, but those of tests that are marked as being about the network."""
+    """Have a toy for the network of trainings, but for those of tests that are marked as being about the network."""
     if request.node.get_closest_marker("network"):
         yield
         return
-    from toy import Toy
-
-    from samplernn.training import train as training
+    from samplernn.models import registry
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "SampleRNN", Toy)
+        of_toy = replace(registry.FAMILIES["samplernn"], model="toy:Toy")
+        patch.setitem(registry.FAMILIES, "samplernn", of_toy)
         yield
 
 

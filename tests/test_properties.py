@@ -19,7 +19,7 @@ from samplernn.audio.wav import Recording, examine, read_blocks
 from samplernn.checkpoints.run_folders import latest, resolve
 from samplernn.corpus.split import split_corpus
 from samplernn.corpus.windows import plan_rows
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.registry import config_from_dict, config_to_dict
 from samplernn.options.options import ChunkOptions
 from samplernn.options.values import FRACTION, GPUS, POSITIVE, SAMPLE_RATE, SECONDS, TEMPERATURE, whole
 from samplernn.system.errors import InputError
@@ -58,6 +58,7 @@ sizes = some.sampled_from([1, 2, 4, 8, 16, 64, 100, 256, 1024, 2**20])
 near_configs = some.fixed_dictionaries(
     {},
     optional={
+        "model": some.just("samplernn") | json_values,
         "seq_len": sizes | json_values,
         "frame_sizes": some.lists(sizes, min_size=2, max_size=2) | json_values,
         "dim": sizes | json_values,
@@ -79,14 +80,14 @@ def in_one_line(error):
 @tried(json_values | near_configs | some.dictionaries(some.sampled_from(["dim", "Dim", "seq_len"]), json_values))
 def test_parsed_json_is_a_config_that_comes_back_or_is_refused(values):
     try:
-        config = ModelConfig.from_dict(values)
+        config = config_from_dict(values)
     except InputError as error:
         assert in_one_line(error)
         return
-    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config_from_dict(json.loads(json.dumps(config_to_dict(config)))) == config
     for name, value in values.items():
         if value is not None and not (name == "q_levels" and config.q_type == "mu-law"):
-            assert config.to_dict()[name] == value
+            assert config_to_dict(config)[name] == value
     assert config.seq_len % config.frame_sizes[1] == config.frame_sizes[1] % config.frame_sizes[0] == 0
 
 

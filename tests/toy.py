@@ -1,46 +1,70 @@
-"""The least network that a training can be tried with: it is traced in a fraction of the time of a real one."""
+"""The least family that a training can be tried with: it is traced in a fraction of the time of a real one."""
 
-import keras
+from dataclasses import dataclass
+
 import tensorflow as tf
+from keras import random
 
-from samplernn.system.distribution import sum_over_replicas
+from samplernn.models.audio_tokens import AudioTokensConfig, q_levels, q_type
+from samplernn.models.config import Window
+from samplernn.models.likelihood import categorical
+from samplernn.models.model import AutoregressiveModel, Outcome
+from samplernn.options.option import option
+from samplernn.options.values import whole
 
 
-class Toy(keras.Model):
-    """Bigrams, and a memory of what a row has heard; a part of the logits is dropped in training."""
+@dataclass(frozen=True)
+class ToyConfig(AudioTokensConfig):
+    seq_len: int = option(24, whole(1, 4096), "samples in a window", searchable=True)
+    q_type: str = q_type()
+    q_levels: int = q_levels()
+    window = property(lambda self: Window(self.seq_len, left=1))
+    parameters = property(lambda self: {"table": self.q_levels**2, "memory": 2 * self.q_levels})
+    activations = property(lambda self: 4 * self.seq_len * self.q_levels)
+    block_length = property(lambda self: 4)
+    tiny = classmethod(lambda cls: cls(q_type="linear", q_levels=8))
 
-    WEIGHTS = ("table", "memory")
+
+class Toy(AutoregressiveModel):
+    """Bigrams, the parity of what a row has heard, a sum over it, and counts of levels that no gradient moves."""
 
     def __init__(self, config, precision="float32"):
-        super().__init__(name="toy", dtype=precision)
-        self.config = config
-        self.dropout_seed = keras.random.SeedGenerator()
-        levels = config.q_levels
-        self.table = self.add_weight(shape=[levels, levels], initializer="glorot_uniform", name="table")
-        self.memory = self.add_weight(shape=[levels], initializer="glorot_uniform", name="memory")
+        super().__init__(config, precision, name="toy")
+        self.table = self.add_weight(shape=[config.q_levels] * 2, initializer="glorot_uniform", name="table")
+        self.memory = self.add_weight(shape=[2, config.q_levels], initializer="glorot_uniform", name="memory")
+        self.counts = self.add_weight(shape=[config.q_levels], initializer="zeros", trainable=False, name="counts")
         self.built = True
 
-    def initial_state(self, batch_size):
-        return (tf.zeros([1, batch_size], self.compute_dtype),)
+    def initial_state(self, rows):
+        return {"odd": tf.zeros([rows], tf.bool), "heard": tf.zeros([1, rows])}
 
-    def call(self, tokens, state, training=False):
-        (heard,) = state
-        logits = tf.gather(self.table, tokens[:, self.config.lookback - 1 : -1])  # [B, S, Q]
-        if training:
-            logits = keras.random.dropout(logits, 0.1, seed=self.dropout_seed)
-        now = tf.reduce_mean(tf.cast(tokens, heard.dtype) / self.config.q_levels, axis=1)  # [B]
-        logits += heard[0, :, None, None] * self.memory
-        return tf.cast(logits, tf.float32), (heard / 2 + now,)
+    def call(self, before, state):  # items [B, S], each before the one to predict
+        odd = (tf.cumsum(before, axis=1) + tf.cast(state["odd"], before.dtype)[:, None]) % 2 == 1
+        heard = state["heard"][0, :, None] + tf.cumsum(tf.gather(self.memory[0], before), axis=1) / 100
+        logits = tf.gather(self.table, before) + (heard + tf.cast(odd, heard.dtype))[..., None] * self.memory[1]
+        return tf.cast(logits, tf.float32), {"odd": odd[:, -1], "heard": heard[None, :, -1]}
 
-    def clipped_gradients(self, tokens, state, score, clip_norm, loss_scale=1.0, compiled=lambda part: part):
-        with tf.GradientTape() as tape:
-            logits, state = self(tokens, state, training=True)
-            scores = score(logits)
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            loss = scores[0] / (scores[-1] * replicas) * loss_scale
-        gradients, scores = sum_over_replicas((tape.gradient(loss, self.trainable_variables), scores))
-        gradients, norm = tf.clip_by_global_norm(gradients, clip_norm * loss_scale)
-        return gradients, scores, norm / loss_scale, state
+    def forward(self, x, y, state, training):
+        logits, state = self.call(x[:, self.config.window.left - 1 : -1], state)
+        sums = categorical(random.dropout(logits, 0.1, seed=self.dropout_seed) if training else logits, y)
+        sums["levels"] = tf.reduce_sum(tf.one_hot(y, self.config.q_levels), axis=[0, 1])
+        return Outcome(sums["nll"] / sums["targets"], sums, state, updates=sums["levels"])
 
-    def looked_up(self, tokens):
-        return self.table, tf.ones([self.config.q_levels], tf.bool)
+    def measures(self, sums):
+        return super().measures(sums) | {"commonest": float(max(sums["levels"]) / sums["targets"])}
+
+    def rate_factor(self, variable):
+        return 0.5 if variable is self.table else 1.0
+
+    def apply_updates(self, updates):
+        self.counts.assign_add(updates)
+
+    def read(self, items, state):
+        return self.call(items[:, self.config.window.left - 1 : -1], state)[1]
+
+    def generate_block(self, context, state, draw, weights=None, conditioning=None):
+        items = [context[:, -1]]
+        for position in range(self.config.block_length):
+            logits, state = self.call(items[-1][:, None], state)
+            items.append(draw(logits[:, 0] + (0 if conditioning is None else conditioning[:, position]), position))
+        return tf.stack(items[1:], axis=1), state

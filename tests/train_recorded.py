@@ -20,10 +20,10 @@ import keras
 import tensorflow as tf
 
 from samplernn.commands import cli
-from samplernn.corpus import windows as dataset
+from samplernn.corpus import data
+from samplernn.models.samplernn import model as network
 from samplernn.options.options import TrainingOptions
 from samplernn.system.device import import_tensorflow
-from samplernn.training import loop
 from samplernn.training import train as training
 
 
@@ -58,16 +58,16 @@ def recorded(options: dict, clip_norm: float) -> dict:
         variables = {variable.path: variable for variable in model.variables + model.optimizer.variables}
         record["weights"] = {path: variable.numpy() for path, variable in variables.items()}
 
-    def read_mono(path, *args, read_mono=dataset.read_mono):
+    def read_mono(path, *args, read_mono=data.read_mono):
         record["files"].add(Path(path).name)
         return read_mono(path, *args)
 
-    before = training.fit, dataset.read_mono, loop.CLIP_NORM
-    training.fit, dataset.read_mono, loop.CLIP_NORM = fit, read_mono, clip_norm
+    before = training.fit, data.read_mono, network.CLIP_NORM
+    training.fit, data.read_mono, network.CLIP_NORM = fit, read_mono, clip_norm
     try:
         training.train(TrainingOptions(**options))
     finally:
-        training.fit, dataset.read_mono, loop.CLIP_NORM = before
+        training.fit, data.read_mono, network.CLIP_NORM = before
     return record
 
 

@@ -76,10 +76,10 @@ def load(folder):
     from samplernn.corpus.scan import scan_corpus
     from samplernn.corpus.split import split_corpus
     from samplernn.corpus.windows import training_epoch, validation_epoch
-    from samplernn.models.samplernn.config import ModelConfig
+    from samplernn.models.samplernn.config import SampleRNNConfig
 
     corpus = scan_corpus((folder,))
-    config = ModelConfig(seq_len=128, frame_sizes=(4, 16))
+    config = SampleRNNConfig(seq_len=128, frame_sizes=(4, 16))
     split = split_corpus(corpus.recordings, config.seq_len, 2, 0.1)
     for _ in training_epoch(split.training, config, 2, 0, 0)[0]:
         pass

@@ -23,7 +23,10 @@ MAX_KEY_BYTES = 2**10
 MAX_DIMENSIONS = 8
 MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER_BYTES = 48
-NUMBERS = (tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.int32, tf.int64, tf.uint32, tf.uint64)
+NUMBERS = (
+    tf.float16, tf.bfloat16, tf.float32, tf.float64,
+    tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32, tf.uint64,
+)  # fmt: skip
 
 
 def shapes(index: Path, shards: list[Path]) -> dict[str, tuple[int, ...]]:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.store import shapes_of
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.config import Config
+from samplernn.models.registry import config_from_dict, load_config
 from samplernn.options.options import MONITORS
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
 
-EMBEDDINGS = "sample_mlp/embedding/embeddings"
-
-log = logging.getLogger(__name__)
+SUMS_OF_VERSION_1 = ("nll", "correct", "targets")  # which it wrote as a list
 
 
 def read_settings(checkpoint: Path) -> dict[str, Any] | None:
@@ -80,11 +79,31 @@ def _has_form_of_history(history: Any) -> bool:
 
 
 def _has_form_of_place(content: dict[str, Any]) -> bool:
-    step, sums = content.get("step", 0), content.get("sums")
+    step = content.get("step", 0)
     if type(step) is not int or step < 0:
         return False
-    numbers = isinstance(sums, list) and len(sums) == 3 and all(isinstance(value, float) for value in sums)
-    return step == 0 or (numbers and sums[-1] > 0)
+    return step == 0 or _has_form_of_sums(content.get("sums"))
+
+
+def _has_form_of_sums(sums: Any) -> bool:
+    if isinstance(sums, list):
+        sums = dict(zip(SUMS_OF_VERSION_1, sums))
+
+    def numbers(value):
+        return isinstance(value, (int, float)) or (isinstance(value, list) and all(map(numbers, value)))
+
+    if not isinstance(sums, dict) or not all(map(numbers, sums.values())):
+        return False
+    targets = sums.get("targets")
+    return isinstance(targets, (int, float)) and targets > 0
+
+
+def sums_of(settings: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The sums of the epoch in whose midst a checkpoint was written, as `Progress` has them."""
+    sums = settings["sums"]
+    if isinstance(sums, list):
+        sums = dict(zip(SUMS_OF_VERSION_1, sums))
+    return {name: np.array(value, np.float64) for name, value in sums.items()}
 
 
 def has_config(checkpoint: Path) -> bool:
@@ -92,19 +111,19 @@ def has_config(checkpoint: Path) -> bool:
     return _own_config(checkpoint)[0] is not None
 
 
-def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
+def model_config(checkpoint: Path, config_file: str | None) -> Config:
     """The config of a checkpoint's network: the one given, else its own or the only one in its folder.
 
     Raises:
         InputError: there is none, or the given one is of another network than the checkpoint's own.
     """
     own, where = _own_config(checkpoint)
-    config = ModelConfig.load(config_file) if config_file else own
+    config = load_config(config_file) if config_file else own
     if config is None:
         raise InputError(f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file")
     if read_settings(checkpoint) is None:
-        config = _with_embedding_of(checkpoint, config)
-        own = own and replace(own, emb_size=config.emb_size)
+        shapes = shapes_of(checkpoint)
+        config, own = config.fitted_to(shapes), own and own.fitted_to(shapes)
     if differences := config.network_differences(own or config):
         listed = ", ".join(f"{name} is {given} (there {its})" for name, given, its in differences)
         raise InputError(
@@ -115,7 +134,7 @@ def model_config(checkpoint: Path, config_file: str | None) -> ModelConfig:
     return config
 
 
-def _check_size(checkpoint: Path, config: ModelConfig) -> None:
+def _check_size(checkpoint: Path, config: Config) -> None:
     """Refuse a config of a network that is larger than the checkpoint, before there is memory to be had for it."""
     least = 4 * config.num_parameters  # bytes
     if sum(shard.stat().st_size for shard in run_folders.shards_of(checkpoint)) < least:
@@ -125,22 +144,12 @@ def _check_size(checkpoint: Path, config: ModelConfig) -> None:
         )
 
 
-def _own_config(checkpoint: Path) -> tuple[ModelConfig | None, Path | None]:
+def _own_config(checkpoint: Path) -> tuple[Config | None, Path | None]:
     if own := read_settings(checkpoint):
         path = Path(f"{checkpoint}.json")
         try:
-            return ModelConfig.from_dict(own["config"]), path
+            return config_from_dict(own["config"]), path
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
     beside = list(checkpoint.parent.glob("*.config.json"))
-    return (ModelConfig.load(beside[0]), beside[0]) if len(beside) == 1 else (None, None)
-
-
-def _with_embedding_of(checkpoint: Path, config: ModelConfig) -> ModelConfig:
-    """PRiSM's networks ignore emb_size: their embedding is as wide as the checkpoint says."""
-    shape = shapes_of(checkpoint).get(EMBEDDINGS, ())
-    if len(shape) != 2 or shape[1] in (0, config.emb_size):
-        return config
-    width = shape[1]
-    log.warning("emb_size is %d in the config, %d in the checkpoint, whose own it is.", config.emb_size, width)
-    return replace(config, emb_size=width)
+    return (load_config(beside[0]), beside[0]) if len(beside) == 1 else (None, None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.checkpoints import bundle, run_folders
+from samplernn.models.model import Model
 from samplernn.models.optimizer import scaling, slots
 from samplernn.system.device import reason
 from samplernn.system.errors import InputError, RunError
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 def save(
     checkpoint: Path,
-    model: keras.Model,
+    model: Model,
     optimizer: keras.optimizers.Optimizer,
     settings: dict[str, Any],
     state: Sequence[np.ndarray] = (),
@@ -51,7 +51,7 @@ def save(
     Raises:
         RunError: the disk refuses.
     """
-    variables = _weights(model) | _slots(model, optimizer) | _random_state(model) | _scalars(optimizer)
+    variables = _weights(model) | _slots(model, optimizer) | model.random_state() | _scalars(optimizer)
     tensors = {key: variable.value for key, variable in variables.items()}
     tensors |= {f"{STATE}{number}": tf.constant(part) for number, part in enumerate(state)}
     aside = checkpoint.with_name(f".{checkpoint.name}.part")
@@ -86,7 +86,7 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
     """Assign to a model the weights that a checkpoint holds; nothing is assigned unless they all fit.
 
     Args:
@@ -101,7 +101,7 @@ def restore(checkpoint: Path, model: keras.Model, optimizer: keras.optimizers.Op
     _check_shapes(checkpoint, weights, shapes)
     variables = dict(weights)
     if optimizer is not None:
-        variables |= _random_state(model)
+        variables |= model.random_state()
         ours = _slots(model, optimizer)
         if {key: tuple(slot.shape) for key, slot in ours.items()} == {
             key: shapes[key] for key in shapes if SLOT in key
@@ -140,23 +140,18 @@ def read_state(checkpoint: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.n
     return state
 
 
-def _weights(model: keras.Model) -> dict[str, keras.Variable]:
-    """The model's parameters by PRiSM's keys, which are their paths but for the name of an RNN's cell."""
-    paths = [variable.path.split("/", 1)[1] for variable in model.trainable_variables]
-    keys = [re.sub(r"/(gru|lstm)_cell/", "/cell/", path) for path in paths]
-    return dict(zip(keys, model.trainable_variables))
+def _weights(model: Model) -> dict[str, keras.Variable]:
+    """The model's weights, those that no gradient moves after the others, by their keys."""
+    ours = model.trainable_variables + model.non_trainable_weights
+    return {model.checkpoint_key(variable): variable for variable in ours}
 
 
-def _slots(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+def _slots(model: Model, optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
     return {
-        f"{key}{SLOT}{name}": slot
-        for key, variable in _weights(model).items()
+        f"{model.checkpoint_key(variable)}{SLOT}{name}": slot
+        for variable in model.trainable_variables
         for name, slot in slots(optimizer, variable).items()
     }
-
-
-def _random_state(model: keras.Model) -> dict[str, keras.Variable]:
-    return {"random/dropout": model.dropout_seed.state}
 
 
 def _scalars(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
@@ -168,8 +163,8 @@ def _scalars(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]
 
 
 def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], shapes: dict[str, tuple[int, ...]]) -> None:
-    tiers = {key.split("/")[0] for key in weights}
-    theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] in tiers and SLOT not in key}
+    parts = {key.split("/")[0] for key in weights}
+    theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] in parts and SLOT not in key}
     ours = {key: tuple(variable.shape) for key, variable in weights.items()}
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key):

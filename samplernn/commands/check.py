@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samplernn.models.memory import expected_memory
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.registry import default_config, load_config
 from samplernn.options.options import SCRIPTS, CheckOptions
 from samplernn.system.device import prepare_gpus, quiet_stderr, reason, use_xla
 from samplernn.system.errors import InputError, RunError
@@ -30,6 +30,7 @@ from samplernn.system.words import counted, printable
 
 if TYPE_CHECKING:
     from samplernn.corpus.scan import Corpus
+    from samplernn.models.config import Config
     from samplernn.training.resuming import Initial, Resumed
 
 GB = 10**9  # bytes
@@ -40,7 +41,6 @@ MEMORY = Path("/proc/meminfo")
 BYTES_A_PARAMETER = 3 * 4  # of a checkpoint: a weight and adam's two slots, float32
 FORMATS = ("WAV", "FLAC", "OGG", "MP3")
 SECONDS_TO_ANSWER = 20
-TINY = ModelConfig(seq_len=64, frame_sizes=(4, 16), dim=16, num_rnn_layers=1, emb_size=16)
 TINY_BATCH = 2
 
 
@@ -93,7 +93,7 @@ def check(options: CheckOptions) -> Lines:
         checkpoint = BYTES_A_PARAMETER * config.num_parameters
     corpus = None
     if options.data_dir:
-        corpus = yield from _guarded("--data_dir", partial(check_recordings, options))
+        corpus = yield from _guarded("--data_dir", partial(check_recordings, options, config))
     if corpus and config and origin:
         yield from _guarded("--data_dir", partial(check_split, options, config, corpus, resumed))
     if options.generate:
@@ -221,21 +221,35 @@ def train_a_step(device: str, options: CheckOptions) -> None:
         import numpy as np
         import tensorflow as tf
 
+        from samplernn.corpus.data import data_of
+        from samplernn.models import registry
         from samplernn.models.optimizer import make_optimizer
-        from samplernn.models.samplernn.model import SampleRNN
-        from samplernn.training.loop import initial_state, train_step
+        from samplernn.training.steps import initial_state, train_step
 
         with tf.device(device):
-            model = SampleRNN(TINY, options.precision)
+            config = _tiny_config(options)
+            model = registry.build(config, options.precision)
             optimizer = make_optimizer("adam", 0.001, 0.0, model)
-            model.compile(optimizer=optimizer, jit_compile=use_xla(options.jit_compile, cudnn=True))
-            tokens = tf.constant(np.arange(TINY_BATCH * (TINY.lookback + TINY.seq_len)) % TINY.q_levels, tf.int32)
-            tokens = tf.reshape(tokens, [TINY_BATCH, -1])
+            xla = use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels)
+            model.compile(optimizer=optimizer, jit_compile=xla)
+            window, padding = config.window, data_of(config).padding
+            length = window.left + window.length + window.right
+            x = tf.constant(np.broadcast_to(padding, [TINY_BATCH, length, *padding.shape]))
             state, reset = initial_state(model, TINY_BATCH), tf.zeros([TINY_BATCH], tf.bool)
-            scores, *_ = train_step(model)(tokens, tokens[:, TINY.lookback :], reset, state)
-        numbers = [float(scores[0]), *(float(tf.reduce_sum(weight)) for weight in model.trainable_variables)]
-    if not all(map(math.isfinite, numbers)):
+            y = x[:, window.left : window.left + window.length]
+            sums, *_ = train_step(model)(x, y, reset, state)
+        numbers = [*sums.values(), *map(tf.reduce_sum, model.trainable_variables)]
+    if not all(math.isfinite(tf.reduce_sum(number)) for number in numbers):
         raise FloatingPointError("the result is not a number")
+
+
+def _tiny_config(options: CheckOptions) -> Config:
+    """The least network of the family that the config names, if it can be read, which another check says."""
+    try:
+        config = load_config(options.config_file) if options.config_file else default_config()
+    except InputError:
+        config = default_config()
+    return type(config).tiny()
 
 
 def check_audio_formats() -> Lines:
@@ -292,7 +306,7 @@ def check_devices(options: CheckOptions) -> Lines:
 
 
 def check_origin(options: CheckOptions) -> Generator[Line, None, tuple[Resumed | None, Initial | None]]:
-    """Whether the checkpoint to begin from, if there is one, can be used; returns it as `plan.find_origin` does."""
+    """Whether the checkpoint to begin from, if there is one, can be used; returns what `find_origin` does."""
     from samplernn.checkpoints.store import check_whole
     from samplernn.training import resuming
     from samplernn.training.beginning import find_origin
@@ -308,18 +322,18 @@ def check_origin(options: CheckOptions) -> Generator[Line, None, tuple[Resumed |
     return resumed, initial
 
 
-def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> ModelConfig:
+def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> Config:
     """The network that would be trained."""
     from samplernn.training import resuming
 
     return resuming.choose_config(options, origin)
 
 
-def check_recordings(options: CheckOptions) -> Generator[Line, None, Corpus | None]:
+def check_recordings(options: CheckOptions, config: Config | None) -> Generator[Line, None, Corpus | None]:
     """Whether the recordings can be used; returns those that can."""
-    from samplernn.corpus.scan import examine_corpus
+    from samplernn.corpus.data import KINDS
 
-    examination = examine_corpus(options.data_dir)
+    examination = KINDS[(config or default_config()).data].examine(options.data_dir)
     complaints = examination.complaints(options.skip_unusable, options.strict)
     for complaint in complaints:
         yield problem(complaint)
@@ -329,7 +343,7 @@ def check_recordings(options: CheckOptions) -> Generator[Line, None, Corpus | No
     return corpus
 
 
-def check_split(options: CheckOptions, config: ModelConfig, corpus: Corpus, resumed: Resumed | None) -> Lines:
+def check_split(options: CheckOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Lines:
     """Whether the recordings suffice."""
     from samplernn.training.beginning import find_split
 
@@ -338,7 +352,7 @@ def check_split(options: CheckOptions, config: ModelConfig, corpus: Corpus, resu
     yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
 
 
-def check_clips(options: CheckOptions, config: ModelConfig | None, corpus: Corpus | None) -> Lines:
+def check_clips(options: CheckOptions, config: Config | None, corpus: Corpus | None) -> Lines:
     """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
     from samplernn.corpus.seed import examine_seed
     from samplernn.training.beginning import clip_context, clip_rate

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from samplernn.commands.flags import Parser
+from samplernn.commands.flags import Parser, look_ahead
 from samplernn.options.option import options_of
 from samplernn.options.options import CheckOptions, ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
-from samplernn.search.space import HYPERPARAMETERS
+from samplernn.search.space import hyperparameters
 from samplernn.system.errors import InputError, RunError, in_words
 from samplernn.system.stopping import print_unless_reader_is_gone
 from samplernn.system.words import printable
@@ -94,8 +94,10 @@ def ray_tune_options() -> RayTuneOptions:
 
 
 def _search_options(description: str, options_class: type) -> Any:
-    parser = Parser(description, options_of(options_class))
-    parser.add_hyperparameters(HYPERPARAMETERS)
+    options = {option.name: option for option in options_of(options_class)}
+    to_search = hyperparameters(look_ahead(options["model"]))
+    parser = Parser(description, options.values())
+    parser.add_hyperparameters(to_search)
     given = parser.parse()
-    space = {option.name: given.pop(option.name) for option in HYPERPARAMETERS if option.name in given}
+    space = {option.name: given.pop(option.name) for option in to_search if option.name in given}
     return options_class(space=space, **given)

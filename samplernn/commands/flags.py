@@ -63,6 +63,19 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; {self.prog} --help lists the flags")
 
 
+def look_ahead(option: Option) -> Any:
+    """The value of one flag of the command line, on which it depends what other flags there are.
+
+    It is the default where the flag is not given, or not rightly, as parsing all flags will say.
+    """
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument(f"--{option.name}", choices=option.values.choices, default=option.default)
+    try:
+        return vars(parser.parse_known_args(sys.argv[1:])[0])[option.name]
+    except argparse.ArgumentError:
+        return option.default
+
+
 def _how_often(option: Option) -> dict[str, Any]:
     """How many values a flag takes, and what becomes of those of a second one."""
     if option.values.several:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES, KEY
 from samplernn.options.option import Option, options_of
 from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
-from samplernn.search.space import TRAINING_HYPERPARAMETERS
+from samplernn.search.space import OF_TRAINING
 
 HEAD = """\
 # Reference
@@ -25,20 +25,21 @@ ONLY_FLAGS = """\
 `--check` takes no value: nothing is trained, but told whether all that the training needs is there; no other flag is
 required then. `--num_val_batches` is deprecated, without effect: use `--val_frac`.
 """
-CONFIG = """\
+CONFIG = f"""\
 The JSON file that `--config_file` names, called `<name>.config.json`, holds one object with these parameters. All are
-optional, and `null` stands for the default. A parameter that can be searched is a flag of keras_tuner.py and
-ray_tune.py too, which take any number of values of it; one that changes in flight can be changed by `--type pbt`
-between two epochs.
+optional, and `null` stands for the default. `"{KEY}"` names the family; where it is absent, that is `{DEFAULT_FAMILY}`.
+
+A parameter that can be searched is a flag of keras_tuner.py and ray_tune.py too, which take any number of values of it;
+one that changes in flight can be changed by `--type pbt` between two epochs.
 """
 
 
 def page() -> str:
     """The whole page, in Markdown."""
-    hyperparameters = ", ".join(f"`{option.name}`" for option in TRAINING_HYPERPARAMETERS)
+    hyperparameters = ", ".join(f"`{option.name}`" for option in OF_TRAINING)
     in_a_search = (
         f"To search among: {hyperparameters}, as for train.py, and [the model's parameters](#the-models-parameters),"
-        " one or more values of each. `frame_sizes` is repeated for further ones.\n"
+        " one or more values of each; the flag of one that has several numbers is repeated for further ones.\n"
     )
     return "\n".join(
         [
@@ -51,7 +52,8 @@ def page() -> str:
             in_a_search,
             _section("ray_tune.py", options_of(RayTuneOptions)),
             in_a_search,
-            f"## The model's parameters\n\n{CONFIG}\n{_parameters(options_of(ModelConfig))}",
+            f"## The model's parameters\n\n{CONFIG}",
+            *(_parameters(name, options_of(family.config)) for name, family in FAMILIES.items()),
         ]
     )
 
@@ -61,15 +63,14 @@ def _section(script: str, options: Iterable[Option]) -> str:
     return "\n".join([f"## {script}", "", "| Flag | What it is | Default |", "|---|---|---|", *rows, ""])
 
 
-def _parameters(options: Iterable[Option]) -> str:
+def _parameters(family: str, options: Iterable[Option]) -> str:
     rows = [
         f"| `{option.name}` | {_sentence(option)}. | {option.values.expected}"
         f" | `{json.dumps(option.default)}` | {_rights(option)} |"
         for option in options
     ]
-    return "\n".join(
-        ["| Parameter | What it is | Values | Default | In a search |", "|---|---|---|---|---|", *rows, ""]
-    )
+    head = ["| Parameter | What it is | Values | Default | In a search |", "|---|---|---|---|---|"]
+    return "\n".join([f"### {family}", "", *head, *rows, ""])
 
 
 def _sentence(option: Option) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import soxr
 
-from samplernn.audio.quantize import quantizer
 from samplernn.audio.wav import Recording, examine, read_mono
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.corpus.data import AudioTokens
+from samplernn.models.config import Config
 from samplernn.system.errors import InputError
 from samplernn.system.files import sha256
 
@@ -22,34 +22,34 @@ MARGIN = 0.1  # seconds around a stretch that its resampling reads too, many tim
 class Context:
     """What the network reads before it generates, the same for all sequences."""
 
-    tokens: np.ndarray  # int32 [n], one frame of the upper tier or several
+    tokens: np.ndarray  # int32 [n], as many as the model needs or more
     seed: dict[str, Any] | None = None  # the audio that they are from, as the JSON says it; None: silence
 
 
 def seed_context(
-    config: ModelConfig, sample_rate: int, seed: str | None, offset: int = 0, dur: float | None = None
+    config: Config, sample_rate: int, seed: str | None, offset: int = 0, dur: float | None = None
 ) -> Context:
-    """A stretch of the seed audio, or a frame of silence.
+    """A stretch of the seed audio, or silence.
 
     Args:
         config: of the model.
         sample_rate: Hz, that of the audio that the model has learnt.
         seed: path of the audio, of any sample rate; None for silence.
         offset: where the stretch begins, in samples of that audio.
-        dur: its length in seconds, of which as many whole frames of the upper tier are read as fit in, at least one;
-            None for one.
+        dur: its length in seconds, of which as much is read as is a multiple of the config's seed_multiple, at least
+            that; None for its seed_length.
 
     Raises:
         InputError: the seed is not audio, or ends before the stretch does.
         RunError: it has changed while it was read.
     """
-    quantize, frame = quantizer(config.q_type, config.q_levels), config.lookback
+    data, multiple = AudioTokens(config), config.seed_multiple
     if seed is None:
-        return Context(np.full(frame, quantize.zero, np.int32))
+        return Context(np.full(config.window.left, data.padding))
     recording = examine_seed(seed)
-    length = max(1, round((dur or 0) * sample_rate) // frame) * frame
+    length = max(1, round(dur * sample_rate) // multiple) * multiple if dur else config.seed_length
     _check_length(recording, sample_rate, length, offset, dur)
-    tokens = quantize.encode(_read(recording, sample_rate, offset, length))
+    tokens = data.quantizer.encode(_read(recording, sample_rate, offset, length))
     source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
     return Context(tokens, source | own_rate | {"dur": length / sample_rate})

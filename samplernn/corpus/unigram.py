@@ -7,15 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from samplernn.audio.quantize import quantizer
+from samplernn.audio.quantize import Linear, MuLaw
 from samplernn.audio.wav import READ_FRAMES, Recording, read_mono
-from samplernn.models.samplernn.config import ModelConfig
 
 MAX_FILES = 256  # that are looked at, lest a large corpus take long
 MAX_SAMPLES = 2**24  # of all of them together
 
 
-def unigram_entropy(recordings: Sequence[Recording], config: ModelConfig) -> float:
+def unigram_entropy(recordings: Sequence[Recording], quantizer: MuLaw | Linear) -> float:
     """The loss, in nats a sample, of a model that knows how often each level is heard and nothing else.
 
     Of recordings it looks at MAX_FILES at most, evenly chosen; of long ones at what is in their middle, as much of
@@ -24,12 +23,11 @@ def unigram_entropy(recordings: Sequence[Recording], config: ModelConfig) -> flo
     Raises:
         RunError: a file has changed since it was examined.
     """
-    quantize = quantizer(config.q_type, config.q_levels)
     chosen = recordings[:: math.ceil(len(recordings) / MAX_FILES)]
-    counts = np.zeros(quantize.levels)
+    counts = np.zeros(quantizer.levels)
     for recording in chosen:
         for audio in _middle(recording, MAX_SAMPLES // len(chosen)):
-            counts += recording.folder.weight * np.bincount(quantize.encode(audio), minlength=quantize.levels)
+            counts += recording.folder.weight * np.bincount(quantizer.encode(audio), minlength=quantizer.levels)
     frequency = counts[counts > 0] / counts.sum()
     return float(-np.sum(frequency * np.log(frequency)))
 

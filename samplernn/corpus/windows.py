@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import heapq
-import logging
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from samplernn.audio.quantize import quantizer
-from samplernn.audio.wav import READ_FRAMES, Recording, read_mono
+from samplernn.audio.wav import READ_FRAMES, Recording
+from samplernn.corpus.data import Data, data_of
 from samplernn.corpus.split import heard_in
-from samplernn.models.samplernn.config import ModelConfig
-
-NO_TARGET = -1  # the target where a row has run out of files
+from samplernn.models.config import NO_TARGET, Config, Window
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, reset
-
-log = logging.getLogger(__name__)
 
 
 def training_epoch(
     recordings: list[Recording],
-    config: ModelConfig,
+    config: Config,
     batch_size: int,
     random_seed: int,
     epoch: int,
@@ -62,7 +57,7 @@ def _plan_training(
 
 
 def validation_epoch(
-    recordings: list[Recording], config: ModelConfig, batch_size: int, rows_here: slice = slice(None)
+    recordings: list[Recording], config: Config, batch_size: int, rows_here: slice = slice(None)
 ) -> Iterator[Batch]:
     """All windows of the held-out recordings; rows that have run out have NO_TARGET as their targets."""
     longest_first = sorted(recordings, key=lambda recording: -recording.frames)
@@ -99,46 +94,54 @@ def _prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
             yield batch
 
 
-def _batches(rows: list[list[Recording]], config: ModelConfig, steps: range) -> Iterator[Batch]:
-    """Yield x [B, lookback + S], y [B, S], its last S samples, and reset [B], whether a row starts a recording.
+def _batches(rows: list[list[Recording]], config: Config, steps: range) -> Iterator[Batch]:
+    """Yield x [B, left + S + right, ...], y [B, S, ...], the S items in their midst, and reset [B], whether a row
+    starts a recording.
 
     They are those of the given steps, whether rows run out before or would go on.
     """
-    lookback = config.lookback
-    run_out = np.zeros(lookback + config.seq_len, np.int32), True
-    sources = [_row_windows(row, config, steps.start) for row in rows]
+    data, window = data_of(config), config.window
+    run_out = _padding(data, window.left + window.length + window.right), True
+    sources = [_row_windows(row, data, window, steps.start) for row in rows]
     for _ in steps:
-        windows = [next(source, None) for source in sources]
-        x, reset = zip(*(window or run_out for window in windows))
+        found = [next(source, None) for source in sources]
+        x, reset = zip(*(one or run_out for one in found))
         x = np.stack(x)
-        y = x[:, lookback:].copy()
-        y[[window is None for window in windows]] = NO_TARGET
+        y = x[:, window.left : window.left + window.length].copy()
+        y[[one is None for one in found]] = NO_TARGET
         yield x, y, np.array(reset)
 
 
-def _row_windows(recordings: list[Recording], config: ModelConfig, first: int) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield the windows of one row from the given one on, [lookback + S], each with whether it starts a recording."""
+def _row_windows(
+    recordings: list[Recording], data: Data, window: Window, first: int
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield the windows of one row from the given one on, each with whether it starts a recording."""
     for recording in recordings:
-        windows = _num_windows(recording, config.seq_len)
-        if first < windows:
-            yield from _recording_windows(recording, config, first)
-        first = max(0, first - windows)
+        number = _num_windows(recording, window.length)
+        if first < number:
+            yield from _recording_windows(recording, data, window, range(first, number))
+        first = max(0, first - number)
 
 
-def _recording_windows(recording: Recording, config: ModelConfig, first: int) -> Iterator[tuple[np.ndarray, bool]]:
-    quantize, lookback = quantizer(config.q_type, config.q_levels), config.lookback
-    context = np.full(lookback, quantize.zero, np.int32)
-    if first:
-        context = quantize.encode(read_mono(recording.path, first * config.seq_len - lookback, lookback))
-    for index, audio in enumerate(_audio_windows(recording, config.seq_len, first), first):
-        window = np.concatenate([context, quantize.encode(audio)])
-        yield window, index == 0
-        context = window[-lookback:]
+def _recording_windows(
+    recording: Recording, data: Data, window: Window, numbers: range
+) -> Iterator[tuple[np.ndarray, bool]]:
+    """Yield some windows of a recording, reading several at a time."""
+    length, several = window.length, max(1, READ_FRAMES // window.length)
+    for start in range(numbers.start, numbers.stop, several):
+        end = min(start + several, numbers.stop)
+        items = _stretch(recording, data, start * length - window.left, end * length + window.right)
+        for number in range(start, end):
+            first = (number - start) * length
+            yield items[first : first + window.left + length + window.right], number == 0
 
 
-def _audio_windows(recording: Recording, seq_len: int, first: int) -> Iterator[np.ndarray]:
-    """Yield a recording's whole windows of mono audio [S] from the given one on, reading several at a time."""
-    total = _num_windows(recording, seq_len) * seq_len
-    step = max(1, READ_FRAMES // seq_len) * seq_len
-    for start in range(first * seq_len, total, step):
-        yield from read_mono(recording.path, start, min(step, total - start)).reshape(-1, seq_len)
+def _stretch(recording: Recording, data: Data, start: int, end: int) -> np.ndarray:
+    """The items of a recording from one to another, with padding where there are none."""
+    first, last = max(0, start), min(recording.frames, end)
+    items = data.read(recording, first, last - first)
+    return np.concatenate([_padding(data, first - start), items, _padding(data, end - last)])
+
+
+def _padding(data: Data, length: int) -> np.ndarray:
+    return np.broadcast_to(data.padding, [length, *data.padding.shape])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from samplernn.models.model import Model
 from samplernn.system.distribution import sum_over_replicas
 
 # What Keras 3 calls a slot, and what TensorFlow 2.3's checkpoints call it.
@@ -15,7 +16,7 @@ SLOT_NAMES = {
 }
 
 
-def make_optimizer(name: str, learning_rate: float, momentum: float, model: keras.Model) -> keras.optimizers.Optimizer:
+def make_optimizer(name: str, learning_rate: float, momentum: float, model: Model) -> keras.optimizers.Optimizer:
     """Build an optimizer with the original's settings and its slots for a model; momentum is not adam's.
 
     For a model that computes in float16 it scales the loss, lest small gradients vanish.
@@ -60,25 +61,36 @@ def slots(optimizer: keras.optimizers.Optimizer, variable: keras.Variable) -> di
     return {theirs: by_path[stem + ours] for ours, theirs in names.items()}  # KeyError: Keras has renamed its slots
 
 
-def apply_gradients(optimizer, gradients, variables, embedding, seen) -> None:
-    """Take a step. Under sgd and rmsprop, embeddings of tokens that were not looked up keep value and slots.
-
-    TensorFlow 2.3 updated embeddings row by row, and these two optimizers left the other rows alone; adam did not.
+def apply_gradients(model: Model, gradients, x) -> None:
+    """Take a step of the model's optimizer, which is from `make_optimizer`; each replica calls it.
 
     Args:
-        optimizer: from `make_optimizer`.
-        gradients: dense, one for each variable, of the loss times `loss_scale`; of all replicas, each of which calls.
-        variables: the model's trainable variables.
-        embedding: the one of them whose rows are looked up, [Q, emb].
-        seen: bool [Q], which rows were on this replica.
+        model: has the variables, and their rate factors.
+        gradients: dense, one for each trainable variable, of the loss times `loss_scale`; of all replicas.
+        x: the items of this replica's window.
     """
-    lazy = [] if optimizer.name == "adam" else [embedding, *slots(optimizer, embedding).values()]
-    if lazy:
-        seen = sum_over_replicas(tf.cast(seen, tf.float32)) > 0
-    before = [tf.identity(variable.value) for variable in lazy]
+    # Every optimizer's steps are proportional to its rate, momentum's too.
+    factors = {variable.path: model.rate_factor(variable) for variable in model.trainable_variables}
+    others = [variable for variable in model.trainable_variables if factors[variable.path] != 1]
+    before = [tf.identity(variable.value) for variable in others]
+    _apply_to_rows(model.optimizer, gradients, model.trainable_variables, model.looked_up(x))
+    for variable, value in zip(others, before):
+        variable.assign(value + factors[variable.path] * (variable.value - value))
+
+
+def _apply_to_rows(optimizer, gradients, variables, looked_up) -> None:
+    """Take a step. Under sgd and rmsprop, rows that are looked up singly and were not keep value and slots.
+
+    TensorFlow 2.3 updated embeddings row by row, and these two optimizers left the other rows alone; adam did not.
+    """
+    lazy = [] if optimizer.name == "adam" else looked_up
+    rows = [sum_over_replicas(tf.cast(seen, tf.float32)) > 0 for _, seen in lazy]
+    parts = [[variable, *slots(optimizer, variable).values()] for variable, _ in lazy]
+    before = [[tf.identity(part.value) for part in of_variable] for of_variable in parts]
     _apply(optimizer, gradients, variables)
-    for variable, value in zip(lazy, before):
-        variable.assign(tf.where(seen[:, None], variable.value, value))
+    for seen, of_variable, values in zip(rows, parts, before):
+        for part, value in zip(of_variable, values):
+            part.assign(tf.where(seen[:, None], part.value, value))
 
 
 def _apply(optimizer, gradients, variables) -> None:

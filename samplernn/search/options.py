@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES
 from samplernn.options.option import option
 from samplernn.options.options import MONITORS, ComputationOptions, CorpusOptions
 from samplernn.options.values import ADDRESS, BOOLEAN, FOLDER_NAME, GPUS, PATH, automatic, one_of, optional, whole
-from samplernn.search.space import IN_FLIGHT, Space, complete
+from samplernn.search.space import Space, complete, in_flight
 from samplernn.system.errors import InputError
 
 
@@ -16,6 +17,7 @@ class SearchOptions(CorpusOptions, ComputationOptions):
     """The options that both share."""
 
     space: Space = field(default_factory=dict)  # what is not in it has its default alone
+    model: str = option(DEFAULT_FAMILY, one_of(*FAMILIES), "the family of the networks")
     id: str = option("default", FOLDER_NAME, "id of the search, a folder below logdir")
     num_epochs: int = option(20, whole(1), "number of epochs of a trial, at most")
     objective: str = option(
@@ -27,7 +29,7 @@ class SearchOptions(CorpusOptions, ComputationOptions):
     random_seed: int = option(0, whole(0), "seed of the search, and of each trial as in train.py")
 
     def __post_init__(self):
-        object.__setattr__(self, "space", complete(self.space))
+        object.__setattr__(self, "space", complete(self.model, self.space))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,5 +66,6 @@ class RayTuneOptions(SearchOptions):
         super().__post_init__()
         if self.address and (self.num_cpus, self.num_gpus) != (None, None):
             raise InputError("--address: a cluster's CPUs and GPUs are all used; leave out --num_cpus and --num_gpus")
-        if self.type == "pbt" and not any(len(self.space[name]) > 1 for name in IN_FLIGHT):
-            raise InputError(f"--type pbt changes {' and '.join(IN_FLIGHT)} in flight: give several values of one")
+        changeable = in_flight(self.model)
+        if self.type == "pbt" and not any(len(self.space[name]) > 1 for name in changeable):
+            raise InputError(f"--type pbt changes {' and '.join(changeable)} in flight: give several values of one")

@@ -38,7 +38,7 @@ import samplernn
 from samplernn.options.options import better
 from samplernn.search.options import RayTuneOptions
 from samplernn.search.search import FAILED, Search, Trial
-from samplernn.search.space import IN_FLIGHT, meant, scalars
+from samplernn.search.space import in_flight, meant, scalars
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.words import counted
@@ -216,7 +216,7 @@ def _search_algorithm(options: RayTuneOptions, points: list[dict[str, Any]]):
 
 def _scheduler(options: RayTuneOptions, space: dict[str, list]):
     if options.type == "pbt":
-        mutations = {name: space[name] for name in IN_FLIGHT if len(space[name]) > 1}
+        mutations = {name: space[name] for name in in_flight(options.model) if len(space[name]) > 1}
         return PopulationBasedTraining("epoch", perturbation_interval=1, hyperparam_mutations=mutations)
     return ASHAScheduler("epoch", max_t=options.num_epochs + 1)  # a trial's last epoch ends it anyway
 

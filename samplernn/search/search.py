@@ -22,10 +22,11 @@ from filelock import FileLock, Timeout
 
 from samplernn.audio.wav import make_writable_folder
 from samplernn.checkpoints import run_folders
+from samplernn.corpus.data import KINDS
 from samplernn.corpus.folders import absolute_folder
-from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import split_corpus
-from samplernn.options.option import as_text, changed_flags
+from samplernn.models.registry import FAMILIES, config_to_dict
+from samplernn.options.option import as_text, changed_flags, options_of
 from samplernn.options.options import SCRIPTS, TrainingOptions, better
 from samplernn.search import space
 from samplernn.search.options import SearchOptions
@@ -98,10 +99,10 @@ class Search:
         options = self.options
         for batch_size in options.space["batch_size"]:
             check_batch_size(batch_size, devices)
-        corpus = scan_corpus(options.data_dir).recordings
+        corpus = KINDS[FAMILIES[options.model].config.data].scan(options.data_dir).recordings
         # The longest windows in the largest batches ask most of a corpus.
         split_corpus(corpus, max(options.space["seq_len"]), max(options.space["batch_size"]), options.val_frac)
-        differences = self.exists() and _differences(self._identity(), self._read(self._file))
+        differences = self.exists() and _differences(self._identity(), self._earlier_identity())
         if differences:
             raise InputError(
                 f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another"
@@ -135,6 +136,12 @@ class Search:
         values |= values.pop("space")
         values |= {"tuner": type(self.options).__name__, "data_dir": as_text(self._data_dir)}  # its order matters
         return json.loads(json.dumps(values))
+
+    def _earlier_identity(self) -> dict[str, Any]:
+        """That of the search in the folder, which an earlier version may have begun that knew fewer options."""
+        earlier = self._read(self._file)
+        defaults = {option.name: option.default for option in options_of(type(self.options)) if not option.required}
+        return json.loads(json.dumps(defaults)) | (earlier if isinstance(earlier, dict) else {})
 
     def _read(self, path: Path) -> Any:
         try:
@@ -173,7 +180,7 @@ class Search:
         folder, num_epochs = self._trial_folder(name), self.options.num_epochs
         config_file, all_epochs = folder / "trial.config.json", counted(num_epochs, "epoch")
         folder.mkdir(parents=True, exist_ok=True)
-        _write(config_file, space.network(hyperparameters).to_dict())
+        _write(config_file, self._config(hyperparameters))
 
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
         trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
@@ -256,6 +263,9 @@ class Search:
             **space.of_training(hyperparameters),
         )
 
+    def _config(self, hyperparameters: Choice) -> dict[str, Any]:
+        return config_to_dict(space.network(self.options.model, hyperparameters))
+
     # --- Results ---
 
     def write_table(self) -> None:
@@ -264,9 +274,9 @@ class Search:
         text = io.StringIO()
         table = csv.writer(text)
         results = ["epochs", f"best {objective}", "best epoch", "seconds", "machine", "ended"]
-        table.writerow(["trial", *space.NAMES, *results])
+        table.writerow(["trial", *self.options.space, *results])
         for trial in self.trials():
-            values = [as_text(trial.hyperparameters[name]) for name in space.NAMES]
+            values = [as_text(trial.hyperparameters[name]) for name in self.options.space]
             best, seconds = trial.best(objective) or ("", ""), f"{trial.seconds:.1f}"
             results = [len(trial.history), *best, seconds, trial.machine, trial.ended or "not yet"]
             table.writerow([trial.name, *values, *results])
@@ -309,7 +319,7 @@ class Search:
             threads: to how many a trial was kept, if at all.
         """
         path = self.folder / "best.config.json"
-        _write(path, space.network(winner.hyperparameters).to_dict())
+        _write(path, self._config(winner.hyperparameters))
         options = replace(
             self._training_options(winner.hyperparameters),
             id=f"{self.options.id}_trial_{winner.name}",
@@ -337,10 +347,9 @@ def _write(path: Path, content: Any) -> None:
     write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
-def _differences(ours: dict[str, Any], theirs: Any) -> list[str]:
+def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
     def in_any_order(value):
         return sorted(value, key=str) if isinstance(value, list) else value
 
-    theirs = theirs if isinstance(theirs, dict) else {}
     differing = [name for name in ours if in_any_order(ours[name]) != in_any_order(theirs.get(name))]
     return [f"{name} {theirs.get(name)}, now {ours[name]}" for name in differing]

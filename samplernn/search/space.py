@@ -9,44 +9,55 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from samplernn.models.samplernn.config import ModelConfig
-from samplernn.options.option import as_text, options_of
+from samplernn.models.config import Config
+from samplernn.models.registry import FAMILIES
+from samplernn.options.option import Option, as_text, options_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
 
-MODEL_HYPERPARAMETERS, TRAINING_HYPERPARAMETERS = (
-    [option for option in options_of(options_class) if option.searchable]
-    for options_class in (ModelConfig, TrainingOptions)
-)
-HYPERPARAMETERS = [*MODEL_HYPERPARAMETERS, *TRAINING_HYPERPARAMETERS]
-NAMES = tuple(option.name for option in HYPERPARAMETERS)
-IN_FLIGHT = tuple(option.name for option in [*TRAINING_HYPERPARAMETERS, *MODEL_HYPERPARAMETERS] if option.in_flight)
-TIED = ("frame_sizes", "seq_len")  # whether a value is possible depends on the other one's
+OF_TRAINING = [option for option in options_of(TrainingOptions) if option.searchable]
 
 Space = dict[str, tuple]  # the values to try of each hyperparameter
 Choice = dict[str, Any]
 
 
-def complete(given: Space) -> Space:
+def of_model(family: str) -> list[Option]:
+    """The hyperparameters of a family's networks."""
+    return [option for option in options_of(FAMILIES[family].config) if option.searchable]
+
+
+def hyperparameters(family: str) -> list[Option]:
+    """All that can be searched with a family."""
+    return [*of_model(family), *OF_TRAINING]
+
+
+def in_flight(family: str) -> list[str]:
+    """The hyperparameters that may change between two epochs of a training."""
+    return [option.name for option in [*OF_TRAINING, *of_model(family)] if option.in_flight]
+
+
+def complete(family: str, given: Space) -> Space:
     """All hyperparameters, each value once; those that are not given have their default alone.
 
     Raises:
         InputError: some network of the space is impossible.
     """
-    values = {option.name: given.get(option.name, (option.default,)) for option in HYPERPARAMETERS}
+    values = {option.name: given.get(option.name, (option.default,)) for option in hyperparameters(family)}
     space = {name: tuple(dict.fromkeys(of_name)) for name, of_name in values.items()}
-    _check_networks(space)
+    _check_networks(family, space)
     return space
 
 
-def _check_networks(space: Space) -> None:
+def _check_networks(family: str, space: Space) -> None:
     """Refuse impossible ones before any time is spent on the others."""
-    alone = [option.name for option in MODEL_HYPERPARAMETERS if option.name not in TIED]
-    choices = [{name: value} for name in alone for value in space[name]]
-    choices += [dict(zip(TIED, values)) for values in itertools.product(*(space[name] for name in TIED))]
+    config_class = FAMILIES[family].config
+    tied = config_class.tied
+    choices = [{option.name: value} for option in of_model(family) if option.name not in tied
+               for value in space[option.name]]  # fmt: skip
+    choices += [dict(zip(tied, values)) for values in itertools.product(*(space[name] for name in tied))]
     for choice in choices:
         try:
-            ModelConfig(**choice)
+            config_class(**choice)
         except InputError as error:
             given = " ".join(f"--{name} {as_text(value)}" for name, value in choice.items())
             raise InputError(f"{given}: {error}") from None
@@ -72,11 +83,11 @@ def from_json(choice: dict[str, Any]) -> Choice:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in choice.items()}
 
 
-def network(choice: Choice) -> ModelConfig:
+def network(family: str, choice: Choice) -> Config:
     """The config of the network of a choice."""
-    return ModelConfig(**{option.name: choice[option.name] for option in MODEL_HYPERPARAMETERS})
+    return FAMILIES[family].config(**{option.name: choice[option.name] for option in of_model(family)})
 
 
 def of_training(choice: Choice) -> dict[str, Any]:
     """Those of a choice that are options of train.py."""
-    return {option.name: choice[option.name] for option in TRAINING_HYPERPARAMETERS}
+    return {option.name: choice[option.name] for option in OF_TRAINING}

@@ -221,20 +221,30 @@ def largest(strategy, values: list[int]) -> list[int]:
     return _gather(strategy, values).max(axis=0).tolist()
 
 
-def gather_columns(strategy, value) -> np.ndarray:
-    """The columns of all replicas side by side, float32 [D, B], of a value [D, rows]; all workers call it."""
+def gather_rows(strategy, value) -> np.ndarray:
+    """The rows of all replicas side by side, [..., B], of a value [..., rows] that has them last; all workers call it.
+
+    Numbers of any floating point type become float32, and truth values uint8.
+    """
     import tensorflow as tf
 
-    return strategy.gather(strategy.run(tf.cast, (value, tf.float32)), axis=1).numpy()
+    def portable(part):
+        if part.dtype.is_floating:
+            return tf.cast(part, tf.float32)
+        return tf.cast(part, tf.uint8) if part.dtype.is_bool else part
+
+    parts = strategy.run(portable, (value,))
+    rank = strategy.experimental_local_results(parts)[0].shape.rank
+    return strategy.gather(parts, axis=rank - 1).numpy()
 
 
-def hand_out_columns(strategy, make: Callable, size: int):
-    """Give each replica what `make` makes of its columns, a slice of all `size`."""
-    columns = size // strategy.num_replicas_in_sync
+def hand_out_rows(strategy, make: Callable, size: int):
+    """Give each replica what `make` makes of its rows, a slice of all `size`."""
+    rows = size // strategy.num_replicas_in_sync
 
     def part(context):
-        first = context.replica_id_in_sync_group * columns
-        return make(slice(first, first + columns))
+        first = context.replica_id_in_sync_group * rows
+        return make(slice(first, first + rows))
 
     return strategy.experimental_distribute_values_from_function(part)
 

@@ -2,23 +2,87 @@
 
 from __future__ import annotations
 
-from samplernn.corpus.scan import Corpus, scan_corpus
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from samplernn.corpus.data import KINDS, data_of
+from samplernn.corpus.scan import Corpus
 from samplernn.corpus.seed import Context, seed_context
 from samplernn.corpus.split import Split, split_corpus
-from samplernn.generation.generator import choose_sample_rate, count_samples
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.generation.generate import choose_sample_rate, count_samples
+from samplernn.models.config import Config
 from samplernn.options.options import TrainingOptions
-from samplernn.training.resuming import Initial, Resumed, choose_config, find_checkpoint, find_initial
+from samplernn.training.resuming import (
+    Initial,
+    Resumed,
+    announce_choice,
+    choose_config,
+    find_checkpoint,
+    find_initial,
+)
+
+# Options that may differ between the workers of a training.
+OF_ONE_WORKER = (
+    "data_dir", "logdir_root", "output_dir", "config_file", "resume_from", "init_from", "seed", "verbose",
+    "jit_compile",
+)  # fmt: skip
 
 
-def find_beginning(options: TrainingOptions) -> tuple[Resumed | None, Initial | None, ModelConfig]:
-    """The checkpoint to go on from, or the one whose weights to begin with, if there is one; and the network.
+@dataclass(frozen=True)
+class Beginning:
+    """What a training is about.
+
+    Attributes:
+        resumed: the checkpoint that it goes on from, if it does.
+        initial: the checkpoint with whose weights it begins, if there is one.
+        config: of the network.
+        corpus: all recordings that can be used.
+        split: what of them is trained on, and what is held out.
+    """
+
+    resumed: Resumed | None
+    initial: Initial | None
+    config: Config
+    corpus: Corpus
+    split: Split
+
+    @property
+    def origin(self) -> Resumed | Initial | None:
+        """The checkpoint that it begins from."""
+        return self.resumed or self.initial
+
+    @property
+    def baseline(self) -> float:
+        """The loss, in nats an item, of a model that knows how often items occur in what is trained on, no more."""
+        return data_of(self.config).baseline(self.split.training)
+
+    def facts(self, options: TrainingOptions) -> dict[str, Any]:
+        """What has to be the same for all workers, by what the user calls it.
+
+        Where their folders are, and what only the chief does, may differ.
+        """
+        origin, files = self.origin, self.split.training + self.split.validation
+        flags = {f"--{name}": value for name, value in asdict(options).items() if name not in OF_ONE_WORKER}
+        return flags | {
+            "the config": self.config,
+            "the files in --data_dir": [(file.name, file.frames) for file in files],
+            "the weights of --data_dir": self.split.mix,
+            "the checkpoint to begin from": origin and (origin.checkpoint.name, origin.settings),
+        }
+
+
+def find_beginning(options: TrainingOptions, tell: bool) -> Beginning:
+    """Find what a training is about, and, if told to, print which checkpoint it goes on from.
 
     Raises:
-        InputError: a checkpoint or the config can't be used.
+        InputError: a checkpoint, the config or recordings can't be used, or recordings are too few.
     """
     resumed, initial = find_origin(options)
-    return resumed, initial, choose_config(options, resumed or initial)
+    config = choose_config(options, resumed or initial)
+    if resumed and tell:
+        announce_choice(resumed)
+    corpus = KINDS[config.data].scan(options.data_dir, options.skip_unusable, options.strict)
+    return Beginning(resumed, initial, config, corpus, find_split(options, config, corpus, resumed))
 
 
 def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | None]:
@@ -31,23 +95,13 @@ def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | Non
     return resumed, find_initial(options, resumed)
 
 
-def find_recordings(options: TrainingOptions, config: ModelConfig, resumed: Resumed | None) -> tuple[Corpus, Split]:
-    """What is to be trained on and what is held out.
-
-    Raises:
-        InputError: recordings can't be used, or they are too few.
-    """
-    corpus = scan_corpus(options.data_dir, options.skip_unusable, options.strict)
-    return corpus, find_split(options, config, corpus, resumed)
-
-
-def find_split(options: TrainingOptions, config: ModelConfig, corpus: Corpus, resumed: Resumed | None) -> Split:
+def find_split(options: TrainingOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Split:
     """What of a corpus is to be trained on and what is held out."""
     earlier = resumed and resumed.split
     return split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
 
 
-def prepare_clips(options: TrainingOptions, config: ModelConfig, corpus_rate: int) -> tuple[int, Context]:
+def prepare_clips(options: TrainingOptions, config: Config, corpus_rate: int) -> tuple[int, Context]:
     """The sample rate of the audio that is generated in training, in Hz, and what it begins from.
 
     Raises:
@@ -63,6 +117,6 @@ def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
     return rate
 
 
-def clip_context(options: TrainingOptions, config: ModelConfig, corpus_rate: int) -> Context:
+def clip_context(options: TrainingOptions, config: Config, corpus_rate: int) -> Context:
     """What the audio that is generated in training begins from."""
     return seed_context(config, corpus_rate, options.seed, options.seed_offset)

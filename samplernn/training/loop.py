@@ -1,11 +1,10 @@
-"""The training loop: where it stands, an epoch, a step, and what the numbers say."""
+"""The training loop: where it stands, an epoch, the validation, and whether the numbers are sound."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import keras
@@ -14,16 +13,17 @@ import tensorflow as tf
 
 from samplernn.audio.wav import Recording
 from samplernn.corpus.split import Split
-from samplernn.corpus.windows import NO_TARGET, training_epoch, validation_epoch
-from samplernn.models.optimizer import apply_gradients, loss_scale, scaling
-from samplernn.models.samplernn.model import SampleRNN
-from samplernn.system.distribution import hand_out, rows_here, sum_over_replicas
+from samplernn.corpus.windows import training_epoch, validation_epoch
+from samplernn.models.model import Model
+from samplernn.models.optimizer import scaling
+from samplernn.system.distribution import hand_out, rows_here
 from samplernn.system.errors import RunError
+from samplernn.training.steps import initial_state, train_step, validation_step
 
-CLIP_NORM = 5.0
 EXPLODED = 10  # times the loss of a model that knows nothing
 
-Logs = dict[str, float]  # loss, accuracy, val_loss and val_accuracy of an epoch
+Logs = dict[str, float]  # loss, accuracy, val_loss, val_accuracy of an epoch, and what else the model measures
+Sums = dict[str, np.ndarray]  # over the targets so far, by the names of the model's Outcome
 
 
 class Diverged(RunError):
@@ -37,12 +37,12 @@ class Progress:
     epoch: int = 0  # epochs done
     step: int = 0  # steps done of the next one
     state: Any = None  # of each replica's rows; None before an epoch's first step
-    sums: np.ndarray = field(default_factory=lambda: np.zeros(3))  # of the epoch so far, as `score` has them
+    sums: Sums = field(default_factory=dict)  # of the epoch so far
     history: list[Logs] = field(default_factory=list)  # of the epochs done
 
-    def end_step(self, scores: np.ndarray, state: Any) -> None:
-        """Stand after one more step, with its scores and the state that it returned."""
-        self.step, self.sums, self.state = self.step + 1, self.sums + scores, state
+    def end_step(self, sums: Sums, state: Any) -> None:
+        """Stand after one more step, with its sums and the state that it returned."""
+        self.step, self.sums, self.state = self.step + 1, added(self.sums, sums), state
 
     def values(self, monitor: str) -> dict[int, float]:
         """A monitored value after each number of epochs for which it is known."""
@@ -52,11 +52,11 @@ class Progress:
     def end_epoch(self, logs: Logs) -> None:
         """Stand before the next epoch's first step."""
         self.history.append(logs)
-        self.epoch, self.step, self.state, self.sums = self.epoch + 1, 0, None, np.zeros(3)
+        self.epoch, self.step, self.state, self.sums = self.epoch + 1, 0, None, {}
 
 
 def fit(
-    model: SampleRNN,
+    model: Model,
     split: Split,
     batch_size: int,
     random_seed: int,
@@ -73,8 +73,8 @@ def fit(
         batch_size: rows, those of all devices together.
         random_seed: of the order of recordings, together with the epoch.
         num_epochs: the epoch to end with.
-        callbacks: get loss and accuracy, means over the epoch so far, and the gradient_norm before clipping at each
-            step, val_loss and val_accuracy with the first two at each epoch's end, and stop the loop by
+        callbacks: get what the model measures over the epoch so far, and the gradient_norm before clipping, at each
+            step, and that of the validation too, after val_, at each epoch's end; they stop the loop by
             `model.stop_training`. At each step of the validation they get `on_test_batch_end`.
         progress: where to begin; it is kept up to date for whoever looks at it between two steps.
 
@@ -99,23 +99,33 @@ def fit(
                 progress.state = initial_state(model, batch_size)
             for step, window in enumerate(windows, progress.step):
                 callbacks.on_train_batch_begin(step)
-                scores, norm, state = step_of_training(*hand_out(strategy, window), progress.state)
-                scores = scores.numpy()
-                progress.end_step(scores, state)
-                _check_numbers(model, scores, float(norm), progress)
-                callbacks.on_train_batch_end(step, means(progress.sums) | {"gradient_norm": float(norm)})
+                sums, norm, state = step_of_training(*hand_out(strategy, window), progress.state)
+                sums = as_arrays(sums)
+                progress.end_step(sums, state)
+                _check_numbers(model, sums, float(norm), progress)
+                callbacks.on_train_batch_end(step, model.measures(progress.sums) | {"gradient_norm": float(norm)})
 
-            logs = means(progress.sums)
-            scores = evaluate(model, step_of_validation, split.validation, batch_size, callbacks.on_test_batch_end)
-            logs |= {f"val_{name}": value for name, value in scores.items()}
+            logs = model.measures(progress.sums)
+            held_out = evaluate(model, step_of_validation, split.validation, batch_size, callbacks.on_test_batch_end)
+            logs |= {f"val_{name}": value for name, value in held_out.items()}
             progress.end_epoch(logs)
             callbacks.on_epoch_end(epoch, logs)
     finally:
         callbacks.on_train_end()
 
 
-def _check_numbers(model: SampleRNN, scores: np.ndarray, norm: float, progress: Progress) -> None:
-    loss = scores[0] / scores[-1]
+def as_arrays(sums: dict[str, tf.Tensor]) -> Sums:
+    """The sums of a step as the host adds them up, in double precision."""
+    return {name: value.numpy().astype(np.float64) for name, value in sums.items()}
+
+
+def added(sums: Sums, more: Sums) -> Sums:
+    """The sums of both; before the first step there are none."""
+    return {name: sums.get(name, 0.0) + value for name, value in more.items()}
+
+
+def _check_numbers(model: Model, sums: Sums, norm: float, progress: Progress) -> None:
+    loss = model.measures(sums)["loss"]
     # Where the loss is scaled, steps whose gradients overflow are left out: that is part of the method.
     sound = math.isfinite(norm) or bool(scaling(model.optimizer))
     if not (sound and _is_sound(loss, model)):
@@ -126,18 +136,18 @@ def _check_numbers(model: SampleRNN, scores: np.ndarray, norm: float, progress: 
         )
 
 
-def _is_sound(loss: float, model: SampleRNN) -> bool:
-    return loss < EXPLODED * math.log(model.config.q_levels)  # nan is not less
+def _is_sound(loss: float, model: Model) -> bool:
+    return loss < EXPLODED * model.config.uniform_loss  # nan is not less
 
 
 def evaluate(
-    model: SampleRNN,
+    model: Model,
     step: Callable,
     recordings: list[Recording],
     batch_size: int,
     after_step: Callable[[int], None] = lambda _: None,
 ) -> Logs:
-    """The mean loss and accuracy over recordings, each from a state of zero.
+    """What the model measures over recordings, each from the initial state.
 
     Args:
         model: the model.
@@ -150,104 +160,13 @@ def evaluate(
         Diverged: the loss is NaN, infinite, or has exploded.
     """
     strategy = model.distribute_strategy
-    state, sums = initial_state(model, batch_size), np.zeros(3)
+    state, sums = initial_state(model, batch_size), {}
     windows = validation_epoch(recordings, model.config, batch_size, rows_here(strategy, batch_size))
     for number, window in enumerate(windows):
-        scores, state = step(*hand_out(strategy, window), state)
-        sums += scores.numpy()
+        of_window, state = step(*hand_out(strategy, window), state)
+        sums = added(sums, as_arrays(of_window))
         after_step(number)
-    logs = means(sums)
+    logs = model.measures(sums)
     if not _is_sound(logs["loss"], model):
         raise Diverged(f"The validation loss is {logs['loss']:.4g}: training diverges; try a lower --learning_rate")
     return logs
-
-
-def means(sums: np.ndarray) -> Logs:
-    """Loss and accuracy of the targets whose `score` was summed."""
-    nll, correct, number = sums.tolist()
-    return {"loss": nll / number, "accuracy": correct / number}
-
-
-def initial_state(model: SampleRNN, batch_size: int):
-    """The state of each replica's rows before a recording's first sample."""
-    strategy = model.distribute_strategy
-    rows = batch_size // strategy.num_replicas_in_sync
-    return strategy.experimental_distribute_values_from_function(lambda _: model.initial_state(rows))
-
-
-def score(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """The sum of the samples' NLL in nats, how many are predicted by the likeliest level, and how many there are.
-
-    Args:
-        logits: [B, S, Q].
-        targets: int [B, S]; those that are NO_TARGET do not count.
-    """
-    counts = targets != NO_TARGET
-    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
-    correct = tf.argmax(logits, axis=-1, output_type=targets.dtype) == targets
-    return tf.stack(
-        [
-            tf.reduce_sum(tf.where(counts, nll, 0.0)),
-            tf.reduce_sum(tf.cast(correct & counts, tf.float32)),
-            tf.reduce_sum(tf.cast(counts, tf.float32)),
-        ]
-    )
-
-
-def train_step(model: SampleRNN):
-    """The compiled function that learns from a batch of windows.
-
-    It takes x [B, lookback + S], y [B, S], reset [B] and the state, of each replica the rows that are its own, and
-    returns the `score` of the whole batch, the gradients' norm before clipping, and the next state.
-    """
-
-    def step(x, y, reset, state, compiled):
-        state = _reset_rows(state, reset)
-        gradients, scores, norm, state = model.clipped_gradients(
-            x, state, lambda logits: score(logits, y), CLIP_NORM, loss_scale(model.optimizer), compiled
-        )
-        apply_gradients(model.optimizer, gradients, model.trainable_variables, *model.looked_up(x))
-        return scores, norm, state
-
-    return _on_replicas(model, step)
-
-
-def validation_step(model: SampleRNN):
-    """As `train_step`, but nothing is learnt, dropout is off, and there is no norm."""
-
-    def step(x, y, reset, state, compiled):
-        @compiled
-        def predict(state):
-            logits, state = model(x, state, training=False)
-            return score(logits, y), state
-
-        scores, state = predict(_reset_rows(state, reset))
-        return sum_over_replicas(scores), state
-
-    return _on_replicas(model, step)
-
-
-def _on_replicas(model: SampleRNN, step):
-    """The compiled function that runs a step on each replica; all it returns but the state is the same on all.
-
-    XLA compiles a step whole where there is one replica. It cannot compile what replicas exchange: where there are
-    several, the step is given what compiles the part that it hands to it.
-    """
-    strategy = model.distribute_strategy
-    function = partial(tf.function, autograph=False)
-    if strategy.num_replicas_in_sync == 1:
-        whole, compiled = partial(function, jit_compile=model.jit_compile), lambda part: part
-    else:
-        whole, compiled = function, partial(function, jit_compile=model.jit_compile)
-
-    @whole
-    def on_replicas(x, y, reset, state):
-        *results, state = strategy.run(step, (x, y, reset, state, compiled))
-        return *(strategy.experimental_local_results(result)[0] for result in results), state
-
-    return on_replicas
-
-
-def _reset_rows(state, reset):
-    """Zero the state of the rows, bool [B], that start a recording; state is [D, B]."""
-    return tf.nest.map_structure(lambda part: part * tf.cast(~reset, part.dtype), state)

@@ -7,45 +7,38 @@ from pathlib import Path
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import of_training
-from samplernn.corpus.scan import Corpus
-from samplernn.corpus.split import Split
+from samplernn.corpus.data import data_of
 from samplernn.corpus.windows import training_steps
 from samplernn.models.memory import expected_memory
-from samplernn.models.samplernn.config import ModelConfig
 from samplernn.options.option import changed_flags
 from samplernn.options.options import SCRIPTS, GenerationOptions, TrainingOptions, better
 from samplernn.system.files import shortest
 from samplernn.system.words import counted, printable, roughly
+from samplernn.training.beginning import Beginning
 from samplernn.training.loop import Progress
 from samplernn.training.resuming import HowToGoOn, Resumed
 
 
-def overview(
-    options: TrainingOptions,
-    config: ModelConfig,
-    corpus: Corpus,
-    split: Split,
-    progress: Progress,
-    folder: Path,
-    replicas: int,
-) -> str:
+def overview(options: TrainingOptions, beginning: Beginning, progress: Progress, folder: Path, replicas: int) -> str:
     """A table of what is about to be trained on what, on how many devices, and where it is written."""
-    rate, batch_size, seq_len = corpus.sample_rate, options.batch_size, config.seq_len
+    config, corpus, split = beginning.config, beginning.corpus, beginning.split
+    rate, batch_size, length = corpus.sample_rate, options.batch_size, config.window.length
 
     def audio(recordings):
         seconds = sum(recording.frames for recording in recordings) / rate
         return f"{counted(len(recordings), 'file')}, {roughly(seconds)}"
 
-    steps = training_steps(split.training, seq_len, batch_size, options.random_seed, progress.epoch)
-    tiers = ", ".join(f"{number:,} in the {tier} tier" for tier, number in config.parameters_by_tier.items())
+    steps = training_steps(split.training, length, batch_size, options.random_seed, progress.epoch)
+    parts = ", ".join(f"{number:,} in the {part}" for part, number in config.parameters.items())
+    of_window = counted(length, data_of(config).unit)
     memory = expected_memory(config, batch_size // replicas, options.optimizer)
     lines = {
         "Corpus": f"{audio(corpus.recordings)} at {rate} Hz",
         "To train on": audio(split.training),
         "To validate": audio(split.validation),
-        "Parameters": f"{config.num_parameters:,}: {tiers}",
+        "Parameters": f"{config.num_parameters:,}: {parts}",
         "Memory": f"about {memory / 1e9:.1f} GB" + (" on each device" if replicas > 1 else ""),
-        "An epoch": f"{counted(steps, 'step')} of {counted(batch_size, 'window')} of {counted(seq_len, 'sample')}",
+        "An epoch": f"{counted(steps, 'step')} of {counted(batch_size, 'window')} of {of_window}",
         "Run folder": printable(str(folder)),
     }
     width = max(map(len, lines)) + 2

@@ -15,14 +15,15 @@ import tensorflow as tf
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
-from samplernn.checkpoints.settings import has_config, model_config, read_settings
+from samplernn.checkpoints.settings import has_config, model_config, read_settings, sums_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.corpus.split import Split
-from samplernn.models.samplernn.config import ModelConfig
-from samplernn.models.samplernn.model import SampleRNN
+from samplernn.models.config import Config
+from samplernn.models.model import Model
+from samplernn.models.registry import default_config, load_config
 from samplernn.options.option import as_text, options_of
 from samplernn.options.options import DEFAULT_CONFIG_FILE, TrainingOptions
-from samplernn.system.distribution import gather_columns, hand_out_columns
+from samplernn.system.distribution import gather_rows, hand_out_rows
 from samplernn.system.errors import InputError
 from samplernn.training.loop import Progress
 
@@ -139,7 +140,7 @@ def _complaints_about_first_folder(options: TrainingOptions, resumed: Resumed) -
         )
 
 
-def choose_config(options: TrainingOptions, origin: Resumed | Initial | None) -> ModelConfig:
+def choose_config(options: TrainingOptions, origin: Resumed | Initial | None) -> Config:
     """The flag's config, else that of the checkpoint to begin from, else the default file's, else the defaults."""
     if origin and (options.config_file or has_config(origin.checkpoint)):
         if not options.config_file:
@@ -148,8 +149,8 @@ def choose_config(options: TrainingOptions, origin: Resumed | Initial | None) ->
     config_file = options.config_file or DEFAULT_CONFIG_FILE
     if options.config_file is None and not Path(config_file).exists():
         log.warning("No %s here: the model has the documented default parameters.", config_file)
-        return ModelConfig()
-    return model_config(origin.checkpoint, config_file) if origin else ModelConfig.load(config_file)
+        return default_config()
+    return model_config(origin.checkpoint, config_file) if origin else load_config(config_file)
 
 
 def progress_as_settings(progress: Progress) -> dict[str, Any]:
@@ -157,18 +158,18 @@ def progress_as_settings(progress: Progress) -> dict[str, Any]:
     return {
         "epoch": progress.epoch,
         "step": progress.step,
-        "sums": progress.sums.tolist(),
+        "sums": {name: value.tolist() for name, value in progress.sums.items()},
         "history": progress.history,
     }
 
 
-def gather_state(model: SampleRNN, progress: Progress) -> list[np.ndarray]:
-    """The network's state for a checkpoint, parts [D, B], none between two epochs; all workers call it."""
+def gather_state(model: Model, progress: Progress) -> list[np.ndarray]:
+    """The network's state for a checkpoint, parts [..., B], none between two epochs; all workers call it."""
     parts = tf.nest.flatten(progress.state) if progress.step else []
-    return [gather_columns(model.distribute_strategy, part) for part in parts]
+    return [gather_rows(model.distribute_strategy, part) for part in parts]
 
 
-def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: SampleRNN, split: Split) -> Progress:
+def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: Model, split: Split) -> Progress:
     """Where a resumed run stood; where the rest of its epoch would not be the same any more, before that epoch.
 
     Raises:
@@ -184,12 +185,12 @@ def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: S
         number = progress.epoch + 1
         log.warning("Epoch %d begins anew, as its order depends on what has changed: %s.", number, ", ".join(changed))
         return progress
-    progress.step, progress.sums = settings["step"], np.array(settings["sums"])
+    progress.step, progress.sums = settings["step"], sums_of(settings)
     progress.state = _restore_state(resumed.checkpoint, model, options.batch_size)
     return progress
 
 
-def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: ModelConfig, split: Split) -> list[str]:
+def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: Config, split: Split) -> list[str]:
     """What decides which windows an epoch has, in which order, and is not as it was."""
     arguments = resumed.arguments
     decisive = {
@@ -203,15 +204,15 @@ def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: Mo
     return [name for name, (ours, theirs) in decisive.items() if ours != theirs]
 
 
-def _restore_state(checkpoint: Path, model: SampleRNN, batch_size: int):
-    zeros = model.initial_state(batch_size)
-    parts = checkpoints.read_state(checkpoint, [tuple(part.shape) for part in tf.nest.flatten(zeros)])
+def _restore_state(checkpoint: Path, model: Model, batch_size: int):
+    initial = model.initial_state(batch_size)
+    parts = checkpoints.read_state(checkpoint, [tuple(part.shape) for part in tf.nest.flatten(initial)])
 
-    def columns(of_replica: slice):
-        own = [tf.cast(part[:, of_replica], zero.dtype) for part, zero in zip(parts, tf.nest.flatten(zeros))]
-        return tf.nest.pack_sequence_as(zeros, own)
+    def rows(of_replica: slice):
+        own = [tf.cast(part[..., of_replica], like.dtype) for part, like in zip(parts, tf.nest.flatten(initial))]
+        return tf.nest.pack_sequence_as(initial, own)
 
-    return hand_out_columns(model.distribute_strategy, columns, batch_size)
+    return hand_out_rows(model.distribute_strategy, rows, batch_size)
 
 
 def announce_choice(resumed: Resumed) -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import soundfile
 import tensorflow as tf
 
 from samplernn.audio import spectrogram
 from samplernn.system.words import printable
-from samplernn.training.loop import Logs, Progress, means
+from samplernn.training.loop import Logs, Progress, added
 
 STEPS = 50  # between two points of the curves within an epoch
 CLIP_SECONDS = 30  # of a generated clip that are shown
@@ -34,15 +33,15 @@ class Curves(keras.callbacks.Callback):
     Args:
         folder: of the run.
         progress: of the training.
-        unigram_entropy: of the corpus, nats a sample: what the loss is to be compared with.
+        baseline: nats an item, what the loss is to be compared with.
         settings: tables of names and values, by their titles.
     """
 
-    def __init__(self, folder: Path, progress: Progress, unigram_entropy: float, settings: dict[str, dict[str, Any]]):
+    def __init__(self, folder: Path, progress: Progress, baseline: float, settings: dict[str, dict[str, Any]]):
         super().__init__()
         self._folder = folder
         self._progress = progress
-        self._unigram_entropy = unigram_entropy
+        self._baseline = baseline
         self._settings = settings
         self._after_step: float | None = None  # when the last one ended; None before the first
 
@@ -59,23 +58,24 @@ class Curves(keras.callbacks.Callback):
         self._after_step = self._after_step and time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        scores, self._sums = self._progress.sums - self._sums, self._progress.sums
+        before, self._sums = self._sums, self._progress.sums
+        of_step = {name: value - before.get(name, 0.0) for name, value in self._sums.items()}
         now = time.monotonic()
         if self._after_step:
             self._seconds += now - self._after_step
-            self._timed += scores[-1]
+            self._timed += of_step["targets"]
         self._after_step = now
-        self._scores += scores
+        self._of_point = added(self._of_point, of_step)
         self._norms.append(logs["gradient_norm"])
         if len(self._norms) == STEPS:
             self._write_point()
 
     def _begin_point(self):
-        self._scores, self._norms = np.zeros(3), []
+        self._of_point, self._norms = {}, []
         self._seconds = self._timed = 0.0  # of the steps timed, and their targets
 
     def _write_point(self):
-        values = means(self._scores) | {"learning_rate": self._learning_rate()}
+        values = self.model.measures(self._of_point) | {"learning_rate": self._learning_rate()}
         # Where the loss is scaled, gradients may overflow: those steps are left out.
         if sound := [norm for norm in self._norms if math.isfinite(norm)]:
             values["gradient_norm"] = sum(sound) / len(sound)
@@ -85,12 +85,12 @@ class Curves(keras.callbacks.Callback):
         self._begin_point()
 
     def on_epoch_end(self, epoch, logs=None):
-        train = {name: logs[name] for name in ("loss", "accuracy")}
-        validation = {name: logs[f"val_{name}"] for name in train}
+        validation = {name.removeprefix("val_"): value for name, value in logs.items() if name.startswith("val_")}
+        train = {name: logs[name] for name in validation}
         done = epoch + 1
         self._write("train", done, train | {"learning_rate": self._learning_rate()}, "epochs/")
         self._write("validation", done, validation, "epochs/")
-        losses = {"train": train["loss"], "validation": validation["loss"], "unigram": self._unigram_entropy}
+        losses = {"train": train["loss"], "validation": validation["loss"], "unigram": self._baseline}
         for part, loss in losses.items():
             self._write(part, done, {"bits": loss / math.log(2)}, "epochs/")
         self._flush()

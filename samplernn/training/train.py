@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from samplernn.audio.wav import make_writable_folder
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
-from samplernn.corpus.split import Split, describe_mix
-from samplernn.corpus.unigram import unigram_entropy
-from samplernn.generation.generator import Generator, generate_files
+from samplernn.corpus.split import describe_mix
+from samplernn.models import registry
+from samplernn.models.model import Model
 from samplernn.models.optimizer import make_optimizer
-from samplernn.models.samplernn.config import ModelConfig
-from samplernn.models.samplernn.model import SampleRNN
-from samplernn.options.options import GenerationOptions, TrainingOptions, better
-from samplernn.system.device import refusals_explained, use_xla, versions
+from samplernn.options.options import TrainingOptions
+from samplernn.system.device import refusals_explained, use_xla
 from samplernn.system.distribution import (
     Worker,
     check_agreement,
@@ -39,7 +34,7 @@ from samplernn.system.errors import InputError, RunError, in_words
 from samplernn.system.progress import StepLines
 from samplernn.system.stopping import StopRequest, print_unless_reader_is_gone
 from samplernn.training import resuming
-from samplernn.training.beginning import find_beginning, find_recordings, prepare_clips
+from samplernn.training.beginning import Beginning, find_beginning
 from samplernn.training.callbacks import (
     EarlyStopping,
     PrintStatistics,
@@ -48,18 +43,14 @@ from samplernn.training.callbacks import (
     SaveCheckpoints,
     TimeLeft,
 )
-from samplernn.training.loop import Diverged, Logs, Progress, fit
+from samplernn.training.loop import Diverged, Progress, fit
 from samplernn.training.overview import best_checkpoint, how_to_generate, overview, why_ended
-from samplernn.training.resuming import HowToGoOn, Initial, Resumed
-from samplernn.training.tensorboard import Curves
+from samplernn.training.resuming import HowToGoOn, Resumed
+from samplernn.training.run import AfterCheckpoint, Run
 
 MEMORY_REMEDY = (
     "lower --batch_size, or seq_len or dim in the config; on a GPU --precision mixed_bfloat16 needs less, too"
 )
-
-AfterCheckpoint = Callable[[Path, list[Logs]], None]
-
-log = logging.getLogger(__name__)
 
 
 def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = None, report: bool = True) -> None:
@@ -81,75 +72,14 @@ def train(options: TrainingOptions, after_checkpoint: AfterCheckpoint | None = N
     worker = this_worker()
     with refusals_explained(MEMORY_REMEDY):
         strategy = choose_strategy(worker, options.num_gpus)
-        _train(options, worker, strategy, after_checkpoint, report)
+        _check_and_tell_devices(options, worker, strategy)
+        training = _prepare(options, worker, strategy, report)
+        if training.progress.epoch < options.num_epochs:
+            training.go(after_checkpoint)
+        else:
+            done, total = training.progress.epoch, options.num_epochs
+            print(f"Nothing to do: epoch {done} is done; --num_epochs, the total, is {total}.")
         wait_for_all(strategy)  # a worker's end would stop the others; the chief may still write
-
-
-def _train(
-    options: TrainingOptions,
-    worker: Worker,
-    strategy: tf.distribute.Strategy,
-    after_checkpoint: AfterCheckpoint | None,
-    report: bool,
-) -> None:
-    _check_and_tell_devices(options, worker, strategy)
-    resumed, initial, config = find_beginning(options)
-    if resumed and worker.is_chief:
-        resuming.announce_choice(resumed)
-    origin = resumed or initial
-    corpus, split = find_recordings(options, config, resumed)
-    if worker.number > 1:
-        check_agreement(strategy, _facts(options, config, split, origin))
-
-    model = _build_model(options, config, strategy, origin)
-    progress = resuming.restore_progress(resumed, options, model, split)
-    if progress.epoch >= options.num_epochs:
-        print(f"Nothing to do: epoch {progress.epoch} is done; --num_epochs, the total, is {options.num_epochs}.")
-        return
-    if resumed and worker.is_chief:
-        rate = _learning_rate_schedule(options)(progress.epoch, None)
-        resuming.announce(resumed, options, progress, int(model.optimizer.iterations.numpy()), rate)
-    if initial and worker.is_chief:
-        resuming.announce_initial(initial, corpus.sample_rate)
-
-    stop, run = StopRequest(), None
-    if worker.is_chief:
-        run = _Run(options, model, corpus.sample_rate, split, progress, stop, after_checkpoint)
-        for sentence in resuming.that_others_run(options, run.folder):
-            print(sentence)
-        latest = partial(run_folders.latest_in, run.folder)
-        corpus.write_report(run.folder)
-        if report:
-            replicas = strategy.num_replicas_in_sync
-            print(overview(options, config, corpus, split, progress, run.folder, replicas), flush=True)
-            if len(options.data_dir) > 1:
-                print(*describe_mix(corpus.folders, split.training), sep="\n")
-    else:
-        latest = resuming.latest_from_now_on(Path(options.logdir_root, options.id))
-
-    def save_rolling() -> None:
-        state = resuming.gather_state(model, progress)
-        if run:
-            run.save_rolling(state)
-        wait_for_all(strategy)
-
-    callbacks = _callbacks(options, worker, model, progress, stop, save_rolling, run, report)
-    how_to_go_on = HowToGoOn(latest, resumed, options)
-    held = run_folders.held(run.folder) if run else nullcontext()
-    with held, stop, _how_to_go_on_said(how_to_go_on), refusals_explained(MEMORY_REMEDY):
-        begun = progress.epoch
-        try:
-            fit(model, split, options.batch_size, options.random_seed, options.num_epochs, callbacks, progress)
-            if progress.epoch > begun:
-                save_rolling()  # where the last epoch was none to save after
-        except Diverged:
-            if run:
-                run.discard_unsound()
-            raise
-    if run and report:
-        print(why_ended(options, progress, progress.epoch < options.num_epochs, how_to_go_on))
-        best, value = best_checkpoint(options.monitor, progress, run.folder, resumed)
-        print(how_to_generate(options.monitor, value, run.audio_of(best, "best.wav")), flush=True)
 
 
 def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Strategy) -> None:
@@ -164,67 +94,137 @@ def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: 
         print(f"{worker}: {replicas // worker.number} of {replicas} devices.", flush=True)
 
 
-def _build_model(
-    options: TrainingOptions,
-    config: ModelConfig,
-    strategy: tf.distribute.Strategy,
-    origin: Resumed | Initial | None,
-) -> SampleRNN:
+def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Strategy, report: bool) -> _Training:
+    """Find, or refuse, all that the training needs; nothing is written yet."""
+    beginning = find_beginning(options, tell=worker.is_chief)
+    if worker.number > 1:
+        check_agreement(strategy, beginning.facts(options))
+    model = _build_model(options, beginning, strategy)
+    progress = resuming.restore_progress(beginning.resumed, options, model, beginning.split)
+    return _Training(options, worker, beginning, model, progress, report)
+
+
+def _build_model(options: TrainingOptions, beginning: Beginning, strategy: tf.distribute.Strategy) -> Model:
     keras.utils.set_random_seed(options.random_seed)
     with strategy.scope():
-        model = SampleRNN(config, options.precision)
+        model = registry.build(beginning.config, options.precision)
         optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
         # Keras's callbacks find the optimizer in the model; so does our loop, which asks for XLA there too.
-        model.compile(optimizer=optimizer, jit_compile=use_xla(options.jit_compile, cudnn=True))
-        if origin:
+        xla = use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels)
+        model.compile(optimizer=optimizer, jit_compile=xla)
+        if origin := beginning.origin:
             checkpoints.restore(origin.checkpoint, model, optimizer if isinstance(origin, Resumed) else None)
     return model
 
 
-def _callbacks(
-    options: TrainingOptions,
-    worker: Worker,
-    model: SampleRNN,
-    progress: Progress,
-    stop: StopRequest,
-    save_rolling: Callable[[], None],
-    run: _Run | None,
-    report: bool,
-) -> list[keras.callbacks.Callback]:
-    """What happens between two steps and between two epochs; `run` is the chief's."""
-    agree = {"agree": partial(largest, model.distribute_strategy)} if worker.number > 1 else {}
-    lines = StepLines(options.verbose)
-    callbacks = [
-        *([run.curves] if run else []),  # first, so that they have the step after which the training stops
-        SaveBetweenSteps(save_rolling, options.checkpoint_every_minutes, stop, **agree),
-        keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options)),
-    ]
-    if run:
-        best = options.monitor if options.checkpoint_policy == "Best" else None
-        callbacks += [
-            PrintStatistics(options.num_epochs, lines),
-            *([TimeLeft(options.num_epochs, lines)] if report else []),
-            SaveCheckpoints(run.save_and_generate, run.save_rolling, options.checkpoint_every, best, progress),
-            Remarks(progress),
+@dataclass
+class _Training:
+    """A training that can begin."""
+
+    options: TrainingOptions
+    worker: Worker
+    beginning: Beginning
+    model: Model
+    progress: Progress
+    report: bool
+    stop: StopRequest = field(default_factory=StopRequest)
+    run: Run | None = None  # the chief's
+
+    def go(self, after_checkpoint: AfterCheckpoint | None) -> None:
+        """Train, as long as the options say or until something ends it, and say how it ended."""
+        if self.worker.is_chief:
+            self._tell_where_it_goes_on()
+            self.run = Run(self.options, self.beginning, self.model, self.progress, self.stop, after_checkpoint)
+            self._tell_what_is_trained()
+            latest = partial(run_folders.latest_in, self.run.folder)
+        else:
+            latest = resuming.latest_from_now_on(Path(self.options.logdir_root, self.options.id))
+        how_to_go_on = HowToGoOn(latest, self.beginning.resumed, self.options)
+        held = run_folders.held(self.run.folder) if self.run else nullcontext()
+        with held, self.stop, _how_to_go_on_said(how_to_go_on), refusals_explained(MEMORY_REMEDY):
+            self._fit()
+        if self.run and self.report:
+            self._tell_how_it_ended(how_to_go_on)
+
+    def _fit(self) -> None:
+        options, begun = self.options, self.progress.epoch
+        try:
+            fit(
+                self.model,
+                self.beginning.split,
+                options.batch_size,
+                options.random_seed,
+                options.num_epochs,
+                self._callbacks(),
+                self.progress,
+            )
+            if self.progress.epoch > begun:
+                self._save_rolling()  # where the last epoch was none to save after
+        except Diverged:
+            if self.run:
+                self.run.discard_unsound()
+            raise
+
+    def _save_rolling(self) -> None:
+        """Save a checkpoint to resume from; all workers call it."""
+        state = resuming.gather_state(self.model, self.progress)
+        if self.run:
+            self.run.save_rolling(state)
+        wait_for_all(self.model.distribute_strategy)
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        """What happens between two steps and between two epochs."""
+        options, strategy = self.options, self.model.distribute_strategy
+        agree = {"agree": partial(largest, strategy)} if self.worker.number > 1 else {}
+        callbacks = [
+            SaveBetweenSteps(self._save_rolling, options.checkpoint_every_minutes, self.stop, **agree),
+            keras.callbacks.LearningRateScheduler(_learning_rate_schedule(options)),
         ]
-    if options.early_stopping_patience:
-        callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, progress))
-    return callbacks
+        if self.run:
+            # The curves come first, so that they have the step after which the training stops.
+            callbacks = [self.run.curves, *callbacks, *self._callbacks_of_the_chief(self.run)]
+        if options.early_stopping_patience:
+            callbacks.append(EarlyStopping(options.monitor, options.early_stopping_patience, self.progress))
+        return callbacks
 
+    def _callbacks_of_the_chief(self, run: Run) -> list[keras.callbacks.Callback]:
+        """What is printed and written."""
+        options, lines = self.options, StepLines(self.options.verbose)
+        best = options.monitor if options.checkpoint_policy == "Best" else None
+        return [
+            PrintStatistics(options.num_epochs, lines),
+            *([TimeLeft(options.num_epochs, lines)] if self.report else []),
+            SaveCheckpoints(run.save_and_generate, run.save_rolling, options.checkpoint_every, best, self.progress),
+            Remarks(self.progress),
+        ]
 
-def _facts(
-    options: TrainingOptions, config: ModelConfig, split: Split, origin: Resumed | Initial | None
-) -> dict[str, Any]:
-    """What has to be the same for all workers; where their folders are, and what only the chief does, may differ."""
-    own = ("data_dir", "logdir_root", "output_dir", "config_file", "resume_from", "init_from", "seed", "verbose",
-           "jit_compile")  # fmt: skip
-    flags = {f"--{name}": value for name, value in asdict(options).items() if name not in own}
-    return flags | {
-        "the config": config,
-        "the files in --data_dir": [(file.name, file.frames) for file in split.training + split.validation],
-        "the weights of --data_dir": split.mix,
-        "the checkpoint to begin from": origin and (origin.checkpoint.name, origin.settings),
-    }
+    # --- What is told ---
+
+    def _tell_where_it_goes_on(self) -> None:
+        resumed, initial = self.beginning.resumed, self.beginning.initial
+        if resumed:
+            rate = _learning_rate_schedule(self.options)(self.progress.epoch, None)
+            steps = int(self.model.optimizer.iterations.numpy())
+            resuming.announce(resumed, self.options, self.progress, steps, rate)
+        if initial:
+            resuming.announce_initial(initial, self.beginning.corpus.sample_rate)
+
+    def _tell_what_is_trained(self) -> None:
+        options, corpus, folder = self.options, self.beginning.corpus, self.run.folder
+        for sentence in resuming.that_others_run(options, folder):
+            print(sentence)
+        corpus.write_report(folder)
+        if self.report:
+            replicas = self.model.distribute_strategy.num_replicas_in_sync
+            print(overview(options, self.beginning, self.progress, folder, replicas), flush=True)
+            if len(options.data_dir) > 1:
+                print(*describe_mix(corpus.folders, self.beginning.split.training), sep="\n")
+
+    def _tell_how_it_ended(self, how_to_go_on: HowToGoOn) -> None:
+        options, progress = self.options, self.progress
+        print(why_ended(options, progress, progress.epoch < options.num_epochs, how_to_go_on))
+        best, value = best_checkpoint(options.monitor, progress, self.run.folder, self.beginning.resumed)
+        print(how_to_generate(options.monitor, value, self.run.audio_of(best, "best.wav")), flush=True)
 
 
 @contextmanager
@@ -237,108 +237,6 @@ def _how_to_go_on_said(how_to_go_on: HowToGoOn) -> Iterator[None]:
     except KeyboardInterrupt:
         print_unless_reader_is_gone(f"\n{how_to_go_on}")
         raise
-
-
-class _Run:
-    """A run's folder, and what is written at a checkpoint: the checkpoint and audio generated from it."""
-
-    def __init__(
-        self,
-        options: TrainingOptions,
-        model: SampleRNN,
-        corpus_rate: int,
-        split: Split,
-        progress: Progress,
-        stop: StopRequest,
-        after_checkpoint: AfterCheckpoint | None,
-    ):
-        self._after_checkpoint = after_checkpoint
-        self._progress = progress
-        self._stop = stop
-        self._options = options
-        self._model = model
-        self._corpus_rate = corpus_rate
-        self._split = split
-        if options.generate:
-            self._output_rate, self._context = prepare_clips(options, model.config, corpus_rate)
-            self._generator = Generator(model, options.jit_compile)
-            make_writable_folder("--output_dir", Path(options.output_dir, options.id))
-        entropy = unigram_entropy(split.training, model.config)
-        parent = Path(options.logdir_root, options.id)
-        make_writable_folder("--logdir_root", parent)
-        run_folders.remove_abandoned(parent)
-        self.folder = run_folders.create(parent)
-        settings = {"config": model.config.to_dict(), "arguments": asdict(options)}
-        self.curves = Curves(self.folder, progress, entropy, settings)
-
-    def save_and_generate(self) -> None:
-        """Save a checkpoint to keep, at an epoch's end, and what follows."""
-        epoch = self._progress.epoch
-        checkpoint = run_folders.prefix(self.folder, epoch)
-        self._save(checkpoint)
-        if self._options.max_checkpoints:
-            monitor = self._options.monitor
-            kept, values = run_folders.kept_in(self.folder), self._progress.values(monitor)
-            best = run_folders.best_of(kept, values, better(monitor))
-            run_folders.rotate(self.folder, self._options.max_checkpoints, best)
-        if self._options.generate:
-            with self._stop.at_once():
-                print(f"Generating audio for epoch {epoch}...", flush=True)
-                clips = self._clips(checkpoint, epoch)
-                wavs = generate_files(self._generator, checkpoint, self._context, clips)
-                self.curves.add_clips(wavs, epoch)
-        if self._after_checkpoint:
-            self._after_checkpoint(checkpoint, self._progress.history)
-
-    def save_rolling(self, state: Sequence[np.ndarray] = ()) -> None:
-        """Save a checkpoint to resume from, with the network's state, unless there is one of this place."""
-        place = self._progress.epoch, self._progress.step
-        latest = run_folders.latest_in(self.folder)
-        if not latest or run_folders.place_of(latest) != place:
-            self._save(run_folders.rolling_prefix(self.folder, *place), state)
-
-    def discard_unsound(self) -> None:
-        """Where the step that has diverged began from a rolling checkpoint, the weights in that are what diverged."""
-        run_folders.discard_rolling(self.folder, self._progress.epoch, self._progress.step - 1)
-
-    def _save(self, checkpoint: Path, state: Sequence[np.ndarray] = ()) -> None:
-        checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(), state)
-
-    def _clips(self, checkpoint: Path, epoch: int) -> GenerationOptions:
-        """How generate.py is to be called for the same audio."""
-        return replace(
-            self.audio_of(checkpoint, self._options.id),
-            sample_rate=self._output_rate,
-            random_seed=(self._options.random_seed + epoch) % 2**31,  # the flag takes no larger one
-        )
-
-    def audio_of(self, checkpoint: Path, name: str) -> GenerationOptions:
-        """How generate.py is to be called for audio like that of this run, in a file of the given name."""
-        options = self._options
-        return GenerationOptions(
-            output_path=str(Path(options.output_dir, options.id, name)),
-            checkpoint_path=str(checkpoint),
-            dur=options.output_file_dur,
-            num_seqs=options.max_generate_per_epoch,
-            sample_rate=options.sample_rate,
-            temperature=options.temperature,
-            seed=options.seed,
-            seed_offset=options.seed_offset,
-            precision=options.precision,
-            jit_compile=options.jit_compile,
-        )
-
-    def _settings(self) -> dict[str, Any]:
-        return {
-            **resuming.progress_as_settings(self._progress),
-            "config": self._model.config.to_dict(),
-            "arguments": asdict(self._options),
-            "sample_rate": self._corpus_rate,
-            "versions": versions(),
-            "split": self._split.names(),
-            "training_frames": self._split.training_frames,
-            "mix": self._split.mix,
-        }
 
 
 def _learning_rate_schedule(options: TrainingOptions):

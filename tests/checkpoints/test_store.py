@@ -17,7 +17,7 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.models.optimizer import SLOT_NAMES, make_optimizer
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
 from samplernn.system.errors import InputError, RunError
 
@@ -25,7 +25,7 @@ PRISM = GOLDEN / "gru" / "model.ckpt-1"
 
 
 def build(optimizer="adam", **config):
-    model = SampleRNN(ModelConfig.from_dict({**TINY, **config}))
+    model = SampleRNN(SampleRNNConfig.from_dict({**TINY, **config}))
     return model, make_optimizer(optimizer, 1e-3, 0.9, model)
 
 
@@ -253,7 +253,7 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path, part, dam
 def test_a_network_of_another_shape_is_refused(change):
     config = {**json.loads((GOLDEN / "gru" / "model.config.json").read_text()), **change}
     with pytest.raises(InputError, match="is of another network than the config"):
-        checkpoints.restore(PRISM, SampleRNN(ModelConfig.from_dict(config)))
+        checkpoints.restore(PRISM, SampleRNN(SampleRNNConfig.from_dict(config)))
 
 
 def test_a_config_that_contradicts_the_checkpoints_names_the_fields(tmp_path):

@@ -18,8 +18,8 @@ from samplernn.commands import check as setup_check
 from samplernn.commands import cli
 from samplernn.commands.check import Line, note, ok, problem
 from samplernn.corpus.scan import CACHE
+from samplernn.models.samplernn import model as network
 from samplernn.options.options import CheckOptions
-from samplernn.training import loop
 
 OPTIONS = CheckOptions(jit_compile=False)
 INSTALL = "pip install -r requirements.txt"
@@ -133,8 +133,11 @@ def test_no_device_tells_memory_where_there_is_no_gpu():
 
 def test_a_step_whose_result_is_no_number_is_a_problem(monkeypatch):
     setup_check.train_a_step("CPU:0", OPTIONS)  # raises nothing
-    plain = loop.score
-    monkeypatch.setattr(loop, "score", lambda logits, targets: plain(logits, targets) * float("nan"))
+
+    def spoiled(logits, targets, plain=network.categorical):
+        return {name: value * float("nan") for name, value in plain(logits, targets).items()}
+
+    monkeypatch.setattr(network, "categorical", spoiled)
     first, step, *_ = setup_check.check_tensorflow(OPTIONS)
     said = f"a training step on the CPU: FloatingPointError (the result is not a number); {INSTALL}"
     assert (first.mark, step) == ("note", problem(said))

@@ -17,7 +17,7 @@ import chunk_audio
 import generate
 import train
 from samplernn.commands import cli
-from samplernn.generation.generator import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.system.errors import InputError, RunError
 

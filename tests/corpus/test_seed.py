@@ -8,10 +8,10 @@ import soundfile
 
 from samplernn.audio.quantize import MuLaw
 from samplernn.corpus.seed import seed_context
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError
 
-CONFIG = ModelConfig(seq_len=48, frame_sizes=(4, 16), dim=8)
+CONFIG = SampleRNNConfig(seq_len=48, frame_sizes=(4, 16), dim=8)
 
 
 def test_the_seed_is_a_stretch_of_the_audio(tmp_path, music):

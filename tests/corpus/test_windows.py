@@ -15,10 +15,10 @@ from samplernn.corpus import windows as dataset
 from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import describe_mix, heard_in, split_corpus
 from samplernn.corpus.windows import NO_TARGET, plan_rows, training_epoch, validation_epoch
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError, RunError
 
-CONFIG = ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=8)
+CONFIG = SampleRNNConfig(frame_sizes=(4, 16), seq_len=64, dim=8)
 
 
 def recordings(*lengths):

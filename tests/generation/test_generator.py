@@ -24,14 +24,12 @@ from samplernn.audio.quantize import MuLaw
 from samplernn.audio.wav import MAX_WAV_FRAMES
 from samplernn.commands import cli
 from samplernn.corpus.seed import Context
+from samplernn.generation import generate, report
 from samplernn.generation import generator as generation
-from samplernn.generation.generator import (
-    Generator,
-    choose_sample_rate,
-    generate_from_checkpoint,
-    match_temperatures,
-)
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.generation.generate import choose_sample_rate, generate_from_checkpoint, match_temperatures
+from samplernn.generation.generator import Generator
+from samplernn.models import registry
+from samplernn.models.registry import config_to_dict, load_config
 from samplernn.options.options import GenerationOptions
 from samplernn.system import progress
 from samplernn.system.errors import InputError, RunError
@@ -39,7 +37,7 @@ from samplernn.system.errors import InputError, RunError
 
 def logits_of_generating(model, tokens):
     """The logits [B, S, Q] of generation that starts from the first block of tokens and draws the others."""
-    lookback = model.lookback
+    lookback = model.config.window.left
     recorded, context, state = [], tf.constant(tokens[:, :lookback]), model.initial_state(len(tokens))
     for start in range(lookback, tokens.shape[1], lookback):
 
@@ -67,7 +65,7 @@ def test_generation_is_teacher_forcing_over_the_same_tokens(rnn_type, skip_conn,
 @pytest.mark.parametrize("name", ["gru", "lstm-skip", "gru-linear"])
 def test_greedy_generation_is_the_originals(name):
     golden, model = load_golden(name), load_network(name)
-    context = golden["tokens"][:, : model.lookback]
+    context = golden["tokens"][:, : model.config.window.left]
     np.testing.assert_array_equal(generated(Generator(model), context, 128, [1e-6, 1e-6]), golden["greedy"])
     np.testing.assert_array_equal(generated(Generator(model, top_k=1), context, 128, [1, 1]), golden["greedy"])
 
@@ -88,14 +86,14 @@ def generated(generator, context, num_samples, temperature, seed=0, **kwargs):
 def test_what_follows_on_a_seed_is_the_networks_likeliest(monkeypatch, name, frames, jit_compile):
     """Of the network as it is trained, over the seed and what follows; the seed is read two frames at a time."""
     model = load_network(name)
-    monkeypatch.setattr(generation, "SAMPLES_A_CALL", 2 * model.lookback)
-    seed = np.random.default_rng(2).integers(0, 256, frames * model.lookback).astype(np.int32)
-    generator, context = Generator(model, jit_compile), seed[None, -model.lookback :].repeat(2, axis=0)
+    monkeypatch.setattr(generation, "ITEMS_A_CALL", 2 * model.config.window.left)
+    seed = np.random.default_rng(2).integers(0, 256, frames * model.config.window.left).astype(np.int32)
+    generator, context = Generator(model, jit_compile), seed[None, -model.config.window.left :].repeat(2, axis=0)
     tokens = generated(generator, context, 128, [1e-6, 1e-6], state=generator.read(seed))
     np.testing.assert_array_equal(tokens[0], tokens[1])
     whole = np.concatenate([seed, tokens[0]])
     logits, _ = model(tf.constant(whole[None]), model.initial_state(1))  # of all but the first frame
-    np.testing.assert_array_equal(tokens[0], np.argmax(logits[0], axis=1)[len(seed) - model.lookback :])
+    np.testing.assert_array_equal(tokens[0], np.argmax(logits[0], axis=1)[len(seed) - model.config.window.left :])
     assert not np.array_equal(tokens, generated(generator, context, 128, [1e-6, 1e-6]))
 
 
@@ -128,7 +126,7 @@ def test_a_seed_draws_the_same_tokens_from_the_fast_forms_and_from_the_plain_one
     monkeypatch, config, top, jit_compile
 ):
     """Plain: the network as it is trained, and a search in the cumulative softmax for the numbers of the seed."""
-    monkeypatch.setattr(generation, "SAMPLES_A_CALL", 32)
+    monkeypatch.setattr(generation, "ITEMS_A_CALL", 32)
     model = tiny(**config)
     context = np.random.default_rng(1).integers(0, model.config.q_levels, [2, 16])
     seconds = np.arange(80) / 8000
@@ -172,7 +170,7 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
 def test_generation_goes_on_across_calls_as_one(monkeypatch):
     model, context, temperature = tiny(), np.full([2, 16], 128), [1.0, "0.5@0,2@0.005"]
     whole = generated(Generator(model), context, 100, temperature)
-    monkeypatch.setattr(generation, "SAMPLES_A_CALL", 16)
+    monkeypatch.setattr(generation, "ITEMS_A_CALL", 16)
     pieces = list(Generator(model)(context, 100, temperature, [(0, 0), (0, 1)]))
     assert [piece.shape for piece in pieces] == [(2, 16)] * 6 + [(2, 4)]
     np.testing.assert_array_equal(np.concatenate(pieces, axis=1), whole)
@@ -239,10 +237,10 @@ def test_the_length_is_exact_and_the_format_16_bit(tmp_path):
 
 def test_a_length_that_no_wav_can_have_is_refused_before_the_work(monkeypatch):
     options = GenerationOptions(output_path="out.wav", checkpoint_path=str(CHECKPOINT), dur=134218, sample_rate=16000)
-    monkeypatch.setattr(generation, "SampleRNN", None)
+    monkeypatch.setattr(registry, "build", None)
     with pytest.raises(InputError, match="--dur 134218: at 16000 Hz 134217 is the longest that will do"):
         generate_from_checkpoint(options)
-    assert 44 + 2 * generation.count_samples(134217, 16000) < 2**32 < 44 + 2 * (MAX_WAV_FRAMES + 1)
+    assert 44 + 2 * generate.count_samples(134217, 16000) < 2**32 < 44 + 2 * (MAX_WAV_FRAMES + 1)
 
 
 def spied(pieces, error, look=lambda: None):
@@ -332,7 +330,7 @@ def test_what_is_not_a_number_is_not_sampled(weights, value, jit_compile):
 @pytest.mark.parametrize("jit_compile", [pytest.param(True, marks=pytest.mark.xla), False])
 def test_what_was_good_before_is_kept(tmp_path, monkeypatch, jit_compile):
     """A level's embedding is not a number: all is well until that level is drawn."""
-    monkeypatch.setattr(generation, "SAMPLES_A_CALL", 16)
+    monkeypatch.setattr(generation, "ITEMS_A_CALL", 16)
     model, context = tiny(), np.full([1, 16], 128)
     tokens = generated(Generator(model), context, 96, [1.0])[0]
     level = next(token for token in tokens[40:] if token not in tokens[:40])
@@ -395,10 +393,10 @@ def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsy
             yield np.full([len(context), num_samples // 4], 100)
 
     monkeypatch.setattr(Generator, "__call__", generate)
-    monkeypatch.setattr(generation, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(report, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
-    monkeypatch.setattr(generation, "remark", lambda findings: "")
+    monkeypatch.setattr("samplernn.generation.generate.remark", lambda findings: "")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     first, second, third = files(tmp_path, [1.0] * 3, dur=1, max_batch=2)
     halfway = [
@@ -425,9 +423,9 @@ def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsy
 
 
 def test_batches_are_equal_and_no_larger_than_the_limit():
-    assert generation._batch_size(100, None) == 50  # at most 64 on the CPU
-    assert generation._batch_size(100, 40) == 34
-    assert generation._batch_size(3, 8) == 3
+    assert generate._batch_size(100, None) == 50  # at most 64 on the CPU
+    assert generate._batch_size(100, 40) == 34
+    assert generate._batch_size(3, 8) == 3
 
 
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, monkeypatch):
@@ -522,7 +520,7 @@ def test_the_json_says_how_the_wav_was_made(options, tmp_path):
         | {"dur": 0.001, "included": False},
         "sample_rate": 16000,
         "checkpoint": {"path": str(CHECKPOINT), "sha256": hashlib.sha256(data).hexdigest()},
-        "config": ModelConfig.load(GOLDEN / "gru" / "model.config.json").to_dict(),
+        "config": config_to_dict(load_config(GOLDEN / "gru" / "model.config.json")),
         "precision": "float32",
         "jit_compile": True,
         "versions": {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}

@@ -20,11 +20,11 @@ from tensorboard.plugins.hparams import metadata
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.commands import cli
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.options.options import TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.search import Search, Trial, train_command
-from samplernn.search.space import NAMES, from_json, meant, scalars
+from samplernn.search.space import from_json, hyperparameters, meant, scalars
 from samplernn.system import process
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.process import in_own_process
@@ -84,7 +84,7 @@ def test_the_documented_command_is_the_space_it_reads_as(monkeypatch, parser):
     )
     options = parse(monkeypatch, parser, line)
     space = scalars(options.space)
-    assert list(space) == [*vars(ModelConfig()), "batch_size", "optimizer", "learning_rate", "momentum"]
+    assert list(space) == [*vars(SampleRNNConfig()), "batch_size", "optimizer", "learning_rate", "momentum"]
     assert space["frame_sizes"] == ["16 64", "32 128"]
     assert space["batch_size"] == [32, 64, 128]
     assert space["seq_len"] == [512, 1024]
@@ -362,7 +362,7 @@ def test_the_table_has_a_row_for_each_trial(options, search):
     first, second = csv.DictReader((search.folder / "trials.csv").open())
     assert list(first) == [
         "trial",
-        *NAMES,
+        *[option.name for option in hyperparameters("samplernn")],
         "epochs",
         "best val_loss",
         "best epoch",

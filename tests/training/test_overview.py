@@ -13,9 +13,10 @@ from trainings import runs
 
 from samplernn.checkpoints import run_folders
 from samplernn.commands import cli
-from samplernn.generation.generator import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.models.memory import expected_memory
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.registry import load_config
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
 from samplernn.options.options import TrainingOptions
 from samplernn.system.progress import StepLines
@@ -31,7 +32,7 @@ def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, 
     train(options)
     before, after = re.split(r"(?:Epoch: .*\n)+(?:Time left.*\n)?(?:Epoch: .*\n)+", capsys.readouterr().out)
     (run,) = runs(options)
-    model = SampleRNN(ModelConfig.load(options.config_file))
+    model = SampleRNN(load_config(options.config_file))
     tiers = {
         tier: sum(variable.shape.num_elements() for variable in layer.trainable_variables)
         for tier, layer in zip(("upper", "lower", "sample"), (model.big_frame_rnn, model.frame_rnn, model.sample_mlp))
@@ -66,13 +67,13 @@ def test_a_trial_of_a_search_says_less(options, capsys):
 
 @pytest.mark.parametrize("changes", [{}, {"rnn_type": "lstm"}, {"skip_conn": True, "num_rnn_layers": 2}])
 def test_parameters_are_counted_by_tier(changes):
-    config = ModelConfig(dim=8, emb_size=4, frame_sizes=(4, 16), **changes)
+    config = SampleRNNConfig(dim=8, emb_size=4, frame_sizes=(4, 16), **changes)
     model = SampleRNN(config)
     tiers = [
         sum(variable.shape.num_elements() for variable in tier.trainable_variables)
         for tier in (model.big_frame_rnn, model.frame_rnn, model.sample_mlp)
     ]
-    assert list(config.parameters_by_tier.values()) == tiers and config.num_parameters == sum(tiers)
+    assert list(config.parameters.values()) == tiers and config.num_parameters == sum(tiers)
 
 
 MEASURED = [  # bytes at the peak of a process that trained for two steps, on a CPU: docs/performance.md
@@ -87,7 +88,7 @@ MEASURED = [  # bytes at the peak of a process that trained for two steps, on a 
 
 @pytest.mark.parametrize(("config", "batch_size", "optimizer", "measured"), MEASURED)
 def test_the_expected_memory_is_about_what_was_measured(config, batch_size, optimizer, measured):
-    expected = expected_memory(ModelConfig(**config), batch_size, optimizer)
+    expected = expected_memory(SampleRNNConfig(**config), batch_size, optimizer)
     assert expected == pytest.approx(measured, rel=0.1)
 
 

@@ -14,11 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from trainings import runs, with_callback
 
 from samplernn.audio import spectrogram
+from samplernn.audio.quantize import Linear
 from samplernn.audio.wav import Folder, Recording
 from samplernn.checkpoints.settings import read_settings
 from samplernn.corpus import unigram
 from samplernn.corpus.unigram import unigram_entropy
-from samplernn.models.samplernn.config import ModelConfig
 from samplernn.training import tensorboard as curves
 from samplernn.training.train import train
 
@@ -121,9 +121,8 @@ def test_unigram_entropy_is_that_of_the_levels_frequencies(tmp_path, monkeypatch
     """Of four levels, of which tokens 0, 1, 3 occur 1, 2 and 5 times, read piece by piece."""
     monkeypatch.setattr(unigram, "READ_FRAMES", 3)
     audio = (np.array([0, 1, 1, 3, 3, 3, 3, 3]) + 0.5) / 2 - 1
-    config = ModelConfig(q_type="linear", q_levels=4)
     expected = -sum(p * math.log(p) for p in (1 / 8, 2 / 8, 5 / 8))
-    assert unigram_entropy(recordings(tmp_path, audio[:7], audio[7:]), config) == pytest.approx(expected)
+    assert unigram_entropy(recordings(tmp_path, audio[:7], audio[7:]), Linear(4)) == pytest.approx(expected)
 
 
 def test_unigram_entropy_counts_a_folder_by_its_weight(tmp_path):
@@ -131,7 +130,7 @@ def test_unigram_entropy_counts_a_folder_by_its_weight(tmp_path):
     rare, often = recordings(tmp_path, np.full(4, 0.9), np.full(4, -0.9))
     often = replace(often, folder=Folder(weight=3.0))
     expected = -sum(p * math.log(p) for p in (1 / 4, 3 / 4))
-    assert unigram_entropy([rare, often], ModelConfig(q_type="linear", q_levels=4)) == pytest.approx(expected)
+    assert unigram_entropy([rare, often], Linear(4)) == pytest.approx(expected)
 
 
 def test_unigram_entropy_of_a_large_corpus_is_that_of_the_middle_of_some_files(tmp_path, monkeypatch):
@@ -140,9 +139,8 @@ def test_unigram_entropy_of_a_large_corpus_is_that_of_the_middle_of_some_files(t
     monkeypatch.setattr(unigram, "MAX_SAMPLES", 8)
     high, low, silent = np.full(2, 0.9), np.full(2, -0.9), np.zeros(50)
     seen = np.r_[silent, high, low, silent]
-    config = ModelConfig(q_type="linear", q_levels=4)
     corpus = recordings(tmp_path, seen, silent, seen, silent)
-    assert unigram_entropy(corpus, config) == pytest.approx(math.log(2))
+    assert unigram_entropy(corpus, Linear(4)) == pytest.approx(math.log(2))
 
 
 @pytest.mark.parametrize(("rate", "hertz"), [(16000, 440), (44100, 5000), (8000, 3000)])

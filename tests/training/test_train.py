@@ -18,8 +18,7 @@ import soundfile
 import tensorflow as tf
 from conftest import GOLDEN, TINY
 from torture import assert_equal, read
-from toy import Toy
-from trainings import StopAt, epochs_saved, runs, with_callback
+from trainings import StopAt, epochs_saved, multiply_losses, runs, with_callback
 
 from samplernn.audio.quantize import quantizer
 from samplernn.checkpoints import run_folders
@@ -27,19 +26,23 @@ from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import read_settings
 from samplernn.commands import cli
 from samplernn.corpus.scan import scan_corpus
-from samplernn.corpus.split import split_corpus
-from samplernn.generation.generator import generate_from_checkpoint
+from samplernn.corpus.split import Split, split_corpus
+from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.models.likelihood import categorical
 from samplernn.models.optimizer import make_optimizer
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.registry import config_from_dict
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
 from samplernn.options.options import TrainingOptions
 from samplernn.system import progress
 from samplernn.system.errors import InputError, RunError
-from samplernn.training import loop, resuming
+from samplernn.training import loop, resuming, steps
 from samplernn.training import train as training
+from samplernn.training.beginning import Beginning
 from samplernn.training.callbacks import EarlyStopping, PrintStatistics, Remarks, SaveCheckpoints
-from samplernn.training.loop import Progress, score
+from samplernn.training.loop import Progress
 from samplernn.training.resuming import Resumed
+from samplernn.training.run import Run
 from samplernn.training.train import train
 
 LSTM = {"rnn_type": "lstm", "skip_conn": True, "rnn_dropout": 0.3, "num_rnn_layers": 2}
@@ -66,9 +69,8 @@ def test_resuming_ends_as_never_stopping_did(options, tmp_path, optimizer, confi
     assert (epochs_saved(first), epochs_saved(second)) == ([1], [2])
     assert_equal(whole / "model.ckpt-2", second / "model.ckpt-2")
     before, found = read(first / "model.ckpt-1"), read(second / "model.ckpt-2")
-    assert not any(
-        np.array_equal(before[key], found[key]) for key in (f"{name}{checkpoints.KEY_SUFFIX}" for name in Toy.WEIGHTS)
-    )
+    weights = [f"{name}{checkpoints.KEY_SUFFIX}" for name in ("table", "memory", "counts")]
+    assert not any(np.array_equal(before[key], found[key]) for key in weights)
 
 
 def test_lines_are_printed_letter_for_letter(options, capsys):
@@ -133,7 +135,7 @@ def test_a_run_folder_holds_checkpoints_settings_and_logs(options):
     assert epochs_saved(run) == [1, 2]
     settings = read_settings(run / "model.ckpt-2")
     assert settings["epoch"] == 2
-    assert settings["config"] == {**ModelConfig().to_dict(), **TINY}
+    assert settings["config"] == {"model": "samplernn", **SampleRNNConfig().to_dict(), **TINY}
     assert settings["arguments"]["batch_size"] == 2
     assert settings["sample_rate"] == 16000
     assert settings["versions"]["tensorflow"] == tf.__version__
@@ -262,17 +264,12 @@ def test_clips_that_no_wav_can_hold_are_refused_before_anything_is_written(optio
 
 
 def test_nan_stops_training_and_keeps_the_last_good_checkpoint(options, monkeypatch):
-    plain, calls = loop.score, []
-
-    def spoiled(logits, targets):
-        return plain(logits, targets) * [spoil, 1.0, 1.0]
-
-    spoil = tf.Variable(1.0)
-    monkeypatch.setattr(loop, "score", spoiled)
+    spoil, calls = tf.Variable(1.0), []
+    multiply_losses(monkeypatch, spoil)
     monkeypatch.setattr(
-        training._Run,
+        Run,
         "save_and_generate",
-        lambda self, save=training._Run.save_and_generate: (
+        lambda self, save=Run.save_and_generate: (
             save(self), calls.append(self._progress.epoch), spoil.assign(math.nan)
         ),
     )  # fmt: skip
@@ -489,7 +486,7 @@ def resumed_mix(options):
 
 def test_an_epoch_of_other_weights_begins_anew(mixing):
     (resumed, split), (one, other) = resumed_mix(mixing), mixing.data_dir
-    config = ModelConfig.from_dict(TINY)
+    config = SampleRNNConfig.from_dict(TINY)
     assert resuming._changes_of_the_epoch(resumed, mixing, config, split) == []
     _, changed = resumed_mix(replace(mixing, data_dir=(one, other.removesuffix(":0.5"))))
     assert resuming._changes_of_the_epoch(resumed, mixing, config, changed) == ["the weights of --data_dir"]
@@ -516,7 +513,7 @@ def test_workers_agree_on_the_weights(mixing):
     def facts(*data_dir):
         corpus = scan_corpus(data_dir).recordings
         options = replace(mixing, data_dir=data_dir)
-        return training._facts(options, ModelConfig(), split_corpus(corpus, 128, 2, 0.1), None)
+        return Beginning(None, None, SampleRNNConfig(), None, split_corpus(corpus, 128, 2, 0.1)).facts(options)
 
     ours, (one, other) = facts(*mixing.data_dir), mixing.data_dir
     theirs = facts(one, f"{other[:-4]}:2")
@@ -548,8 +545,7 @@ def test_what_would_change_the_split_is_refused(options, make_corpus):
 
 
 def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
-    plain = loop.score
-    monkeypatch.setattr(loop, "score", lambda logits, targets: plain(logits, targets) * [11.0, 1.0, 1.0])
+    multiply_losses(monkeypatch, 11.0)
     with pytest.raises(
         RunError, match=r"The loss is 6[\d.]+ \(epoch 1, step 1; gradient norm [\d.]+, learning rate 0.001\)"
     ):
@@ -592,7 +588,7 @@ def test_early_stopping_forgives_what_went_on_all_the_same():
 
 
 def test_gradients_that_are_no_numbers_are_noticed_before_anything_is_saved(options, monkeypatch):
-    monkeypatch.setattr(loop, "loss_scale", lambda optimizer: math.inf)
+    monkeypatch.setattr(steps, "loss_scale", lambda optimizer: math.inf)
     with pytest.raises(RunError, match=r"The loss is 5\.\d+ \(epoch 1, step 1; gradient norm nan"):
         train(replace(options, checkpoint_every_minutes=1e-9))
     assert not list(runs(options)[0].glob("*.index"))
@@ -698,13 +694,13 @@ def test_a_new_training_begins_with_the_weights_of_a_checkpoint(options, tmp_pat
     dropout = "random/dropout/.ATTRIBUTES/VARIABLE_VALUE"
     assert not np.array_equal(begun[dropout], given.get(dropout))
 
-    config = ModelConfig.from_dict(settings["config"])
+    config = config_from_dict(settings["config"])
     model = SampleRNN(config)
     checkpoints.restore(source, model)
     tokens = quantizer(config.q_type, config.q_levels).encode(np.r_[np.zeros(16, np.float32), music[:128]])
     first = tf.constant(tokens[None, : 16 + config.seq_len])
-    nll, _, number = score(model(first, model.initial_state(1))[0], first[:, 16:]).numpy()
-    assert losses[0] == pytest.approx(nll / number, abs=1e-5)
+    sums = categorical(model(first, model.initial_state(1))[0], first[:, 16:])
+    assert losses[0] == pytest.approx(float(sums["nll"] / sums["targets"]), abs=1e-5)
 
 
 def test_a_run_that_is_there_goes_on_whatever_it_is_to_begin_with(options, capsys, caplog):
@@ -820,42 +816,35 @@ def test_a_seed_that_cannot_be_used_is_refused_before_anything_is_written(option
     assert not Path(options.logdir_root).exists()
 
 
-def test_scores_are_sums_over_the_targets_that_count():
-    logits = tf.math.log([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]], [[0.2, 0.2, 0.6], [0.9, 0.05, 0.05]]])
-    nll, correct, number = score(logits, tf.constant([[0, 0], [1, -1]])).numpy()
-    assert nll == pytest.approx(-(math.log(0.5) + math.log(0.1) + math.log(0.2)), rel=1e-5)
-    assert (correct, number) == (1, 3)
-
-
 @pytest.mark.network
 def test_state_runs_on_inside_a_file_and_starts_from_zero_at_the_next(options):
     """The loop's losses equal those of whole files, each predicted in one go from a state of zero."""
     corpus = scan_corpus(options.data_dir).recordings
-    config = ModelConfig.from_dict(TINY)
+    config = SampleRNNConfig.from_dict(TINY)
     model = SampleRNN(config)
     for i, variable in enumerate(model.trainable_variables):
         variable.assign(tf.random.stateless_normal(variable.shape, [i, 0], stddev=0.3))  # so that state matters
     model.compile(optimizer=make_optimizer("sgd", 1e-12, 0.0, model))
     logs = {}
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, epoch_logs: logs.update(epoch_logs))
-    loop.fit(model, training.Split(corpus[:4], corpus[4:]), 2, 0, 1, [keep])
+    loop.fit(model, Split(corpus[:4], corpus[4:]), 2, 0, 1, [keep])
     losses = []
     for recording in corpus:
         audio, _ = soundfile.read(recording.path, dtype="float32")
         tokens = quantizer(config.q_type, config.q_levels).encode(np.r_[np.zeros(16, np.float32), audio])
         logits, _ = model(tf.constant(tokens[None]), model.initial_state(1))
-        nll, _, number = score(logits, tf.constant(tokens[None, 16:])).numpy()
-        losses.append(nll / number)
+        sums = categorical(logits, tf.constant(tokens[None, 16:]))
+        losses.append(float(sums["nll"] / sums["targets"]))
     assert logs["loss"] == pytest.approx(np.mean(losses[:4]), abs=1e-4)
     assert logs["val_loss"] == pytest.approx(np.mean(losses[4:]), abs=1e-4)
 
 
 def test_a_failure_while_saving_says_how_to_resume(options, monkeypatch):
-    def full_disk(self, save=training._Run.save_and_generate):
+    def full_disk(self, save=Run.save_and_generate):
         if self._progress.epoch == 2:
             raise OSError(28, "No space left on device", "x.wav")
         save(self)
 
-    monkeypatch.setattr(training._Run, "save_and_generate", full_disk)
+    monkeypatch.setattr(Run, "save_and_generate", full_disk)
     with pytest.raises(RunError, match="x.wav: No space left on device. To go on after epoch 1"):
         train(options)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from samplernn.options.option import option, options_of
-from samplernn.options.values import BOOLEAN, FRACTION, one_of, several, whole
-from samplernn.system.errors import InputError
-from samplernn.system.files import read_json
-from samplernn.system.words import did_you_mean, listed, nearest_multiples, shortened
+from samplernn.models.audio_tokens import AudioTokensConfig, q_levels, q_type
+from samplernn.models.config import Window
+from samplernn.options.option import option
+from samplernn.options.values import BOOLEAN, FRACTION, Values, one_of, several, whole
+from samplernn.system.words import nearest_multiples
 
 MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
 MAX_LAYERS = 128
 MAX_NUMBERS = 2**31  # that a network holds: 8 GB
 FRAME_SIZES = several(whole(1, MAX_SIZE), "two whole numbers from 1 up, such as [16, 64]")
+EMBEDDINGS = "sample_mlp/embedding/embeddings"  # their key in checkpoints
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """The parameters of a model, as the JSON config spells them. Every one has the documented default.
+class SampleRNNConfig(AudioTokensConfig):
+    """The parameters of a SampleRNN. Every one has the documented default.
 
     Raises:
         InputError: a value has a wrong type or breaks a rule.
     """
+
+    tied = ("frame_sizes", "seq_len")
+    free = ("seq_len", "rnn_dropout")
 
     seq_len: int = option(1024, whole(1, MAX_SIZE), "samples predicted in one training window", searchable=True)
     frame_sizes: tuple[int, int] = option(
@@ -40,10 +44,8 @@ class ModelConfig:
     num_rnn_layers: int = option(
         4, whole(1, MAX_LAYERS), "depth of the recurrent layers in each upper tier", searchable=True
     )
-    q_type: str = option("mu-law", one_of("mu-law", "linear"), "how samples are quantized", searchable=True)
-    q_levels: int = option(
-        256, whole(2, 65536), "number of quantization levels; mu-law always has 256", searchable=True
-    )
+    q_type: str = q_type()
+    q_levels: int = q_levels()
     emb_size: int = option(256, whole(1, MAX_SIZE), "width of the sample tier's embedding", searchable=True)
     skip_conn: bool = option(False, BOOLEAN, "skip connections around the recurrent layers", searchable=True)
     rnn_dropout: float = option(
@@ -54,25 +56,9 @@ class ModelConfig:
         in_flight=True,
     )
 
-    def __post_init__(self):
-        complaints = [*self._complaints()]
-        if not complaints:
-            object.__setattr__(self, "frame_sizes", tuple(self.frame_sizes))
-            if self.q_type == "mu-law":
-                object.__setattr__(self, "q_levels", 256)
-            complaints = [*self._complaints_about_size()]
-        if complaints:
-            raise InputError("; ".join(complaints))
-
-    def _complaints(self) -> Iterator[str]:
-        """Each parameter that breaks a rule, by itself or beside another."""
-        wrong = {of.name: of.values for of in options_of(type(self)) if not of.values.holds(getattr(self, of.name))}
-        yield from (self._complaint(name, values.expected) for name, values in wrong.items())
-        if "frame_sizes" not in wrong:
-            yield from self._complaints_about_windows(with_length="seq_len" not in wrong)
-
-    def _complaints_about_windows(self, with_length: bool) -> Iterator[str]:
-        """What is wrong with frame_sizes, and, if that is one by itself, `with_length` of a window, beside them."""
+    def _broken_rules(self, wrong: Mapping[str, Values]) -> Iterator[str]:
+        if "frame_sizes" in wrong:
+            return
         if len(self.frame_sizes) != 2:
             yield self._complaint("frame_sizes", FRAME_SIZES.expected)
             return
@@ -81,65 +67,43 @@ class ModelConfig:
             yield self._complaint("frame_sizes", "in ascending order, such as [16, 64]")
         elif big % small:
             yield self._complaint("frame_sizes", f"such that the second is a multiple of the first, {small}")
-        elif with_length and self.seq_len % big:
+        elif "seq_len" not in wrong and self.seq_len % big:
             nearest = nearest_multiples(self.seq_len, big)
             yield self._complaint("seq_len", f"a multiple of the upper frame size {big}: {nearest}")
 
-    def _complaints_about_size(self) -> Iterator[str]:
-        """What is wrong with the network as a whole, where each parameter may be had."""
+    def _broken_rules_of_size(self) -> Iterator[str]:
         numbers = max(self.num_parameters, self.frame_sizes[0] * self.q_levels * self.dim)  # the sample tier's table
         if numbers > MAX_NUMBERS:
             network = f"the network would hold {numbers} numbers, {MAX_NUMBERS} are the most"
             yield self._complaint("dim", f"less, or another parameter: {network}")
 
-    def _complaint(self, name: str, expected: str) -> str:
-        value = shortened(json.dumps(getattr(self, name), default=str))
-        return f"{name} is {value}; it must be {expected}"
-
     @classmethod
-    def from_dict(cls, values: Any) -> ModelConfig:
-        """Build a config from parsed JSON; what it does not name keeps its default."""
-        if not isinstance(values, dict):
-            raise InputError('the config must be a JSON object of parameters, such as {"dim": 1024}')
-        known = [field.name for field in fields(cls)]
-        complaints = []
-        for name in values:
-            if name not in known:
-                hint = did_you_mean(name, known, shown="'{}'") or f"the parameters are {', '.join(known)}"
-                complaints.append(f"unknown parameter {shortened(repr(name))}; {hint}")
-        try:
-            # The original's configs may say null where they mean the default.
-            config = cls(**{name: value for name, value in values.items() if name in known and value is not None})
-        except InputError as error:
-            complaints.append(str(error))
-        if complaints:
-            raise InputError(listed(complaints, "; "))
-        return config
+    def tiny(cls) -> SampleRNNConfig:
+        return cls(seq_len=64, frame_sizes=(4, 16), dim=16, num_rnn_layers=1, emb_size=16)
 
-    @classmethod
-    def load(cls, path: str | Path) -> ModelConfig:
-        """Read a JSON config file.
-
-        Raises:
-            InputError: the file is missing, not JSON, or breaks a rule; the message names the file.
-        """
-        try:
-            return cls.from_dict(read_json(path))
-        except InputError as error:
-            raise InputError(f"--config_file {path}: {error}") from None
+    def fitted_to(self, shapes: Mapping[str, tuple[int, ...]]) -> SampleRNNConfig:
+        """PRiSM's networks ignore emb_size: their embedding is as wide as the checkpoint says."""
+        shape = shapes.get(EMBEDDINGS, ())
+        if len(shape) != 2 or shape[1] in (0, self.emb_size):
+            return self
+        width = shape[1]
+        log.warning("emb_size is %d in the config, %d in the checkpoint, whose own it is.", self.emb_size, width)
+        return replace(self, emb_size=width)
 
     @property
-    def lookback(self) -> int:
-        """Samples of context before those that a window predicts: a frame of the upper tier."""
-        return self.frame_sizes[1]
+    def window(self) -> Window:
+        return Window(self.seq_len, left=self.frame_sizes[-1])
 
     @property
-    def num_parameters(self) -> int:
-        """The number of the network's parameters, counted without making it."""
-        return sum(self.parameters_by_tier.values())
+    def block_length(self) -> int:
+        return self.frame_sizes[-1]
 
     @property
-    def parameters_by_tier(self) -> dict[str, int]:
+    def seed_multiple(self) -> int:
+        return self.frame_sizes[-1]
+
+    @property
+    def parameters(self) -> dict[str, int]:
         """The number of each tier's parameters, from the uppermost down."""
         dim, (small, big) = self.dim, self.frame_sizes
         gates, biases = (3, 2) if self.rnn_type == "gru" else (4, 1)
@@ -150,14 +114,22 @@ class ModelConfig:
             (frame + 1) * dim + recurrent + ratio * dim**2 for frame, ratio in ((big, big // small), (small, small))
         )
         sample = self.emb_size * (self.q_levels + small * dim) + 2 * (dim + 1) * dim + (dim + 1) * self.q_levels
-        return {"upper": upper, "lower": lower, "sample": sample}
+        return {"upper tier": upper, "lower tier": lower, "sample tier": sample}
 
-    def to_dict(self) -> dict[str, Any]:
-        """The config as JSON can hold it."""
-        return {**asdict(self), "frame_sizes": list(self.frame_sizes)}
-
-    def network_differences(self, other: ModelConfig) -> list[tuple[str, Any, Any]]:
-        """The parameters that shape the network and differ: (name, own value, the other's value)."""
-        free = {"seq_len", "rnn_dropout"}  # any value runs with any weights
-        mine, theirs = self.to_dict(), other.to_dict()
-        return [(name, mine[name], theirs[name]) for name in mine if name not in free and mine[name] != theirs[name]]
+    @property
+    def activations(self) -> float:
+        """For a frame and a recurrent layer of G gates the projections of input and state, G·D each, with their
+        gradients, the states before the step, the output and its gradient; for a frame of the lower tier what the
+        upper one adds, and its gradient; for a sample five times D (the conditioning and two dense layers, some with
+        gradients) and four times Q (logits, probabilities and their gradients).
+        """
+        gates, states = (3, 1) if self.rnn_type == "gru" else (4, 2)
+        small, big = self.frame_sizes
+        of_layer = (4 * gates + states + 2) * self.dim
+        of_sample = (
+            (1 / small + 1 / big) * self.num_rnn_layers * of_layer
+            + 2 * self.dim / small
+            + 5 * self.dim
+            + 4 * self.q_levels
+        )
+        return self.seq_len * of_sample

@@ -7,13 +7,14 @@ import re
 import pytest
 from conftest import ROOT
 
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.registry import config_from_dict, load_config
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError
 
 
 def test_the_shipped_default_config_holds_the_documented_defaults():
-    assert ModelConfig.load(ROOT / "default.config.json") == ModelConfig()
-    assert ModelConfig().to_dict() == {
+    assert load_config(ROOT / "default.config.json") == SampleRNNConfig()
+    assert SampleRNNConfig().to_dict() == {
         "seq_len": 1024, "frame_sizes": [16, 64], "dim": 1024, "rnn_type": "gru", "num_rnn_layers": 4,
         "q_type": "mu-law", "q_levels": 256, "emb_size": 256, "skip_conn": False, "rnn_dropout": 0.0,
     }  # fmt: skip
@@ -23,13 +24,13 @@ def test_each_ready_made_config_is_described_in_the_readme():
     rows = re.findall(
         r"^\| `(.+?)`.*? \| ([\d.]+) M \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
     )
-    configs = {path.name.removesuffix(".config.json"): ModelConfig.load(path) for path in (ROOT / "configs").iterdir()}
+    configs = {path.name.removesuffix(".config.json"): load_config(path) for path in (ROOT / "configs").iterdir()}
     assert dict(rows) == {name: f"{config.num_parameters / 1e6:.1f}" for name, config in configs.items()}
-    assert configs["default"] == ModelConfig()
+    assert configs["default"] == SampleRNNConfig()
 
 
 def test_what_is_not_given_or_null_has_its_default():
-    assert ModelConfig.from_dict({"dim": 64, "skip_conn": None}) == ModelConfig(dim=64)
+    assert SampleRNNConfig.from_dict({"dim": 64, "skip_conn": None}) == SampleRNNConfig(dim=64)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_what_is_not_given_or_null_has_its_default():
 )
 def test_each_broken_rule_is_named(values, said):
     with pytest.raises(InputError) as caught:
-        ModelConfig.from_dict(values)
+        config_from_dict(values)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -82,32 +83,32 @@ def test_a_file_that_is_no_config_is_named(tmp_path, text, said):
     path = tmp_path / "bad.config.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=said) as caught:
-        ModelConfig.load(path)
+        load_config(path)
     assert str(path) in str(caught.value)
 
 
 def test_a_byte_order_mark_is_no_fault(tmp_path):
     (tmp_path / "windows.config.json").write_text('{"dim": 64}', encoding="utf-8-sig")
-    assert ModelConfig.load(tmp_path / "windows.config.json").dim == 64
+    assert load_config(tmp_path / "windows.config.json").dim == 64
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match="nowhere.config.json: there is no such file"):
-        ModelConfig.load(tmp_path / "nowhere.config.json")
+        load_config(tmp_path / "nowhere.config.json")
 
 
 def test_only_what_shapes_the_network_counts_as_a_difference():
-    one = ModelConfig(seq_len=512, rnn_dropout=0.2)
-    assert one.network_differences(ModelConfig()) == []
-    assert one.network_differences(ModelConfig(dim=64, rnn_type="lstm")) == [
+    one = SampleRNNConfig(seq_len=512, rnn_dropout=0.2)
+    assert one.network_differences(SampleRNNConfig()) == []
+    assert one.network_differences(SampleRNNConfig(dim=64, rnn_type="lstm")) == [
         ("dim", 1024, 64),
         ("rnn_type", "gru", "lstm"),
     ]
 
 
 def test_mu_law_ignores_q_levels():
-    assert ModelConfig(q_levels=64).q_levels == 256
-    assert json.dumps(ModelConfig(q_type="linear", q_levels=64).to_dict()["q_levels"]) == "64"
+    assert SampleRNNConfig(q_levels=64).q_levels == 256
+    assert json.dumps(SampleRNNConfig(q_type="linear", q_levels=64).to_dict()["q_levels"]) == "64"
 
 
 @pytest.mark.parametrize(
@@ -123,35 +124,35 @@ def test_a_network_of_terabytes_is_refused_before_it_is_made(values):
     with pytest.raises(
         InputError, match=r"dim is \d+; it must be less, .* would hold \d+ numbers, 2147483648 are the most"
     ):
-        ModelConfig.from_dict(values)
+        SampleRNNConfig.from_dict(values)
 
 
 @pytest.mark.parametrize("values", [{"num_rnn_layers": 129}, {"num_rnn_layers": 2**20, "dim": 1}])
 def test_a_network_of_more_layers_than_can_be_compiled_is_refused(values):
     with pytest.raises(InputError, match="from 1 to 128"):
-        ModelConfig.from_dict(values)
+        SampleRNNConfig.from_dict(values)
 
 
 def test_only_a_file_of_a_sensible_size_is_read(tmp_path):
     with pytest.raises(InputError, match="not a file, but a folder, a pipe or a device"):
-        ModelConfig.load("/dev/zero" if os.path.exists("/dev/zero") else tmp_path)
+        load_config("/dev/zero" if os.path.exists("/dev/zero") else tmp_path)
     with (tmp_path / "huge.config.json").open("wb") as file:
         file.truncate(8 * 2**30)
     with pytest.raises(InputError, match="too large"):
-        ModelConfig.load(tmp_path / "huge.config.json")
+        load_config(tmp_path / "huge.config.json")
 
 
 def test_what_a_message_quotes_is_short():
     for values in ({"a" * 10**6: 1}, {"dim": "a" * 10**6}, {"dim": [[1] * 10**5]}):
         with pytest.raises(InputError) as caught:
-            ModelConfig.from_dict(values)
+            SampleRNNConfig.from_dict(values)
         assert len(str(caught.value)) < 300
 
 
 def test_all_that_is_wrong_is_said_at_once():
     wrong = {"dimm": 8, "sq_len": 1, "num_rnn_layers": 0, "q_type": "a-law", "frame_sizes": [16, 4], "rnn_dropout": 1}
     with pytest.raises(InputError) as refused:
-        ModelConfig.from_dict(wrong)
+        SampleRNNConfig.from_dict(wrong)
     for said in (
         "unknown parameter 'dimm'; did you mean 'dim'?",
         "unknown parameter 'sq_len'; did you mean 'seq_len'?",

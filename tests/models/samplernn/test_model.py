@@ -10,18 +10,20 @@ from conftest import GOLDEN, load_golden
 from golden_networks import load_network
 
 from samplernn.checkpoints import store as checkpoints
+from samplernn.models.likelihood import categorical
 from samplernn.models.optimizer import make_optimizer
-from samplernn.models.samplernn.config import ModelConfig
+from samplernn.models.samplernn import model as network
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.layers import FrameTier, SampleMLP, sum_of_squares
 from samplernn.models.samplernn.model import SampleRNN
-from samplernn.training.loop import score, train_step
+from samplernn.training.steps import train_step
 
 NETWORKS = ["gru", "lstm-skip", "gru-linear"]
 
 
 def windows(model, tokens, first=0):
     """The windows of a golden recording, from the first-th on."""
-    length, lookback = model.config.seq_len, model.lookback
+    length, lookback = model.config.seq_len, model.config.window.left
     for start in range(first * length, tokens.shape[1] - lookback - length + 1, length):
         yield tf.constant(tokens[:, start : start + lookback + length])
 
@@ -31,8 +33,8 @@ def train_losses(model, optimizer, tokens, steps, first=0, jit_compile=False):
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
     step, losses, state = train_step(model), [], model.initial_state(len(tokens))
     for x, _ in zip(windows(model, tokens, first), range(steps)):
-        scores, _, state = step(x, x[:, model.lookback :], tf.constant([False, False]), state)
-        losses.append(float(scores[0] / scores[-1]))
+        sums, _, state = step(x, x[:, model.config.window.left :], tf.constant([False, False]), state)
+        losses.append(float(sums["nll"] / sums["targets"]))
     assert step.experimental_get_tracing_count() == 1
     return losses
 
@@ -72,7 +74,7 @@ def test_adams_slots_are_reloaded():
 
 
 def test_the_table_is_the_embedding_and_the_convolution():
-    config = ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=12, emb_size=6)
+    config = SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=12, emb_size=6)
     mlp = SampleMLP(4, config, "float32")
     mlp.build()
     tokens = tf.constant(np.random.default_rng(0).integers(0, 256, [3, 35]))
@@ -87,7 +89,7 @@ def test_the_table_is_the_embedding_and_the_convolution():
 
 
 def test_upsampling_is_a_transposed_convolution():
-    tier = FrameTier(4, 3, ModelConfig(dim=5), None)
+    tier = FrameTier(4, 3, SampleRNNConfig(dim=5), None)
     tier.build()
     frames = tf.random.normal([2, 7, 5], seed=0)
     with tf.GradientTape(persistent=True) as tape:
@@ -102,7 +104,7 @@ def test_upsampling_is_a_transposed_convolution():
 
 
 def test_a_long_window_is_two_short_ones_with_state_carried():
-    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=64, dim=8, rnn_type="lstm"))
+    model = SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=64, dim=8, rnn_type="lstm"))
     x = tf.constant(np.random.default_rng(0).integers(0, 256, [2, 16 + 64]))
     whole, end = model(x, model.initial_state(2))
     first, state = model(x[:, : 16 + 32], model.initial_state(2))
@@ -117,10 +119,19 @@ def test_squares_are_summed_whatever_the_shape(shape):
     np.testing.assert_allclose(sum_of_squares(tf.constant(x)), np.sum(x.astype(np.float64) ** 2), rtol=1e-6)
 
 
+def clipped_gradients(model, x, y, state, scale=1.0):
+    """The loss of a window, and its gradients times a scale, clipped, with their norm before."""
+    with tf.GradientTape() as tape:
+        outcome = model.forward(x, y, state, training=True)
+        loss = outcome.loss * scale
+    gradients, at_watched = tape.gradient(loss, [model.trainable_variables, outcome.watched])
+    return outcome.loss, *model.clip(gradients, at_watched, scale)
+
+
 @pytest.mark.parametrize("clip_norm", [1e-3, 5.0])
-def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(clip_norm):
+def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(monkeypatch, clip_norm):
     """The plain form looks the embedding up, so that its gradient is sparse and TensorFlow's own clipping applies."""
-    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8, emb_size=6))
+    model = SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=8, emb_size=6))
     mlp, state = model.sample_mlp, model.initial_state(2)
     x = tf.constant(np.random.default_rng(0).integers(100, 110, [2, 16 + 32]))
     y = x[:, 16:]
@@ -130,12 +141,13 @@ def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(clip_norm):
         conditioning, _ = model._condition(x, state, training=True)
         looked_up = tf.nn.embedding_lookup(embeddings, x[:, 12:-1])
         logits = mlp.logits(mlp.hidden2(mlp.hidden1(mlp.conv(looked_up) + conditioning)))
-        nll, _, number = tf.unstack(score(logits, y))
-        loss = nll / number
+        sums = categorical(logits, y)
+        loss = sums["nll"] / sums["targets"]
     expected, norm = tf.clip_by_global_norm(tape.gradient(loss, variables), clip_norm)
     assert (norm > clip_norm) == (clip_norm < 1)
-    gradients, scores, our_norm, _ = model.clipped_gradients(x, state, lambda logits: score(logits, y), clip_norm)
-    assert float(scores[0] / scores[-1]) == pytest.approx(float(loss), abs=1e-6)
+    monkeypatch.setattr(network, "CLIP_NORM", clip_norm)
+    our_loss, gradients, our_norm = clipped_gradients(model, x, y, state)
+    assert float(our_loss) == pytest.approx(float(loss), abs=1e-6)
     assert float(our_norm) == pytest.approx(float(norm), rel=1e-5) or (clip_norm > 1 and our_norm < norm)
     for ours, theirs in zip(gradients, expected):
         np.testing.assert_allclose(ours, tf.convert_to_tensor(theirs), rtol=1e-5, atol=1e-9)
@@ -146,7 +158,7 @@ def test_mixed_precision_learns_nearly_the_same(precision):
     losses, small = [], {"frame_sizes": [4, 16], "seq_len": 64, "num_rnn_layers": 2}
     for chosen in ("float32", precision):
         keras.utils.set_random_seed(0)
-        model = SampleRNN(ModelConfig.from_dict(small | {"dim": 16, "rnn_type": "lstm", "skip_conn": True}), chosen)
+        model = SampleRNN(SampleRNNConfig.from_dict(small | {"dim": 16, "rnn_type": "lstm", "skip_conn": True}), chosen)
         assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
         tokens = np.tile(np.random.default_rng(0).integers(100, 140, [2, 64]), 11)[:, : 16 + 640]
         optimizer = make_optimizer("adam", 1e-2, 0.9, model)
@@ -156,7 +168,7 @@ def test_mixed_precision_learns_nearly_the_same(precision):
 
 
 def test_an_overflow_in_float16_skips_the_step_and_lowers_the_scale():
-    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8, num_rnn_layers=1), "mixed_float16")
+    model = SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=8, num_rnn_layers=1), "mixed_float16")
     optimizer = make_optimizer("adam", 1e-3, 0.9, model)
     tokens = np.random.default_rng(0).integers(0, 256, [2, 16 + 32])
     optimizer.dynamic_scale.assign(2.0**120)
@@ -167,22 +179,20 @@ def test_an_overflow_in_float16_skips_the_step_and_lowers_the_scale():
         np.testing.assert_array_equal(variable, value)
 
 
-def test_scaling_the_loss_scales_the_clipped_gradients():
-    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8))
+def test_scaling_the_loss_scales_the_clipped_gradients(monkeypatch):
+    monkeypatch.setattr(network, "CLIP_NORM", 1e-3)
+    model = SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=8))
     x = tf.constant(np.random.default_rng(0).integers(0, 256, [2, 16 + 32]))
-    plain, scaled = (
-        model.clipped_gradients(x, model.initial_state(2), lambda logits: score(logits, x[:, 16:]), 1e-3, scale)
-        for scale in (1.0, 1024.0)
-    )
-    assert float(plain[1][0]) == float(scaled[1][0])
-    assert float(plain[2]) == pytest.approx(float(scaled[2]), rel=1e-5)
-    for ours, theirs in zip(scaled[0], plain[0]):
+    plain, scaled = (clipped_gradients(model, x, x[:, 16:], model.initial_state(2), scale) for scale in (1.0, 1024.0))
+    assert float(plain[0]) == float(scaled[0])
+    assert float(plain[2]) == pytest.approx(float(scaled[2]) / 1024, rel=1e-5)
+    for ours, theirs in zip(scaled[1], plain[1]):
         np.testing.assert_allclose(ours / 1024, theirs, rtol=1e-5, atol=1e-9)
 
 
 def test_dropout_masks_layer_inputs_in_training_only():
-    model = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8, rnn_dropout=0.5))
-    plain = SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8))
+    model = SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=8, rnn_dropout=0.5))
+    plain = SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=8))
     for ours, theirs in zip(plain.trainable_variables, model.trainable_variables):
         ours.assign(theirs)
     x = tf.constant(np.random.default_rng(0).integers(0, 256, [2, 16 + 32]))
@@ -195,7 +205,7 @@ def test_dropout_masks_layer_inputs_in_training_only():
 def test_the_seed_decides_the_initial_weights():
     def weights(seed):
         keras.utils.set_random_seed(seed)
-        return SampleRNN(ModelConfig(frame_sizes=(4, 16), seq_len=32, dim=8)).trainable_variables
+        return SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=8)).trainable_variables
 
     first, same, other = (weights(seed) for seed in (1, 1, 2))
     kernels = [i for i, v in enumerate(first) if "bias" not in v.path]
@@ -204,7 +214,7 @@ def test_the_seed_decides_the_initial_weights():
 
 
 def test_initial_weights_follow_the_documented_distributions():
-    model = SampleRNN(ModelConfig(dim=64, num_rnn_layers=2, skip_conn=True))
+    model = SampleRNN(SampleRNNConfig(dim=64, num_rnn_layers=2, skip_conn=True))
     upsample = model.frame_rnn.upsample_kernel.numpy()  # [r, out, in], r·out in, r·in out
     assert upsample.std() == pytest.approx(np.sqrt(2 / (16 * 64 + 16 * 64)), rel=0.02)
     assert np.abs(upsample).max() < 2.3 * upsample.std()  # truncated
@@ -219,5 +229,5 @@ def test_initial_weights_follow_the_documented_distributions():
 def test_parameters_are_counted_as_they_are(rnn_type, skip_conn):
     values = {"seq_len": 24, "frame_sizes": [3, 12], "dim": 8, "num_rnn_layers": 3, "emb_size": 5}
     values |= {"q_type": "linear", "q_levels": 20, "rnn_type": rnn_type, "skip_conn": skip_conn}
-    model = SampleRNN(ModelConfig.from_dict(values))
+    model = SampleRNN(SampleRNNConfig.from_dict(values))
     assert model.config.num_parameters == sum(np.prod(variable.shape) for variable in model.trainable_variables)

@@ -1,0 +1,69 @@
+"""Kinds of data that a model can be of: which files hold it, how items are read from them, what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from samplernn.audio.quantize import quantizer
+from samplernn.audio.wav import Recording, read_mono
+from samplernn.corpus import scan, unigram
+from samplernn.models.config import Config
+
+if TYPE_CHECKING:
+    from samplernn.corpus.scan import Corpus, Examination
+
+
+class Data(Protocol):
+    """A kind of data, as the config of a model has it.
+
+    Attributes:
+        unit: what an item is called.
+        padding: the item that stands before a recording's first and behind its last.
+    """
+
+    unit: str
+    padding: np.ndarray
+
+    def __init__(self, config: Config): ...
+
+    @staticmethod
+    def examine(data_dir: Sequence[str]) -> Examination:
+        """Look at every file below the folders, once."""
+
+    @staticmethod
+    def scan(data_dir: Sequence[str], skip_unusable: bool = False, strict: bool = False) -> Corpus:
+        """Look at every file below the folders; InputError names what cannot be used."""
+
+    def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
+        """The items [length, ...] of a recording from its item `start` on."""
+
+    def baseline(self, recordings: Sequence[Recording]) -> float:
+        """The loss, in nats an item, of a model that knows how often items occur and nothing else."""
+
+
+class AudioTokens:
+    """Quantized samples of mono audio, int32 tokens; the config has `q_type` and `q_levels`."""
+
+    unit = "sample"
+    examine, scan = staticmethod(scan.examine_corpus), staticmethod(scan.scan_corpus)
+
+    def __init__(self, config: Config):
+        self.quantizer = quantizer(config.q_type, config.q_levels)
+        self.padding = np.int32(self.quantizer.zero)
+
+    def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
+        return self.quantizer.encode(read_mono(recording.path, start, length))
+
+    def baseline(self, recordings: Sequence[Recording]) -> float:
+        return unigram.unigram_entropy(recordings, self.quantizer)
+
+
+KINDS: dict[str, type[Data]] = {"audio": AudioTokens}
+
+
+def data_of(config: Config) -> Data:
+    """The data of a model."""
+    return KINDS[config.data](config)

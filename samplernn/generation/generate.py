@@ -1,0 +1,230 @@
+"""From a checkpoint to files: what generate.py does."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from samplernn.audio.listening import Judge, remark
+from samplernn.audio.wav import MAX_WAV_FRAMES
+from samplernn.checkpoints import run_folders
+from samplernn.checkpoints import store as checkpoints
+from samplernn.checkpoints.settings import model_config, read_settings
+from samplernn.corpus.seed import Context, seed_context
+from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
+from samplernn.generation.generator import Generator
+from samplernn.generation.report import Report
+from samplernn.models import registry
+from samplernn.models.config import Config
+from samplernn.options.option import as_flags
+from samplernn.options.options import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions
+from samplernn.system.device import has_gpu, refusals_explained, versions
+from samplernn.system.errors import InputError
+from samplernn.system.files import cannot_be_written, sha256
+from samplernn.system.words import counted
+
+MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
+MAX_BATCH_CPU = 64  # more are no faster
+MAX_BATCH_GPU = 128  # a file each is open, and systems allow 256 or more
+
+log = logging.getLogger(__name__)
+
+
+def match_temperatures(temperature: Sequence[float | str], num_seqs: int) -> list[float | str]:
+    """One temperature for each sequence: what is too much is cut, the last value fills up."""
+    return [*temperature, *[temperature[-1]] * num_seqs][:num_seqs]
+
+
+def count_samples(dur: float, sample_rate: int, flag: str = "--dur", before: int = 0) -> int:
+    """The length of a sequence of `dur` seconds, exact to the sample, that follows on samples `before` it in its WAV.
+
+    Raises:
+        InputError: a WAV can't be that long; the message names the flag.
+    """
+    num_samples = max(1, round(dur * sample_rate))
+    if before + num_samples > MAX_WAV_FRAMES:
+        longest = max(0, MAX_WAV_FRAMES - before) // sample_rate
+        raise InputError(f"{flag} {dur}: at {sample_rate} Hz {longest} is the longest that will do; a WAV ends at 4 GB")
+    return num_samples
+
+
+def generate_files(generator: Generator, checkpoint: Path, context: Context, options: GenerationOptions) -> list[Path]:
+    """Generate sequences, each a WAV with a JSON beside it, reporting progress on stdout.
+
+    Whatever ends it early, what is written by then is kept.
+
+    Args:
+        generator: of the model.
+        checkpoint: the one whose weights the model has.
+        context: what to begin from.
+        options: with a sample_rate and a random_seed. The checkpoint and the seed audio that they name are not read
+            again.
+
+    Returns:
+        The WAVs' paths.
+
+    Raises:
+        InputError: the path can't be written, or a WAV can't be as long.
+        RunError: the disk refuses, too many files are open, or the model's output is not a number.
+    """
+    options = replace(options, checkpoint_path=str(checkpoint), jit_compile=generator.jit_compile)
+    sequences = _Sequences(generator, checkpoint, context, options)
+    paths, size = [], _batch_size(options.num_seqs, options.max_batch)
+    while len(paths) < options.num_seqs:
+        rows = range(len(paths), min(len(paths) + size, options.num_seqs))
+        try:
+            paths += sequences.write(rows, generate_command(replace(options, max_batch=size)))
+        except tf.errors.ResourceExhaustedError:
+            if options.max_batch or size == 1:
+                raise
+            size = _batch_size(options.num_seqs, size // 2)
+            log.warning("Out of memory: generating %s at a time.", counted(size, "sequence"))
+    return paths
+
+
+class _Sequences:
+    """The sequences of one command, of which some are generated and written at a time."""
+
+    def __init__(self, generator: Generator, checkpoint: Path, context: Context, options: GenerationOptions):
+        self._generator = generator
+        self._context = context
+        self._options = options
+        self._lead = context.tokens if options.include_seed else context.tokens[:0]
+        self._num_items = count_samples(options.dur, options.sample_rate, before=len(self._lead))
+        self._temperature = match_temperatures(options.temperature, options.num_seqs)
+        self._names = output_names(options.output_path, run_folders.epoch_of(checkpoint), self._temperature)
+        self._facts = _facts(checkpoint, generator.model.config, context, options)
+        self._state = generator.read(context.tokens)
+
+    def write(self, rows: range, command: list[str]) -> list[Path]:
+        """Generate some of them in one batch, each to its own file; `command` is what their JSONs say."""
+        options, output, before = self._options, self._generator.output, len(self._lead)
+        length, batch = before + self._num_items, slice(rows.start, rows.stop)
+        facts = [
+            {"command": command, "sequence": row, "temperature": self._temperature[row], **self._facts} for row in rows
+        ]
+        judges = [output.judge(options.sample_rate, before) for _ in rows]
+        report = Report(rows, options.num_seqs, length, options.sample_rate)
+        pieces = map(output.decode, _after_lead(self._lead, self._generate(rows)))
+        return _write(pieces, self._names[batch], facts, judges, length, report)
+
+    def _generate(self, rows: range) -> Iterator[np.ndarray]:
+        left = self._generator.model.config.window.left
+        return self._generator(
+            np.stack([self._context.tokens[len(self._context.tokens) - left :]] * len(rows)),
+            self._num_items,
+            self._temperature[rows.start : rows.stop],
+            [(self._options.random_seed, row) for row in rows],
+            self._state,
+            self._options.sample_rate,
+        )
+
+
+def generate_command(options: GenerationOptions) -> list[str]:
+    """The command that generates with these options, from whatever folder it is called in."""
+    values = {name: value for name, value in asdict(options).items() if value is not None}
+    paths = {"output_path", "checkpoint_path", "config_file", "seed"} & values.keys()
+    return ["python", str(SCRIPTS / "generate.py"), *as_flags(values | {p: Path(values[p]).absolute() for p in paths})]
+
+
+def _facts(checkpoint: Path, config: Config, context: Context, options: GenerationOptions) -> dict[str, Any]:
+    """What the JSONs of all sequences say: what they are made from and how."""
+    return {
+        "num_seqs": options.num_seqs,
+        "top_k": options.top_k,
+        "top_p": options.top_p,
+        "random_seed": options.random_seed,
+        "seed": context.seed and context.seed | {"included": options.include_seed},
+        "sample_rate": options.sample_rate,
+        "checkpoint": {
+            "path": str(checkpoint.absolute()),
+            "sha256": sha256(*run_folders.weight_files(checkpoint)),
+        },
+        "config": registry.config_to_dict(config),
+        "precision": options.precision,
+        "jit_compile": options.jit_compile,
+        "versions": versions(),
+    }
+
+
+def _batch_size(num_seqs: int, max_batch: int | None) -> int:
+    """The size of a batch: as few batches as may be, as equal as may be, so that few sizes have to be compiled."""
+    most = max_batch or (MAX_BATCH_GPU if has_gpu() else MAX_BATCH_CPU)
+    return math.ceil(num_seqs / math.ceil(num_seqs / most))
+
+
+def _after_lead(lead: np.ndarray, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pieces of items [B, n, ...], in the first of them the lead, items [n, ...], before those of each row."""
+    for piece in pieces:
+        yield np.concatenate([np.stack([lead] * len(piece)), piece], axis=1)
+        lead = lead[:0]
+
+
+def _write(
+    pieces: Iterator[np.ndarray],
+    names: Sequence[Path],
+    facts: Sequence[dict[str, Any]],
+    judges: Sequence[Judge],
+    length: int,
+    report: Report,
+) -> list[Path]:
+    """Write pieces of audio [B, n] as they come, each row to its own file; say what was written and is doubtful."""
+    paths = []
+    try:
+        with ExitStack() as stack:
+            files = [stack.enter_context(new_files(*file, length)) for file in zip(names, facts, judges)]
+            paths = [path for path, _ in files]
+            stack.enter_context(report)
+            for piece in pieces:
+                for (_, write), audio in zip(files, piece):
+                    write(audio)
+                report.add(piece.shape[1])
+    except OSError as error:
+        remedy = {"remedy": "lower --max_batch"} if error.errno in TOO_MANY_FILES else {}
+        raise cannot_be_written(error, **remedy) from None
+    finally:
+        for path, judge in zip(paths, judges):
+            if path.exists():
+                print(f"Wrote {path}", *filter(None, [remark(judge.findings)]), sep="\n", flush=True)
+    return paths
+
+
+def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
+    """What generate.py does: load a checkpoint, generate from it, write the files.
+
+    Raises:
+        InputError: an option can't be used; the message names it and the remedy.
+        RunError: the disk refuses, too many files are open, or the model's output is not a number.
+    """
+    checkpoint = run_folders.resolve(options.checkpoint_path)
+    config = model_config(checkpoint, options.config_file)
+    known = read_settings(checkpoint) or {}
+    options = replace(
+        options,
+        sample_rate=choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
+        random_seed=secrets.randbits(31) if options.random_seed is None else options.random_seed,
+    )
+    count_samples(options.dur, options.sample_rate)
+    with refusals_explained(MEMORY_REMEDY):
+        learnt_rate = known.get("sample_rate") or options.sample_rate
+        context = seed_context(config, learnt_rate, options.seed, options.seed_offset, options.seed_dur)
+        model = registry.build(config, options.precision)
+        generator = Generator(model, options.jit_compile, options.top_k, options.top_p)
+        checkpoints.restore(checkpoint, model)
+        return generate_files(generator, checkpoint, context, options)
+
+
+def choose_sample_rate(given: int | None, known: int | None, source: str) -> int:
+    """The flag's rate, else the known one, else the default; a flag that contradicts what is known is remarked on."""
+    if given and known and given != known:
+        log.warning("--sample_rate %d, though %s %d Hz: pitch and tempo will differ.", given, source, known)
+    return given or known or DEFAULT_SAMPLE_RATE

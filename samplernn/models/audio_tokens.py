@@ -1,0 +1,41 @@
+"""What the configs of all families have in common that model audio as quantized samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from samplernn.models.config import Config
+from samplernn.options.option import option
+from samplernn.options.values import one_of, whole
+
+MU_LAW_LEVELS = 256
+
+
+def q_type() -> Any:
+    """The parameter `q_type`."""
+    return option("mu-law", one_of("mu-law", "linear"), "how samples are quantized", searchable=True)
+
+
+def q_levels() -> Any:
+    """The parameter `q_levels`."""
+    help_ = "number of quantization levels; mu-law always has 256"
+    return option(MU_LAW_LEVELS, whole(2, 65536), help_, searchable=True)
+
+
+class AudioTokensConfig(Config):
+    """A config with the parameters `q_type` and `q_levels`."""
+
+    data = "audio"
+    q_type: str
+    q_levels: int
+
+    def _normalize(self) -> None:
+        super()._normalize()
+        if self.q_type == "mu-law":
+            object.__setattr__(self, "q_levels", MU_LAW_LEVELS)
+
+    @property
+    def uniform_loss(self) -> float:
+        """In nats a sample."""
+        return math.log(self.q_levels)

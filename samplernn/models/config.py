@@ -1,0 +1,168 @@
+"""What every family's config says: its parameters and their rules, its windows and blocks, how large it is.
+
+Nothing here needs TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from samplernn.options.option import options_of
+from samplernn.options.values import Values
+from samplernn.system.errors import InputError
+from samplernn.system.words import did_you_mean, listed, shortened
+
+NO_TARGET = -1  # the target where there is nothing to predict
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a model reads and predicts at once, in items of its data: samples, codes, steps of a roll.
+
+    Attributes:
+        length: items that are predicted.
+        left: items of context before them.
+        right: items of context behind them.
+    """
+
+    length: int
+    left: int = 0
+    right: int = 0
+
+
+class Config(ABC):
+    """The parameters of a model, as the JSON config spells them; a frozen dataclass whose fields are options.
+
+    A family derives its own, with a parameter `seq_len`, the length of its windows.
+
+    Attributes:
+        data: the name of the kind of data that it is for, one of `corpus.data.KINDS`.
+        tied: parameters whose values are possible or not depending on each other.
+        free: parameters of which any value runs with any weights.
+
+    Raises:
+        InputError: a value has a wrong type or breaks a rule.
+    """
+
+    data: ClassVar[str]
+    tied: ClassVar[tuple[str, ...]] = ("seq_len",)
+    free: ClassVar[tuple[str, ...]] = ("seq_len",)
+
+    # --- The parameters ---
+
+    def __post_init__(self):
+        wrong = {of.name: of.values for of in options_of(type(self)) if not of.values.holds(getattr(self, of.name))}
+        complaints = [self._complaint(name, values.expected) for name, values in wrong.items()]
+        complaints += self._broken_rules(wrong)
+        if not complaints:
+            self._normalize()
+            complaints = [*self._broken_rules_of_size()]
+        if complaints:
+            raise InputError("; ".join(complaints))
+
+    def _complaint(self, name: str, expected: str) -> str:
+        value = shortened(json.dumps(getattr(self, name), default=str))
+        return f"{name} is {value}; it must be {expected}"
+
+    def _broken_rules(self, wrong: Mapping[str, Values]) -> Iterator[str]:
+        """A complaint for each rule that is broken between parameters that are not wrong by themselves."""
+        yield from ()
+
+    def _normalize(self) -> None:
+        """Give each parameter, all of which may be had, the form that it is kept in."""
+        for option in options_of(type(self)):
+            if option.values.several:
+                object.__setattr__(self, option.name, tuple(getattr(self, option.name)))
+
+    def _broken_rules_of_size(self) -> Iterator[str]:
+        """What is wrong with the network as a whole, where each parameter may be had."""
+        yield from ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """Build a config from parsed JSON; what it does not name, or says null for, keeps its default."""
+        known = [option.name for option in options_of(cls)]
+        complaints = []
+        for name in values:
+            if name not in known:
+                hint = did_you_mean(name, known, shown="'{}'") or f"the parameters are {', '.join(known)}"
+                complaints.append(f"unknown parameter {shortened(repr(name))}; {hint}")
+        try:
+            config = cls(**{name: value for name, value in values.items() if name in known and value is not None})
+        except InputError as error:
+            complaints.append(str(error))
+        if complaints:
+            raise InputError(listed(complaints, "; "))
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """The parameters as JSON can hold them."""
+        return json.loads(json.dumps({option.name: getattr(self, option.name) for option in options_of(type(self))}))
+
+    def network_differences(self, other: Config) -> list[tuple[str, Any, Any]]:
+        """The parameters that shape the network and differ: (name, own value, the other's value)."""
+        mine, theirs = self.to_dict(), other.to_dict()
+        return [
+            (name, mine[name], theirs[name]) for name in mine if name not in self.free and mine[name] != theirs[name]
+        ]
+
+    @classmethod
+    @abstractmethod
+    def tiny(cls) -> Config:
+        """The least network that has all its parts, of which a step takes an instant."""
+
+    def fitted_to(self, shapes: Mapping[str, tuple[int, ...]]) -> Config:
+        """The config of the network that a checkpoint of the original's holds, whatever the config beside it says.
+
+        Args:
+            shapes: of its tensors, by their keys.
+        """
+        return self
+
+    # --- The network ---
+
+    @property
+    @abstractmethod
+    def window(self) -> Window:
+        """What it is trained on."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> dict[str, int]:
+        """The number of parameters of each part of the network, counted without making it."""
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of the network's parameters."""
+        return sum(self.parameters.values())
+
+    @property
+    @abstractmethod
+    def activations(self) -> float:
+        """About how many numbers backpropagation through one row's window keeps."""
+
+    @property
+    @abstractmethod
+    def uniform_loss(self) -> float:
+        """The loss of a model that knows nothing, in nats an item: all that an item can be is equally likely."""
+
+    # --- Generation ---
+
+    @property
+    @abstractmethod
+    def block_length(self) -> int:
+        """Items that are generated at once."""
+
+    @property
+    def seed_length(self) -> int:
+        """Items of a seed that are read where the user does not say how many."""
+        return self.window.left
+
+    @property
+    def seed_multiple(self) -> int:
+        """What the number of items of a seed is a multiple of."""
+        return 1

@@ -1,0 +1,27 @@
+"""How likely targets are by a network's logits."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from samplernn.models.config import NO_TARGET
+
+
+def categorical(logits: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The sum of the targets' NLL in nats, how many are predicted by the likeliest level, and how many there are.
+
+    Args:
+        logits: float32 [B, S, Q].
+        targets: int [B, S]; those that are NO_TARGET do not count.
+
+    Returns:
+        `nll`, `correct` and `targets`, float32 scalars.
+    """
+    counts = targets != NO_TARGET
+    nll = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
+    correct = tf.argmax(logits, axis=-1, output_type=targets.dtype) == targets
+    return {
+        "nll": tf.reduce_sum(tf.where(counts, nll, 0.0)),
+        "correct": tf.reduce_sum(tf.cast(correct & counts, tf.float32)),
+        "targets": tf.reduce_sum(tf.cast(counts, tf.float32)),
+    }

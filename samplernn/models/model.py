@@ -1,0 +1,162 @@
+"""What every family's network does.
+
+B rows of a batch, S items that a window predicts. An item is a sample, a code or a step of a roll.
+
+The state of a network is a nested structure of tensors of any dtypes, each [..., B]: the rows come last. It is an
+argument and a result; no network keeps one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from samplernn.models.config import Config
+
+CLIP_NORM = 5.0
+
+Sums = Mapping[str, Any]  # over targets, by their names: tensors of any shapes, or arrays
+
+
+class Outcome(NamedTuple):
+    """What a network makes of a window.
+
+    Attributes:
+        loss: what is to be minimised, of a replica's rows; the batch's is the mean over the replicas.
+        sums: over the targets. Among them are `nll`, in nats, and `targets`, their number.
+        state: for the next window.
+        updates: what no gradient moves: to be summed over the replicas and handed to `apply_updates`.
+        watched: tensors whose gradients `clip` is given.
+    """
+
+    loss: tf.Tensor
+    sums: dict[str, tf.Tensor]
+    state: Any
+    updates: Any = ()
+    watched: Any = ()
+
+
+class Model(keras.Model, ABC):
+    """A network that predicts the items of a sequence from those before.
+
+    Its weights are float32 and so are its logits, in every precision. Its initial weights and its dropout follow
+    Keras's global seed (`keras.utils.set_random_seed`).
+
+    Attributes:
+        config: what it was made by.
+        dropout_seed: from which all its dropout is drawn.
+        has_cudnn_kernels: whether on a GPU a window is computed by kernels that XLA cannot compile.
+    """
+
+    has_cudnn_kernels = False
+
+    def __init__(self, config: Config, precision: str = "float32", **kwargs):
+        """`precision` is a Keras dtype policy: float32, mixed_bfloat16 or mixed_float16."""
+        super().__init__(dtype=precision, **kwargs)
+        self.config = config
+        self.dropout_seed = keras.random.SeedGenerator()
+
+    # --- A window ---
+
+    @abstractmethod
+    def initial_state(self, rows: int) -> Any:
+        """The state before a recording's first item."""
+
+    @abstractmethod
+    def forward(self, x: tf.Tensor, y: tf.Tensor, state: Any, training: bool) -> Outcome:
+        """Predict every item of a window from the true ones before it (teacher forcing).
+
+        Args:
+            x: [B, left + S + right, ...], items with their context.
+            y: [B, S, ...], the targets, NO_TARGET where there is none.
+            state: from `initial_state`, or of the window before.
+            training: whether there is dropout.
+        """
+
+    def measures(self, sums: Sums) -> dict[str, float]:
+        """What is told of sums: `loss` and `accuracy`, and whatever else a family measures.
+
+        Args:
+            sums: of any number of windows, added up.
+        """
+        return {
+            "loss": float(np.float64(sums["nll"]) / sums["targets"]),
+            "accuracy": float(np.float64(sums["correct"]) / sums["targets"]),
+        }
+
+    # --- Learning ---
+
+    def clip(self, gradients: list[tf.Tensor], at_watched: Any, scale: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Limit the gradients of a step; each replica calls it.
+
+        Args:
+            gradients: of `trainable_variables`, summed over the replicas, times `scale`.
+            at_watched: those of the outcome's `watched`, of this replica, times `scale`.
+            scale: the factor of the loss.
+
+        Returns:
+            The gradients, and their global norm before, both times `scale`.
+        """
+        return tf.clip_by_global_norm(gradients, CLIP_NORM * scale)
+
+    def looked_up(self, x: tf.Tensor) -> list[tuple[keras.Variable, tf.Tensor]]:
+        """Variables of which a window looks single rows up, and which, bool [rows]: sgd and rmsprop move no others."""
+        return []
+
+    def rate_factor(self, variable: keras.Variable) -> float:
+        """By what the learning rate is multiplied for a variable."""
+        return 1.0
+
+    def apply_updates(self, updates: Any) -> None:
+        """Move what no gradient moves, once a step, after the optimizer; each replica calls it.
+
+        Args:
+            updates: of the outcome, summed over the replicas.
+        """
+
+    # --- Checkpoints ---
+
+    def checkpoint_key(self, variable: keras.Variable) -> str:
+        """The name of a weight in checkpoints."""
+        return variable.path.split("/", 1)[1]
+
+    def random_state(self) -> dict[str, keras.Variable]:
+        """What the network's random numbers follow from, by its names in checkpoints."""
+        return {"random/dropout": self.dropout_seed.state}
+
+
+class AutoregressiveModel(Model):
+    """A network that also generates, block by block."""
+
+    @abstractmethod
+    def read(self, items: tf.Tensor, state: Any) -> Any:
+        """The state after items that are given, as `forward` returns it, without predicting them.
+
+        Args:
+            items: [B, left + n, ...], where n is a multiple of the config's seed_multiple.
+            state: as for `forward`.
+        """
+
+    def step_weights(self) -> Any:
+        """What `generate_block` derives from the weights, to be computed once for many blocks."""
+        return ()
+
+    @abstractmethod
+    def generate_block(self, context, state, draw, weights=None, conditioning=None) -> tuple[tf.Tensor, Any]:
+        """Generate the next block, one item after the other.
+
+        Args:
+            context: [B, left, ...], the items before.
+            state: from `initial_state`, or of the block before.
+            draw: function of logits [B, Q] and the position in the block, int scalar, that returns items [B].
+            weights: from `step_weights`.
+            conditioning: what else the block depends on, [B, block_length, ...].
+
+        Returns:
+            The items [B, block_length, ...], and the next state.
+        """

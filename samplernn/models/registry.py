@@ -1,0 +1,94 @@
+"""The families: their names in a config's `"model"`, and how a config and a network of one are made.
+
+A new family is a folder beside this file, with its config and its model, and a line in FAMILIES.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from samplernn.models.config import Config
+from samplernn.models.samplernn.config import SampleRNNConfig
+from samplernn.system.errors import InputError
+from samplernn.system.files import read_json
+from samplernn.system.words import did_you_mean, listed, shortened
+
+if TYPE_CHECKING:
+    from samplernn.models.model import Model
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of network.
+
+    Attributes:
+        config: the class of its configs.
+        model: module and class of its networks, which are imported where one is made, for that takes TensorFlow.
+    """
+
+    config: type[Config]
+    model: str
+
+
+FAMILIES = {
+    "samplernn": Family(SampleRNNConfig, "samplernn.models.samplernn.model:SampleRNN"),
+}
+DEFAULT_FAMILY = "samplernn"
+KEY = "model"  # of a JSON config, by which it names its family
+
+
+def config_from_dict(values: Any) -> Config:
+    """Build a config from parsed JSON.
+
+    Raises:
+        InputError: it names no family, or breaks a rule of it.
+    """
+    if not isinstance(values, dict):
+        raise InputError('the config must be a JSON object of parameters, such as {"dim": 1024}')
+    name = DEFAULT_FAMILY if values.get(KEY) is None else values[KEY]
+    if not isinstance(name, str) or name not in FAMILIES:
+        families = listed(list(FAMILIES), " or ")
+        hint = did_you_mean(str(name), FAMILIES, shown="'{}'") or f"it must be {families}"
+        raise InputError(f"{KEY} is {shortened(repr(name))}; {hint}")
+    return FAMILIES[name].config.from_dict({key: value for key, value in values.items() if key != KEY})
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a JSON config file.
+
+    Raises:
+        InputError: the file is missing, not JSON, or breaks a rule; the message names the file.
+    """
+    try:
+        return config_from_dict(read_json(path))
+    except InputError as error:
+        raise InputError(f"--config_file {path}: {error}") from None
+
+
+def config_to_dict(config: Config) -> dict[str, Any]:
+    """The config as JSON can hold it, with the name of its family."""
+    return {KEY: name_of(config), **config.to_dict()}
+
+
+def default_config() -> Config:
+    """The config of who gives none."""
+    return FAMILIES[DEFAULT_FAMILY].config()
+
+
+def name_of(config: Config) -> str:
+    """The name of a config's family."""
+    return next(name for name, family in FAMILIES.items() if family.config is type(config))
+
+
+def build(config: Config, precision: str = "float32") -> Model:
+    """Make the network of a config, with initial weights that follow Keras's global seed.
+
+    Args:
+        config: of any family.
+        precision: a Keras dtype policy: float32, mixed_bfloat16 or mixed_float16.
+    """
+    module, name = FAMILIES[name_of(config)].model.split(":")
+    return getattr(importlib.import_module(module), name)(config, precision)

@@ -1,0 +1,90 @@
+"""A step of training and of validation, as the devices compute it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from samplernn.models.model import Model
+from samplernn.models.optimizer import apply_gradients, loss_scale
+from samplernn.system.distribution import sum_over_replicas
+
+
+def initial_state(model: Model, batch_size: int) -> Any:
+    """The state of each replica's rows before a recording's first item."""
+    strategy = model.distribute_strategy
+    rows = batch_size // strategy.num_replicas_in_sync
+    return strategy.experimental_distribute_values_from_function(lambda _: model.initial_state(rows))
+
+
+def train_step(model: Model):
+    """The compiled function that learns from a batch of windows.
+
+    It takes x, y, reset [B], which are a batch of the loader's, and the state, of each replica the rows that are its
+    own, and returns the sums over the whole batch, the gradients' norm before clipping, and the next state.
+    """
+
+    def step(x, y, reset, state, compiled):
+        scale, replicas = loss_scale(model.optimizer), tf.distribute.get_strategy().num_replicas_in_sync
+
+        @compiled
+        def differentiate(state):
+            with tf.GradientTape() as tape:
+                outcome = model.forward(x, y, state, training=True)
+                loss = outcome.loss / replicas * scale
+            return *tape.gradient(loss, [model.trainable_variables, outcome.watched]), *outcome[1:4]
+
+        gradients, at_watched, sums, state, updates = differentiate(_reset_rows(state, reset))
+        gradients, sums, updates = sum_over_replicas((gradients, sums, updates))
+        gradients, norm = model.clip(gradients, at_watched, scale)
+        apply_gradients(model, gradients, x)
+        model.apply_updates(updates)
+        return sums, norm / scale, state
+
+    return _on_replicas(model, step)
+
+
+def validation_step(model: Model):
+    """As `train_step`, but nothing is learnt, dropout is off, and there is no norm."""
+
+    def step(x, y, reset, state, compiled):
+        @compiled
+        def predict(state):
+            outcome = model.forward(x, y, state, training=False)
+            return outcome.sums, outcome.state
+
+        sums, state = predict(_reset_rows(state, reset))
+        return sum_over_replicas(sums), state
+
+    return _on_replicas(model, step)
+
+
+def _on_replicas(model: Model, step):
+    """The compiled function that runs a step on each replica; all it returns but the state is the same on all.
+
+    XLA compiles a step whole where there is one replica. It cannot compile what replicas exchange: where there are
+    several, the step is given what compiles the part that it hands to it.
+    """
+    strategy = model.distribute_strategy
+    function = partial(tf.function, autograph=False)
+    if strategy.num_replicas_in_sync == 1:
+        whole, compiled = partial(function, jit_compile=model.jit_compile), lambda part: part
+    else:
+        whole, compiled = function, partial(function, jit_compile=model.jit_compile)
+
+    def of_one(result):
+        return strategy.experimental_local_results(result)[0]
+
+    @whole
+    def on_replicas(x, y, reset, state):
+        *results, state = strategy.run(step, (x, y, reset, state, compiled))
+        return *tf.nest.map_structure(of_one, results), state
+
+    return on_replicas
+
+
+def _reset_rows(state, reset):
+    """Zero the state of the rows, bool [B], that start a recording; state is [D, B]."""
+    return tf.nest.map_structure(lambda part: part * tf.cast(~reset, part.dtype), state)
