@@ -32,11 +32,11 @@ def train_step(model: Model):
         @compiled
         def differentiate(state):
             with tf.GradientTape() as tape:
-                outcome = model.forward(x, y, state, training=True)
+                outcome = model.forward(x, y, _reset_rows(model, state, reset), training=True)
                 loss = outcome.loss / replicas * scale
             return *tape.gradient(loss, [model.trainable_variables, outcome.watched]), *outcome[1:4]
 
-        gradients, at_watched, sums, state, updates = differentiate(_reset_rows(state, reset))
+        gradients, at_watched, sums, state, updates = differentiate(state)
         gradients, sums, updates = sum_over_replicas((gradients, sums, updates))
         gradients, norm = model.clip(gradients, at_watched, scale)
         apply_gradients(model, gradients, x)
@@ -52,10 +52,10 @@ def validation_step(model: Model):
     def step(x, y, reset, state, compiled):
         @compiled
         def predict(state):
-            outcome = model.forward(x, y, state, training=False)
+            outcome = model.forward(x, y, _reset_rows(model, state, reset), training=False)
             return outcome.sums, outcome.state
 
-        sums, state = predict(_reset_rows(state, reset))
+        sums, state = predict(state)
         return sum_over_replicas(sums), state
 
     return _on_replicas(model, step)
@@ -85,6 +85,7 @@ def _on_replicas(model: Model, step):
     return on_replicas
 
 
-def _reset_rows(state, reset):
-    """Zero the state of the rows, bool [B], that start a recording; state is [D, B]."""
-    return tf.nest.map_structure(lambda part: part * tf.cast(~reset, part.dtype), state)
+def _reset_rows(model: Model, state, reset):
+    """Give the rows, bool [B], that start a recording the initial state; it may be learnt, so tapes see this."""
+    initial = model.initial_state(reset.shape[0])
+    return tf.nest.map_structure(lambda part, first: tf.where(reset, first, part), state, initial)
