@@ -11,6 +11,7 @@ from samplernn.models.likelihood import categorical
 from samplernn.models.model import AutoregressiveModel, Outcome
 from samplernn.options.option import option
 from samplernn.options.values import whole
+from samplernn.system.distribution import own_rows
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,11 @@ class Toy(AutoregressiveModel):
 
     def forward(self, x, y, state, training):
         logits, state = self.call(x[:, self.config.window.left - 1 : -1], state)
-        sums = categorical(random.dropout(logits, 0.1, seed=self.dropout_seed) if training else logits, y)
+        if training:
+            ones = tf.ones_like(logits[:1])
+            draw = lambda rows: random.dropout(tf.repeat(ones, rows, axis=0), 0.1, seed=self.dropout_seed)  # noqa: E731
+            logits *= own_rows(draw, logits.shape[0])
+        sums = categorical(logits, y)
         sums["levels"] = tf.reduce_sum(tf.one_hot(y, self.config.q_levels), axis=[0, 1])
         return Outcome(sums["nll"] / sums["targets"], sums, state, updates=sums["levels"])
 

@@ -18,9 +18,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import keras
 import tensorflow as tf
+from toy import ToyConfig
 
 from samplernn.commands import cli
 from samplernn.corpus import data
+from samplernn.models import registry
 from samplernn.models.samplernn import model as network
 from samplernn.options.options import TrainingOptions
 from samplernn.system.device import import_tensorflow
@@ -29,6 +31,7 @@ from samplernn.training import train as training
 
 def main() -> None:
     import_tensorflow()
+    registry.FAMILIES["toy"] = registry.Family(ToyConfig, "toy:Toy")
     settings = json.loads(Path(sys.argv[1]).read_text())
     devices = settings["devices"]
     cpus = [tf.config.LogicalDeviceConfiguration()] * devices
@@ -56,6 +59,7 @@ def recorded(options: dict, clip_norm: float) -> dict:
         )
         fit(model, *args, [recorder, *callbacks], progress)
         variables = {variable.path: variable for variable in model.variables + model.optimizer.variables}
+        variables |= model.averages.by_key() if model.averages else {}
         record["weights"] = {path: variable.numpy() for path, variable in variables.items()}
 
     def read_mono(path, *args, read_mono=data.read_mono):

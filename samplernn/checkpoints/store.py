@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.checkpoints import bundle, run_folders
+from samplernn.models.averages import PREFIX, STEPS
 from samplernn.models.model import Model
 from samplernn.models.optimizer import scaling, slots
 from samplernn.system.device import reason
@@ -52,6 +53,8 @@ def save(
         RunError: the disk refuses.
     """
     variables = _weights(model) | _slots(model, optimizer) | model.random_state() | _scalars(optimizer)
+    if model.averages:
+        variables |= model.averages.by_key()
     tensors = {key: variable.value for key, variable in variables.items()}
     tensors |= {f"{STATE}{number}": tf.constant(part) for number, part in enumerate(state)}
     aside = checkpoint.with_name(f".{checkpoint.name}.part")
@@ -91,27 +94,39 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
 
     Args:
         checkpoint: its path.
-        model: gets its weights and, for a training that goes on, the random state.
-        optimizer: the one of such a training; it gets its state. None where only the weights are wanted.
+        model: gets its weights and, for a training that goes on, the random state and the averages of weights.
+        optimizer: the one of such a training; it gets its state. None where only the weights are wanted, which are
+            their averages where there are any.
 
     Raises:
         InputError: it cannot be read, or is of a network of another shape.
     """
     weights, shapes = _weights(model), shapes_of(checkpoint)
     _check_shapes(checkpoint, weights, shapes)
-    variables = dict(weights)
-    if optimizer is not None:
-        variables |= model.random_state()
-        ours = _slots(model, optimizer)
-        if {key: tuple(slot.shape) for key, slot in ours.items()} == {
-            key: shapes[key] for key in shapes if SLOT in key
-        }:
-            variables |= ours | _scalars(optimizer)
-        else:
-            log.warning("%s holds no state of the optimizer %s, which starts afresh.", checkpoint, optimizer.name)
+    if optimizer is None:
+        variables = {PREFIX + key if PREFIX + key in shapes else key: variable for key, variable in weights.items()}
+    else:
+        variables = weights | model.random_state() | _of_optimizer(checkpoint, model, optimizer, shapes)
+    averages_go_on = model.averages and optimizer is not None and STEPS in shapes
+    if averages_go_on:
+        variables |= model.averages.by_key()
     fitting = [key for key in variables if shapes.get(key) == tuple(variables[key].shape)]  # as all weights do
     for key, value in _read(checkpoint, lambda key: key in fitting).items():
         variables[key].assign(value)
+    if model.averages and not averages_go_on:
+        model.averages.begin()
+
+
+def _of_optimizer(
+    checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimizer, shapes: dict[str, tuple[int, ...]]
+) -> dict[str, keras.Variable]:
+    """The optimizer's variables by their keys; none where the checkpoint holds those of another one."""
+    ours = _slots(model, optimizer)
+    theirs = {key: shape for key, shape in shapes.items() if SLOT in key}
+    if {key: tuple(slot.shape) for key, slot in ours.items()} != theirs:
+        log.warning("%s holds no state of the optimizer %s, which starts afresh.", checkpoint, optimizer.name)
+        return {}
+    return ours | _scalars(optimizer)
 
 
 def check_whole(checkpoint: Path) -> None:
@@ -166,6 +181,9 @@ def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], shapes: 
     parts = {key.split("/")[0] for key in weights}
     theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] in parts and SLOT not in key}
     ours = {key: tuple(variable.shape) for key, variable in weights.items()}
+    if STEPS in shapes:  # then there is an average of each weight that gradients move
+        theirs |= {key: shape for key, shape in shapes.items() if key.startswith(PREFIX) and key != STEPS}
+        ours |= {PREFIX + key: ours[key] for key, variable in weights.items() if variable.trainable}
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key):
             raise InputError(

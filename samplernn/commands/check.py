@@ -38,7 +38,7 @@ INSTALL = "pip install -r requirements.txt"
 INSTALL_FOR_GPU = "pip install -r requirements-gpu.txt (on Windows: inside WSL2)"
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 MEMORY = Path("/proc/meminfo")
-BYTES_A_PARAMETER = 3 * 4  # of a checkpoint: a weight and adam's two slots, float32
+NUMBERS_A_PARAMETER, BYTES_A_NUMBER = 3, 4  # of a checkpoint: a weight and adam's two slots, float32
 FORMATS = ("WAV", "FLAC", "OGG", "MP3")
 SECONDS_TO_ANSWER = 20
 TINY_BATCH = 2
@@ -89,8 +89,9 @@ def check(options: CheckOptions) -> Lines:
     if origin or options.config_file:  # else the config would have been the checkpoint's
         config = yield from _guarded("the config", partial(choose_config, options, resumed or initial))
     if config:
-        memory = expected_memory(config, options.batch_size, options.optimizer)
-        checkpoint = BYTES_A_PARAMETER * config.num_parameters
+        averaged = options.polyak_decay is not None
+        memory = expected_memory(config, options.batch_size, options.optimizer, averaged)
+        checkpoint = BYTES_A_NUMBER * (NUMBERS_A_PARAMETER + averaged) * config.num_parameters
     corpus = None
     if options.data_dir:
         corpus = yield from _guarded("--data_dir", partial(check_recordings, options, config))

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from samplernn.models.averages import Averages
 from samplernn.models.config import Config
 
 CLIP_NORM = 5.0
@@ -50,6 +51,7 @@ class Model(keras.Model, ABC):
     Attributes:
         config: what it was made by.
         dropout_seed: from which all its dropout is drawn.
+        averages: of its weights, if a training keeps any.
         has_cudnn_kernels: whether on a GPU a window is computed by kernels that XLA cannot compile.
     """
 
@@ -60,6 +62,7 @@ class Model(keras.Model, ABC):
         super().__init__(dtype=precision, **kwargs)
         self.config = config
         self.dropout_seed = keras.random.SeedGenerator()
+        self.averages: Averages | None = None
 
     # --- A window ---
 

@@ -200,6 +200,11 @@ class TrainingOptions(CorpusOptions, SoundOptions, ComputationOptions):
         None, optional(whole(1)), "multiply the rate by exp(-0.1) after each epoch from this one on"
     )
     momentum: float = option(0.9, FRACTION, "momentum of sgd and rmsprop", searchable=True)
+    polyak_decay: float | None = option(
+        None,
+        optional(FRACTION),
+        "keep an average of the weights with this decay, such as 0.999, to validate and generate with",
+    )
     monitor: str = option("val_loss", one_of(*MONITORS), "what early stopping and the policy Best watch")
     checkpoint_every: int = option(1, whole(1), "epochs between two checkpoints")
     checkpoint_every_minutes: float | None = option(

@@ -14,6 +14,7 @@ import tensorflow as tf
 from samplernn.audio.wav import Recording
 from samplernn.corpus.split import Split
 from samplernn.corpus.windows import training_epoch, validation_epoch
+from samplernn.models.averages import averaged
 from samplernn.models.model import Model
 from samplernn.models.optimizer import scaling
 from samplernn.system.distribution import hand_out, rows_here
@@ -106,7 +107,10 @@ def fit(
                 callbacks.on_train_batch_end(step, model.measures(progress.sums) | {"gradient_norm": float(norm)})
 
             logs = model.measures(progress.sums)
-            held_out = evaluate(model, step_of_validation, split.validation, batch_size, callbacks.on_test_batch_end)
+            with averaged(model):
+                held_out = evaluate(
+                    model, step_of_validation, split.validation, batch_size, callbacks.on_test_batch_end
+                )
             logs |= {f"val_{name}": value for name, value in held_out.items()}
             progress.end_epoch(logs)
             callbacks.on_epoch_end(epoch, logs)

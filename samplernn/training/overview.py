@@ -31,7 +31,9 @@ def overview(options: TrainingOptions, beginning: Beginning, progress: Progress,
     steps = training_steps(split.training, length, batch_size, options.random_seed, progress.epoch)
     parts = ", ".join(f"{number:,} in the {part}" for part, number in config.parameters.items())
     of_window = counted(length, data_of(config).unit)
-    memory = expected_memory(config, batch_size // replicas, options.optimizer)
+    memory = expected_memory(
+        config, batch_size // replicas, options.optimizer, averaged=options.polyak_decay is not None
+    )
     lines = {
         "Corpus": f"{audio(corpus.recordings)} at {rate} Hz",
         "To train on": audio(split.training),

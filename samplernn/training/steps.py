@@ -41,6 +41,8 @@ def train_step(model: Model):
         gradients, norm = model.clip(gradients, at_watched, scale)
         apply_gradients(model, gradients, x)
         model.apply_updates(updates)
+        if model.averages:
+            model.averages.update()
         return sums, norm / scale, state
 
     return _on_replicas(model, step)

@@ -17,6 +17,7 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.split import describe_mix
 from samplernn.models import registry
+from samplernn.models.averages import Averages
 from samplernn.models.model import Model
 from samplernn.models.optimizer import make_optimizer
 from samplernn.options.options import TrainingOptions
@@ -112,6 +113,8 @@ def _build_model(options: TrainingOptions, beginning: Beginning, strategy: tf.di
         # Keras's callbacks find the optimizer in the model; so does our loop, which asks for XLA there too.
         xla = use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels)
         model.compile(optimizer=optimizer, jit_compile=xla)
+        if options.polyak_decay is not None:
+            model.averages = Averages(model, options.polyak_decay)
         if origin := beginning.origin:
             checkpoints.restore(origin.checkpoint, model, optimizer if isinstance(origin, Resumed) else None)
     return model

@@ -242,7 +242,8 @@ def test_the_command_beside_a_clip_makes_it_again(options, monkeypatch, music, t
     monkeypatch.chdir(tmp_path)
     options = replace(
         options, generate=True, max_generate_per_epoch=2, temperature=(0.8, 1.1), output_file_dur=0.05, seed="seed.wav",
-        seed_offset=50, random_seed=2**31 - 1, sample_rate=8000, logdir_root="logdir"
+        seed_offset=50, random_seed=2**31 - 1, sample_rate=8000, logdir_root="logdir",
+        polyak_decay=0.5, learning_rate=0.1,
     )  # fmt: skip
     train(options)
     folder = Path(options.output_dir, "test")

@@ -1,0 +1,185 @@
+"""What holds for every family: `verify_contract`, in the parts that a network alone can show.
+
+What takes a training (resuming in mid-epoch to the bit, several devices, kills) is tested of trainings.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from samplernn.corpus.data import data_of
+from samplernn.models import registry
+from samplernn.models.config import NO_TARGET
+from samplernn.models.model import AutoregressiveModel
+from samplernn.models.optimizer import make_optimizer
+from samplernn.training.loop import as_arrays
+from samplernn.training.steps import train_step
+
+ROWS = 3
+LONG = 4  # windows
+
+
+def verify_contract(name):
+    """Hold a family against the contract, by the name that the registry knows it by."""
+    case = _Case(registry.FAMILIES[name].config.tiny())
+    _check_config(name, case.config)
+    _check_parameters(case)
+    _check_windows(case)
+    _check_rows(case)
+    _check_causality(case)
+    _check_training(case)
+    if isinstance(case.model, AutoregressiveModel):
+        _check_generation(case)
+
+
+class _Case:
+    """A tiny network of which every weight matters, and items that it is tried on."""
+
+    def __init__(self, config):
+        self.config, self.window = config, config.window
+        self.model = registry.build(config)
+        for number, variable in enumerate(self.model.trainable_variables):
+            variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.3))
+        length = self.window.left + LONG * self.window.length + self.window.right
+        self.items = self.draw([ROWS, length])
+
+    def draw(self, shape, seed=0):
+        """Items of the data, which are whole numbers, at random."""
+        padding = data_of(self.config).padding
+        levels = round(np.exp(self.config.uniform_loss / max(1, padding.size)))
+        return np.random.default_rng(seed).integers(0, levels, [*shape, *padding.shape]).astype(padding.dtype)
+
+    def part(self, start, length):
+        """Items from one on, with the context that they need, and the targets."""
+        left, right = self.window.left, self.window.right
+        x = self.items[:, start : start + left + length + right]
+        return tf.constant(x), tf.constant(x[:, left : left + length])
+
+    def nll(self, x, y, state=None):
+        """In nats, and the next state; from the initial state by default."""
+        outcome = self.model.forward(x, y, state or self.model.initial_state(len(x)), training=False)
+        return float(outcome.sums["nll"]), outcome.state
+
+
+def _only(y, rows=slice(None), positions=slice(None)):
+    """Targets of which all others do not count."""
+    targets = np.full_like(y, NO_TARGET)
+    targets[rows, positions] = np.asarray(y)[rows, positions]
+    return tf.constant(targets)
+
+
+def _check_config(name, config):
+    """A config comes back from its JSON."""
+    assert registry.name_of(config) == name
+    assert registry.config_from_dict(registry.config_to_dict(config)) == config
+    assert config.network_differences(config) == []
+
+
+def _check_parameters(case):
+    """They are counted as they are; checkpoints tell all weights apart."""
+    weights, keys = case.model.trainable_variables, [case.model.checkpoint_key(v) for v in case.model.weights]
+    assert case.config.num_parameters == sum(int(np.prod(variable.shape)) for variable in weights)
+    assert len(set(keys)) == len(keys)
+
+
+def _check_windows(case):
+    """Windows with the state between them are one long window, their gradients too, whose state is in the tape."""
+    length, weights = case.window.length, case.model.trainable_variables
+    whole, end = case.nll(*case.part(0, LONG * length))
+    for cut in range(1, LONG):
+        first, state = case.nll(*case.part(0, cut * length))
+        second, state = case.nll(*case.part(cut * length, (LONG - cut) * length), state)
+        np.testing.assert_allclose(first + second, whole, rtol=1e-5)
+        _assert_same_state(state, end)
+
+    def gradients(starts):
+        with tf.GradientTape() as tape:
+            total, state = 0.0, case.model.initial_state(ROWS)
+            for start, stop in zip(starts, [*starts[1:], LONG]):
+                outcome = case.model.forward(*case.part(start * length, (stop - start) * length), state, training=False)
+                total, state = total + outcome.sums["nll"], outcome.state
+        return tape.gradient(total, weights)
+
+    for ours, expected in zip(gradients([0, 1, 3]), gradients([0])):
+        np.testing.assert_allclose(tf.convert_to_tensor(ours), tf.convert_to_tensor(expected), rtol=1e-3, atol=1e-4)
+
+
+def _assert_same_state(state, expected):
+    assert tf.nest.map_structure(lambda part: part.dtype, state) == tf.nest.map_structure(lambda p: p.dtype, expected)
+    for part, other in zip(tf.nest.flatten(state), tf.nest.flatten(expected)):
+        assert part.shape[-1] == ROWS
+        np.testing.assert_allclose(tf.cast(part, tf.float32), tf.cast(other, tf.float32), atol=1e-5)
+
+
+def _check_rows(case):
+    """What is in other rows, and what their state is, changes no row."""
+    x, y = case.part(0, case.window.length)
+    _, state = case.nll(*case.part(case.window.length, case.window.length))
+    for row in range(ROWS):
+        expected, _ = case.nll(x, _only(y, row), state)
+        other = case.draw(x.shape[:2], seed=1)
+        other[row] = x[row]
+        mixed = tf.nest.map_structure(
+            lambda part, first, row=row: tf.where(tf.range(ROWS) == row, part, first),
+            state,
+            case.model.initial_state(ROWS),
+        )
+        np.testing.assert_allclose(case.nll(tf.constant(other), _only(y, row), mixed)[0], expected, rtol=1e-5)
+
+
+def _check_causality(case):
+    """An item changes how likely those behind it are, and none before it but within the declared right context."""
+    left, right, length = case.window.left, case.window.right, case.window.length
+    x, y = case.part(0, length)
+    behind = []
+    for position in (0, length // 2, length - 2):
+        changed = np.array(x)
+        changed[:, left + position] = np.roll(changed[:, left + position], 1, axis=0)
+        before = _only(y, positions=slice(0, max(0, position - right + 1)))
+        np.testing.assert_allclose(case.nll(tf.constant(changed), before)[0], case.nll(x, before)[0], rtol=1e-6)
+        after = _only(y, positions=slice(position + 1, None))
+        behind.append(abs(case.nll(tf.constant(changed), after)[0] - case.nll(x, after)[0]))
+    assert max(behind) > 1e-4
+
+
+def _check_training(case):
+    """A row that is reset goes on as one that begins, others as they were; a few steps learn."""
+    model, (x, y) = case.model, case.part(0, case.window.length)
+    model.compile(optimizer=make_optimizer("sgd", 0.0, 0.0, model))
+    step, fresh = train_step(model), model.initial_state(ROWS)
+    nobody, second = tf.zeros([ROWS], tf.bool), tf.range(ROWS) == 1
+    *_, used = step(x, y, nobody, fresh)
+    *_, of_fresh = step(x, y, nobody, fresh)
+    *_, of_used = step(x, y, nobody, used)
+    *_, of_both = step(x, y, second, used)
+    expected = tf.nest.map_structure(lambda new, old: tf.where(second, new, old), of_fresh, of_used)
+    _assert_same_state(of_both, expected)
+
+    model.optimizer.learning_rate.assign(0.3)
+    losses = []
+    for _ in range(30):
+        sums, norm, _ = step(x, y, nobody, fresh)
+        losses.append(model.measures(as_arrays(sums))["loss"])
+        assert 0 < float(norm) < np.inf
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def _check_generation(case):
+    """Drawing the true items finds them as likely as a window does, block by block, from a state that was read too."""
+    block, left, length = case.config.block_length, case.window.left, case.window.length
+    read = -(-length // case.config.seed_multiple) * case.config.seed_multiple
+    state = case.model.read(tf.constant(case.items[:, : left + read]), case.model.initial_state(ROWS))
+    _assert_same_state(state, case.nll(*case.part(0, read))[1])
+    context, drawn = tf.constant(case.items[:, read : read + left]), []
+    for start in range(read + left, read + left + 2 * block, block):
+
+        def draw(logits, position, start=start):
+            item = case.items[:, start + int(position)]
+            drawn.append(float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(item, logits))))
+            return tf.constant(item)
+
+        items, state = case.model.generate_block(context, state, draw, case.model.step_weights())
+        np.testing.assert_array_equal(items, case.items[:, start : start + block])
+        context = tf.concat([context, items], axis=1)[:, -left:]
+    _, state = case.nll(*case.part(0, read))
+    expected, _ = case.nll(*case.part(read, 2 * block), state)
+    np.testing.assert_allclose(sum(drawn), expected, rtol=1e-5)
