@@ -1,6 +1,7 @@
 """The house: imports point down the list of folders, and in no circle; nothing lies beside the folders."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 
 import pytest
@@ -54,6 +55,45 @@ def test_imports_point_down(module):
 def test_imports_make_no_circle():
     order = TopologicalSorter({module: set(imported_by(path)) for module, path in MODULES.items()})
     assert set(order.static_order()) == MODULES.keys()  # CycleError names one that there is
+
+
+# What only models/ knows: the names of families, and what is particular to one.
+OF_A_FAMILY = re.compile(
+    r"(?-i:SampleRNN)|wavenet|vq_?vae|amae|piano_?roll|tier|frame_?size|embedding|emb_size|lookback|rnn_|q_levels(?!$)",
+    re.IGNORECASE,
+)
+
+
+def said_in(tree):
+    """The names in a module, and its texts but for docstrings, each with its line."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value, node.lineno
+        for name in ("id", "attr", "arg", "name", "module"):
+            if isinstance(text := getattr(node, name, None), str):
+                yield text.removeprefix("samplernn"), getattr(node, "lineno", 0)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.split(".")[1] != "models"])
+def test_no_family_is_known_outside_the_models(module):
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    assert not [(text, line) for text, line in said_in(tree) if OF_A_FAMILY.search(text)]
+
+
+def test_a_family_knows_no_other():
+    families = {
+        module.split(".")[2] for module in MODULES if module.startswith("samplernn.models.") and module.count(".") == 3
+    }
+    for module, path in MODULES.items():
+        own = module.split(".")[2] if module.count(".") == 3 and module.split(".")[1] == "models" else None
+        others = {f"samplernn.models.{name}." for name in families - {own}}
+        if own:
+            assert not [imported for imported in imported_by(path) if imported.startswith(tuple(others) or "-")]
 
 
 def test_scripts_are_short_and_imported_by_nobody():

@@ -1,4 +1,4 @@
-"""Checkpoints in TensorFlow's format under PRiSM's keys: written whole, restored exactly."""
+"""Checkpoints in TensorFlow's format, as PRiSM's are: written whole, restored exactly."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import keras
@@ -121,6 +122,17 @@ class Model(keras.Model, ABC):
         Args:
             updates: of the outcome, summed over the replicas.
         """
+
+    # --- Averages ---
+
+    def average_weights(self, decay: float) -> None:
+        """Keep averages of the weights from now on; to be called in the scope of the model's strategy."""
+        weights = {self.checkpoint_key(variable): variable for variable in self.trainable_variables}
+        self.averages = Averages(weights, decay)
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """A context in which the model computes with the averages of its weights, if it has any."""
+        return self.averages.in_place() if self.averages else nullcontext()
 
     # --- Checkpoints ---
 

@@ -149,7 +149,7 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         None,
         optional(SECONDS),
         "how much of the seed audio the network reads, seconds",
-        "one frame of the upper tier",
+        "as much as the model needs",
     )
     include_seed: bool = option(False, BOOLEAN, "begin the files with what was read of the seed audio")
     random_seed: int | None = option(

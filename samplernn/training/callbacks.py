@@ -236,7 +236,7 @@ class Remarks(keras.callbacks.Callback):
         if rises(held_out) == RISES:
             print(
                 f"The validation loss has only risen since epoch {epoch + 1 - RISES}: the network learns these"
-                " recordings by heart. More music, rnn_dropout or a smaller network may help.",
+                " recordings by heart. More music, dropout or a smaller network may help.",
                 flush=True,
             )
         if accuracy[-1] >= BY_HEART and max(accuracy[:-1], default=0.0) < BY_HEART:

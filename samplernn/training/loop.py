@@ -14,7 +14,6 @@ import tensorflow as tf
 from samplernn.audio.wav import Recording
 from samplernn.corpus.split import Split
 from samplernn.corpus.windows import training_epoch, validation_epoch
-from samplernn.models.averages import averaged
 from samplernn.models.model import Model
 from samplernn.models.optimizer import scaling
 from samplernn.system.distribution import hand_out, rows_here
@@ -107,7 +106,7 @@ def fit(
                 callbacks.on_train_batch_end(step, model.measures(progress.sums) | {"gradient_norm": float(norm)})
 
             logs = model.measures(progress.sums)
-            with averaged(model):
+            with model.averaged():
                 held_out = evaluate(
                     model, step_of_validation, split.validation, batch_size, callbacks.on_test_batch_end
                 )

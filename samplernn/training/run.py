@@ -14,7 +14,6 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.generation.generate import generate_files
 from samplernn.generation.generator import Generator
-from samplernn.models.averages import averaged
 from samplernn.models.model import Model
 from samplernn.models.registry import config_to_dict
 from samplernn.options.options import GenerationOptions, TrainingOptions, better
@@ -70,7 +69,7 @@ class Run:
         self._save(checkpoint)
         self._rotate()
         if self._options.generate:
-            with self._stop.at_once(), averaged(self._model):
+            with self._stop.at_once(), self._model.averaged():
                 print(f"Generating audio for epoch {epoch}...", flush=True)
                 clips = self._clips(checkpoint, epoch)
                 wavs = generate_files(self._generator, checkpoint, self._context, clips)

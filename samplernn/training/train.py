@@ -17,7 +17,6 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.split import describe_mix
 from samplernn.models import registry
-from samplernn.models.averages import Averages
 from samplernn.models.model import Model
 from samplernn.models.optimizer import make_optimizer
 from samplernn.options.options import TrainingOptions
@@ -114,7 +113,7 @@ def _build_model(options: TrainingOptions, beginning: Beginning, strategy: tf.di
         xla = use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels)
         model.compile(optimizer=optimizer, jit_compile=xla)
         if options.polyak_decay is not None:
-            model.averages = Averages(model, options.polyak_decay)
+            model.average_weights(options.polyak_decay)
         if origin := beginning.origin:
             checkpoints.restore(origin.checkpoint, model, optimizer if isinstance(origin, Resumed) else None)
     return model

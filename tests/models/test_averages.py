@@ -14,7 +14,6 @@ from trainings import StopAt, runs, with_callback
 
 from samplernn.checkpoints import store
 from samplernn.corpus.scan import scan_corpus
-from samplernn.models.averages import Averages, averaged
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError
 from samplernn.training.loop import evaluate
@@ -30,7 +29,8 @@ def model():
 
 
 def test_averages_are_those_written_out_and_take_the_weights_places_for_a_while(model):
-    averages, rng = Averages(model, 0.5), np.random.default_rng(0)
+    model.average_weights(0.5)
+    averages, rng = model.averages, np.random.default_rng(0)
     expected = [variable.numpy() for variable in model.trainable_variables]
     for step in range(12):
         decay = min(0.5, (1 + step) / (10 + step))
@@ -44,7 +44,8 @@ def test_averages_are_those_written_out_and_take_the_weights_places_for_a_while(
             np.testing.assert_allclose(variable, value, atol=1e-6)
     for variable, value in zip(model.trainable_variables, weights):
         np.testing.assert_array_equal(variable, value)
-    with averaged(model):  # it has none
+    model.averages = None
+    with model.averaged():
         np.testing.assert_array_equal(model.trainable_variables[0], weights[0])
 
 
