@@ -29,7 +29,6 @@ prepare_gpus()
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
 from samplernn.audio.chunking import chunk_files  # noqa: E402
-from samplernn.commands.cli import automatic, boolean  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.corpus.windows import training_epoch  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
@@ -39,6 +38,7 @@ from samplernn.models.model import Model  # noqa: E402
 from samplernn.models.optimizer import make_optimizer  # noqa: E402
 from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
 from samplernn.options.options import PRECISIONS, ChunkOptions  # noqa: E402
+from samplernn.options.values import BOOLEAN, automatic  # noqa: E402
 from samplernn.system.device import use_xla  # noqa: E402
 from samplernn.training.steps import train_step  # noqa: E402
 
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7, help="repeats of each row")
     parser.add_argument("--only", default="", help="rows whose names contain this")
-    parser.add_argument("--jit_compile", type=automatic(boolean), help="True, False or auto (default)")
+    parser.add_argument("--jit_compile", type=automatic(BOOLEAN).parse, help="True, False or auto (default)")
     parser.add_argument("--precision", default="float32", choices=PRECISIONS, help="float32 by default")
     arguments = parser.parse_args()
     machine = Machine()
