@@ -29,8 +29,8 @@ prepare_gpus()
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
 from samplernn.audio.chunking import chunk_files  # noqa: E402
+from samplernn.corpus.loader import Loader  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
-from samplernn.corpus.windows import training_epoch  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
 from samplernn.models import registry  # noqa: E402
 from samplernn.models.config import Config  # noqa: E402
@@ -196,11 +196,11 @@ def corpus(pieces: int, length: int):
 
 def load(name: str, machine: Machine, repeats: int) -> None:
     with corpus(80, 128000) as recordings, one_core():
-        took = []
+        took, loader = [], Loader(SMALL, 16)
         for epoch in range(repeats):
-            windows, steps = training_epoch(recordings, SMALL, 16, 0, epoch)
+            steps, windows = loader.training_epoch(recordings, 0, epoch)
             passed = seconds(lambda windows=windows: sum(1 for _ in windows))
-            took.append(passed * 1e6 / (steps * 16 * SMALL.seq_len))
+            took.append(passed * 1e6 / (len(steps) * 16 * SMALL.seq_len))
     show(name, took)
 
 
@@ -208,9 +208,9 @@ def wait(name: str, machine: Machine, repeats: int, precision: str, jit: bool | 
     """The seconds that an epoch of training waits for its loader, and what part of it they are."""
     with corpus(32, 128000) as recordings:
         work = training_steps(SMALL, 16, precision, jit)  # as long as a step takes
-        windows, steps = training_epoch(recordings, SMALL, 16, 0, 0)
+        steps, windows = Loader(SMALL, 16).training_epoch(recordings, 0, 0)
         waiting, start = 0.0, time.perf_counter()
-        for _ in range(steps):
+        for _ in steps:
             waiting += seconds(lambda: next(windows))
             work()
         part = waiting / (time.perf_counter() - start)

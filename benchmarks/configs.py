@@ -87,6 +87,7 @@ def learning(config: Config, recordings: list[Recording], steps: int) -> float:
     import keras
     from bench import compiled_model
 
+    from samplernn.corpus.loader import Loader
     from samplernn.corpus.split import split_corpus
     from samplernn.training.loop import evaluate
     from samplernn.training.steps import initial_state, train_step, validation_step
@@ -97,15 +98,16 @@ def learning(config: Config, recordings: list[Recording], steps: int) -> float:
     step, state = train_step(model), initial_state(model, BATCH_SIZE)
     for window in itertools.islice(windows(split.training, config), steps):
         *_, state = step(*window, state)
-    return evaluate(model, validation_step(model), split.validation, BATCH_SIZE)["loss"]
+    return evaluate(model, validation_step(model), Loader(config, BATCH_SIZE), split.validation)["loss"]
 
 
 def windows(recordings: list[Recording], config: Config) -> Iterator[tuple[np.ndarray, ...]]:
     """Those of one epoch after another."""
-    from samplernn.corpus.windows import training_epoch
+    from samplernn.corpus.loader import Loader
 
+    loader = Loader(config, BATCH_SIZE)
     for epoch in itertools.count():
-        yield from training_epoch(recordings, config, BATCH_SIZE, SEED, epoch)[0]
+        yield from loader.training_epoch(recordings, SEED, epoch)[1]
 
 
 if __name__ == "__main__":

@@ -73,17 +73,18 @@ class Watch:
 
 def load(folder):
     """What train.py does with its corpus: scan, split, and read every window of an epoch."""
+    from samplernn.corpus.loader import Loader
     from samplernn.corpus.scan import scan_corpus
     from samplernn.corpus.split import split_corpus
-    from samplernn.corpus.windows import training_epoch, validation_epoch
     from samplernn.models.samplernn.config import SampleRNNConfig
 
     corpus = scan_corpus((folder,))
     config = SampleRNNConfig(seq_len=128, frame_sizes=(4, 16))
     split = split_corpus(corpus.recordings, config.seq_len, 2, 0.1)
-    for _ in training_epoch(split.training, config, 2, 0, 0)[0]:
+    loader = Loader(config, 2)
+    for _ in loader.training_epoch(split.training, 0, 0)[1]:
         pass
-    for _ in validation_epoch(split.validation, config, 2):
+    for _ in loader.validation_epoch(split.validation)[1]:
         pass
 
 

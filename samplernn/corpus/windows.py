@@ -1,11 +1,10 @@
-"""From recordings to batches of windows: the plan of an epoch, the loader."""
+"""From recordings to batches of windows: the plan of an epoch, and what is read by it."""
 
 from __future__ import annotations
 
 import heapq
 import random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -17,36 +16,12 @@ from samplernn.models.config import NO_TARGET, Config, Window
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, reset
 
 
-def training_epoch(
-    recordings: list[Recording],
-    config: Config,
-    batch_size: int,
-    random_seed: int,
-    epoch: int,
-    rows_here: slice = slice(None),
-    first: int = 0,
-) -> tuple[Iterator[Batch], int]:
-    """The windows of a training epoch, in an order that depends on nothing but the seed and the epoch.
-
-    Args:
-        recordings, config, batch_size, random_seed, epoch: what decides the plan of the whole batch.
-        rows_here: those that are read and yielded.
-        first: the batches before it are left out.
-
-    Returns:
-        Batches as `_batches` yields them, every row with a target, and the number of all of them, with which the first
-        row of the whole batch runs out.
-    """
-    rows, steps = _plan_training(recordings, config.seq_len, batch_size, random_seed, epoch)
-    return _prefetched(_batches(rows[rows_here], config, range(first, steps))), steps
-
-
 def training_steps(recordings: list[Recording], seq_len: int, batch_size: int, random_seed: int, epoch: int) -> int:
     """The number of batches of a training epoch."""
-    return _plan_training(recordings, seq_len, batch_size, random_seed, epoch)[1]
+    return plan_training(recordings, seq_len, batch_size, random_seed, epoch)[1]
 
 
-def _plan_training(
+def plan_training(
     recordings: list[Recording], seq_len: int, batch_size: int, random_seed: int, epoch: int
 ) -> tuple[list[list[Recording]], int]:
     """The rows of an epoch, and the number of windows until the first of them runs out."""
@@ -56,13 +31,11 @@ def _plan_training(
     return rows, min(_row_lengths(rows, seq_len))
 
 
-def validation_epoch(
-    recordings: list[Recording], config: Config, batch_size: int, rows_here: slice = slice(None)
-) -> Iterator[Batch]:
-    """All windows of the held-out recordings; rows that have run out have NO_TARGET as their targets."""
+def plan_validation(recordings: list[Recording], seq_len: int, batch_size: int) -> tuple[list[list[Recording]], int]:
+    """The rows of the held-out recordings, and the number of windows until the last of them runs out."""
     longest_first = sorted(recordings, key=lambda recording: -recording.frames)
-    rows = plan_rows(longest_first, batch_size, config.seq_len)
-    return _prefetched(_batches(rows[rows_here], config, range(max(_row_lengths(rows, config.seq_len)))))
+    rows = plan_rows(longest_first, batch_size, seq_len)
+    return rows, max(_row_lengths(rows, seq_len))
 
 
 def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> list[list[Recording]]:
@@ -85,16 +58,7 @@ def _num_windows(recording: Recording, seq_len: int) -> int:
     return recording.frames // seq_len
 
 
-def _prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches, each read in another thread while the one before is used."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") as reader:
-        upcoming = reader.submit(next, batches, None)
-        while (batch := upcoming.result()) is not None:
-            upcoming = reader.submit(next, batches, None)
-            yield batch
-
-
-def _batches(rows: list[list[Recording]], config: Config, steps: range) -> Iterator[Batch]:
+def batches(rows: list[list[Recording]], config: Config, steps: range) -> Iterator[Batch]:
     """Yield x [B, left + S + right, ...], y [B, S, ...], the S items in their midst, and reset [B], whether a row
     starts a recording.
 

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.audio.wav import Recording
+from samplernn.corpus.loader import Loader
 from samplernn.corpus.split import Split
-from samplernn.corpus.windows import training_epoch, validation_epoch
 from samplernn.models.model import Model
 from samplernn.models.optimizer import scaling
 from samplernn.system.distribution import hand_out, rows_here
@@ -81,7 +81,8 @@ def fit(
     Raises:
         Diverged: a loss or a gradient is not a number, or a loss has exploded.
     """
-    strategy, here = model.distribute_strategy, rows_here(model.distribute_strategy, batch_size)
+    strategy = model.distribute_strategy
+    loader = Loader(model.config, batch_size, rows_here(strategy, batch_size))
     progress = progress or Progress()
     callbacks = keras.callbacks.CallbackList(list(callbacks), model=model)
     step_of_training, step_of_validation = train_step(model), validation_step(model)
@@ -90,14 +91,12 @@ def fit(
     try:
         while progress.epoch < num_epochs and not model.stop_training:
             epoch = progress.epoch
-            windows, steps = training_epoch(
-                split.training, model.config, batch_size, random_seed, epoch, here, progress.step
-            )
-            callbacks.set_params({"epochs": num_epochs, "steps": steps})
+            steps, windows = loader.training_epoch(split.training, random_seed, epoch, progress.step)
+            callbacks.set_params({"epochs": num_epochs, "steps": steps.stop})
             callbacks.on_epoch_begin(epoch)
             if progress.state is None:
                 progress.state = initial_state(model, batch_size)
-            for step, window in enumerate(windows, progress.step):
+            for step, window in zip(steps, windows):
                 callbacks.on_train_batch_begin(step)
                 sums, norm, state = step_of_training(*hand_out(strategy, window), progress.state)
                 sums = as_arrays(sums)
@@ -107,9 +106,7 @@ def fit(
 
             logs = model.measures(progress.sums)
             with model.averaged():
-                held_out = evaluate(
-                    model, step_of_validation, split.validation, batch_size, callbacks.on_test_batch_end
-                )
+                held_out = evaluate(model, step_of_validation, loader, split.validation, callbacks.on_test_batch_end)
             logs |= {f"val_{name}": value for name, value in held_out.items()}
             progress.end_epoch(logs)
             callbacks.on_epoch_end(epoch, logs)
@@ -146,8 +143,8 @@ def _is_sound(loss: float, model: Model) -> bool:
 def evaluate(
     model: Model,
     step: Callable,
+    loader: Loader,
     recordings: list[Recording],
-    batch_size: int,
     after_step: Callable[[int], None] = lambda _: None,
 ) -> Logs:
     """What the model measures over recordings, each from the initial state.
@@ -155,17 +152,16 @@ def evaluate(
     Args:
         model: the model.
         step: its `validation_step`.
+        loader: of the model's windows.
         recordings: any number.
-        batch_size: rows.
         after_step: called after each step with its number, from 0.
 
     Raises:
         Diverged: the loss is NaN, infinite, or has exploded.
     """
     strategy = model.distribute_strategy
-    state, sums = initial_state(model, batch_size), {}
-    windows = validation_epoch(recordings, model.config, batch_size, rows_here(strategy, batch_size))
-    for number, window in enumerate(windows):
+    state, sums = initial_state(model, loader.batch_size), {}
+    for number, window in zip(*loader.validation_epoch(recordings)):
         of_window, state = step(*hand_out(strategy, window), state)
         sums = added(sums, as_arrays(of_window))
         after_step(number)

@@ -12,9 +12,11 @@ import soundfile
 from samplernn.audio.quantize import MuLaw
 from samplernn.audio.wav import Folder, Recording
 from samplernn.corpus import windows as dataset
+from samplernn.corpus.loader import Loader
 from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import describe_mix, heard_in, split_corpus
-from samplernn.corpus.windows import NO_TARGET, plan_rows, training_epoch, validation_epoch
+from samplernn.corpus.windows import plan_rows
+from samplernn.models.config import NO_TARGET
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError, RunError
 
@@ -36,7 +38,8 @@ def plain_windows(recording):
 def test_equal_files_come_in_the_originals_order(make_corpus, monkeypatch, read_frames):
     monkeypatch.setattr(dataset, "READ_FRAMES", read_frames)
     corpus = scan_corpus((str(make_corpus([1000] * 6)),)).recordings
-    windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
+    numbers, windows = Loader(CONFIG, 2).training_epoch(corpus, 0, 0)
+    steps = len(numbers)
     batches = list(windows)
     assert len(batches) == steps == 3 * (1000 // 64)
     pieces = {recording.name: plain_windows(recording) for recording in corpus}
@@ -62,7 +65,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(make_corpus):
     corpus = scan_corpus((str(make_corpus([256] * 8)),)).recordings
 
     def order(seed, epoch):
-        return b"".join(x.tobytes() for x, _, _ in training_epoch(corpus, CONFIG, 2, seed, epoch)[0])
+        return b"".join(x.tobytes() for x, _, _ in Loader(CONFIG, 2).training_epoch(corpus, seed, epoch)[1])
 
     assert order(0, 3) == order(0, 3)
     assert len({order(0, 0), order(0, 1), order(1, 0), order(1, 1)}) == 4
@@ -71,7 +74,8 @@ def test_the_order_depends_on_seed_and_epoch_alone(make_corpus):
 def test_a_row_that_finishes_its_file_takes_the_next(make_corpus):
     corpus = scan_corpus((str(make_corpus([64 * 5, 64 * 2, 64 * 2, 64 * 3 + 40])),)).recordings
     pieces = {recording.name: plain_windows(recording) for recording in corpus}
-    windows, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
+    numbers, windows = Loader(CONFIG, 2).training_epoch(corpus, 0, 0)
+    steps = len(numbers)
     batches = list(windows)
     assert len(batches) == steps
     used = 0
@@ -91,13 +95,15 @@ def test_a_row_that_finishes_its_file_takes_the_next(make_corpus):
 def test_an_epoch_can_begin_at_any_of_its_windows(make_corpus, monkeypatch, read_frames):
     monkeypatch.setattr(dataset, "READ_FRAMES", read_frames)
     corpus = scan_corpus((str(make_corpus([64 * 5, 64 * 2, 64 * 2 + 7, 64 * 3 + 40, 64, 64 * 4])),)).recordings
-    batches, steps = training_epoch(corpus, CONFIG, 2, 0, 0)
+    loader = Loader(CONFIG, 2)
+    numbers, batches = loader.training_epoch(corpus, 0, 0)
+    steps = len(numbers)
     batches = list(batches)
     assert len(batches) == steps == 8
     for first in range(steps + 2):
-        rest, number = training_epoch(corpus, CONFIG, 2, 0, 0, first=first)
+        numbers, rest = loader.training_epoch(corpus, 0, 0, first)
         rest = list(rest)
-        assert number == steps and len(rest) == max(0, steps - first)
+        assert numbers == range(first, steps) and len(rest) == max(0, steps - first)
         for ours, theirs in zip(rest, batches[first:]):
             for part, expected in zip(ours, theirs):
                 np.testing.assert_array_equal(part, expected)
@@ -146,7 +152,7 @@ def test_without_weights_an_epoch_is_the_files_shuffled_as_ever(make_corpus, mon
     planned = []
     monkeypatch.setattr(dataset, "plan_rows", lambda order, *rest: planned.append(order) or plan_rows(order, *rest))
     for epoch in range(3):
-        training_epoch(corpus, CONFIG, 2, 5, epoch)
+        Loader(CONFIG, 2).training_epoch(corpus, 5, epoch)
         order = list(corpus)
         random.Random(f"5/{epoch}").shuffle(order)
         assert planned.pop() == order
@@ -156,12 +162,14 @@ def test_an_epoch_of_weighted_folders_can_begin_at_any_of_its_windows(make_corpu
     a, b = make_corpus([64 * 5, 64 * 2 + 7, 64 * 3], folder="a"), make_corpus([64 * 4, 64, 64 * 3], folder="b")
     corpus = scan_corpus((f"{a}:1.5", f"{b}:0.5")).recordings
     for epoch in range(2):
-        batches, steps = training_epoch(corpus, CONFIG, 2, 0, epoch)
+        loader = Loader(CONFIG, 2)
+        numbers, batches = loader.training_epoch(corpus, 0, epoch)
+        steps = len(numbers)
         batches = list(batches)
         starts = sum(int(reset.sum()) for _, _, reset in batches)
         assert len(batches) == steps and 2 <= starts <= 5 + 2
         for first in range(steps):
-            rest = list(training_epoch(corpus, CONFIG, 2, 0, epoch, first=first)[0])
+            rest = list(loader.training_epoch(corpus, 0, epoch, first)[1])
             assert len(rest) == steps - first
             for ours, theirs in zip(rest, batches[first:]):
                 for part, expected in zip(ours, theirs):
@@ -210,7 +218,7 @@ def test_validation_sees_every_window_once(make_corpus):
     corpus = scan_corpus((str(make_corpus([64 * 5, 64 * 2, 64 * 3, 64])),)).recordings
     expected = sorted(window.tobytes() for recording in corpus for window in plain_windows(recording))
     seen = []
-    for x, y, _ in validation_epoch(corpus, CONFIG, 3):
+    for x, y, _ in Loader(CONFIG, 3).validation_epoch(corpus)[1]:
         live = y[:, 0] != NO_TARGET
         assert ((y == NO_TARGET).all(axis=1) == ~live).all()
         np.testing.assert_array_equal(y[live], x[live, 16:])
@@ -281,7 +289,7 @@ def test_too_few_files_name_a_batch_size_that_would_do():
 @pytest.mark.parametrize("damage", ["unlink", "truncate", "empty"])
 def test_a_file_that_changes_under_way_is_named(make_corpus, damage):
     corpus = scan_corpus((str(make_corpus([64 * 4] * 2)),)).recordings
-    windows, _ = training_epoch(corpus, CONFIG, 2, 0, 0)
+    _, windows = Loader(CONFIG, 2).training_epoch(corpus, 0, 0)
     path = corpus[1].path
     if damage == "unlink":
         path.unlink()

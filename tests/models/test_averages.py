@@ -13,6 +13,7 @@ from toy import Toy
 from trainings import StopAt, runs, with_callback
 
 from samplernn.checkpoints import store
+from samplernn.corpus.loader import Loader
 from samplernn.corpus.scan import scan_corpus
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError
@@ -84,7 +85,7 @@ def test_training_validates_with_the_averages_and_generates_with_them(options, m
     model.compile()
     corpus = {recording.name: recording for recording in scan_corpus(options.data_dir).recordings}
     held_out = [corpus[name] for name in store_settings(checkpoint)["split"]["validation"]]
-    logs = evaluate(model, validation_step(model), held_out, 2)
+    logs = evaluate(model, validation_step(model), Loader(model.config, 2), held_out)
     assert logs["loss"] == pytest.approx(store_settings(checkpoint)["history"][-1]["val_loss"], abs=1e-6)
 
 
