@@ -7,10 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.corpus.data import data_of
+from samplernn.generation.generator import Generator
 from samplernn.models import registry
 from samplernn.models.config import NO_TARGET
 from samplernn.models.model import AutoregressiveModel
 from samplernn.models.optimizer import make_optimizer
+from samplernn.options.option import as_flags, options_of
 from samplernn.training.loop import as_arrays
 from samplernn.training.steps import train_step
 
@@ -56,7 +58,9 @@ class _Case:
 
     def nll(self, x, y, state=None):
         """In nats, and the next state; from the initial state by default."""
-        outcome = self.model.forward(x, y, state or self.model.initial_state(len(x)), training=False)
+        state = self.model.initial_state(len(x)) if state is None else state
+        outcome = self.model.forward(x, y, state, training=False)
+        assert {name: tuple(value.shape) for name, value in outcome.sums.items()} == self.model.sum_shapes
         return float(outcome.sums["nll"]), outcome.state
 
 
@@ -68,10 +72,18 @@ def _only(y, rows=slice(None), positions=slice(None)):
 
 
 def _check_config(name, config):
-    """A config comes back from its JSON."""
+    """A config comes back from its JSON, and from the flags of a search; its lengths fit each other."""
     assert registry.name_of(config) == name
     assert registry.config_from_dict(registry.config_to_dict(config)) == config
     assert config.network_differences(config) == []
+    options = options_of(type(config))
+    texts = {of.name: as_flags({of.name: getattr(config, of.name)})[1:] for of in options}
+    parsed = {of.name: [of.values.parse(text) for text in texts[of.name]] for of in options}
+    values = {of.name: tuple(parsed[of.name]) if of.values.several else parsed[of.name][0] for of in options}
+    assert type(config)(**values) == config
+    assert config.seed_length >= config.window.left and config.seed_multiple >= 1 and config.block_length >= 1
+    padding = data_of(config).padding
+    assert np.issubdtype(padding.dtype, np.signedinteger) or np.issubdtype(padding.dtype, np.floating)
 
 
 def _check_parameters(case):
@@ -85,6 +97,7 @@ def _check_windows(case):
     """Windows with the state between them are one long window, their gradients too, whose state is in the tape."""
     length, weights = case.window.length, case.model.trainable_variables
     whole, end = case.nll(*case.part(0, LONG * length))
+    _assert_same_state(end, case.model.initial_state(ROWS), values=False)
     for cut in range(1, LONG):
         first, state = case.nll(*case.part(0, cut * length))
         second, state = case.nll(*case.part(cut * length, (LONG - cut) * length), state)
@@ -103,11 +116,14 @@ def _check_windows(case):
         np.testing.assert_allclose(tf.convert_to_tensor(ours), tf.convert_to_tensor(expected), rtol=1e-3, atol=1e-4)
 
 
-def _assert_same_state(state, expected):
-    assert tf.nest.map_structure(lambda part: part.dtype, state) == tf.nest.map_structure(lambda p: p.dtype, expected)
+def _assert_same_state(state, expected, values=True):
+    tf.nest.assert_same_structure(state, expected)
+    types = [[part.dtype for part in tf.nest.flatten(of)] for of in (state, expected)]
+    assert types[0] == types[1]
     for part, other in zip(tf.nest.flatten(state), tf.nest.flatten(expected)):
-        assert part.shape[-1] == ROWS
-        np.testing.assert_allclose(tf.cast(part, tf.float32), tf.cast(other, tf.float32), atol=1e-5)
+        assert part.shape == other.shape and part.shape[-1] == ROWS
+        if values:
+            np.testing.assert_allclose(tf.cast(part, tf.float32), tf.cast(other, tf.float32), atol=1e-5)
 
 
 def _check_rows(case):
@@ -158,7 +174,9 @@ def _check_training(case):
     losses = []
     for _ in range(30):
         sums, norm, _ = step(x, y, nobody, fresh)
-        losses.append(model.measures(as_arrays(sums))["loss"])
+        measures = model.measures(as_arrays(sums))
+        assert {"loss", "accuracy"} <= measures.keys()
+        losses.append(measures["loss"])
         assert 0 < float(norm) < np.inf
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
@@ -183,3 +201,9 @@ def _check_generation(case):
     _, state = case.nll(*case.part(0, read))
     expected, _ = case.nll(*case.part(read, 2 * block), state)
     np.testing.assert_allclose(sum(drawn), expected, rtol=1e-5)
+
+    generator, seed = Generator(case.model), case.items[0, : left + read]
+    greedy = [generator(seed[None, read:], 3 * block, [1e-6], [[0]], generator.read(seed)) for _ in range(2)]
+    first, second = (np.concatenate(list(pieces), axis=1) for pieces in greedy)
+    assert first.shape[:2] == (1, 3 * block)
+    np.testing.assert_array_equal(first, second)

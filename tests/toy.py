@@ -5,18 +5,16 @@ from dataclasses import dataclass
 import tensorflow as tf
 from keras import random
 
-from samplernn.models.audio_tokens import AudioTokensConfig, q_levels, q_type
+from samplernn.models.audio_tokens import AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
-from samplernn.models.likelihood import categorical
+from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
-from samplernn.options.option import option
-from samplernn.options.values import whole
-from samplernn.system.distribution import own_rows
+from samplernn.system.distribution import own_rows, sum_over_replicas
 
 
 @dataclass(frozen=True)
 class ToyConfig(AudioTokensConfig):
-    seq_len: int = option(24, whole(1, 4096), "samples in a window", searchable=True)
+    seq_len: int = seq_len(24)
     q_type: str = q_type()
     q_levels: int = q_levels()
     window = property(lambda self: Window(self.seq_len, left=1))
@@ -28,6 +26,8 @@ class ToyConfig(AudioTokensConfig):
 
 class Toy(AutoregressiveModel):
     """Bigrams, the parity of what a row has heard, a sum over it, and counts of levels that no gradient moves."""
+
+    exchanges = True
 
     def __init__(self, config, precision="float32"):
         super().__init__(config, precision, name="toy")
@@ -48,12 +48,14 @@ class Toy(AutoregressiveModel):
     def forward(self, x, y, state, training):
         logits, state = self.call(x[:, self.config.window.left - 1 : -1], state)
         if training:
-            ones = tf.ones_like(logits[:1])
-            draw = lambda rows: random.dropout(tf.repeat(ones, rows, axis=0), 0.1, seed=self.dropout_seed)  # noqa: E731
-            logits *= own_rows(draw, logits.shape[0])
-        sums = categorical(logits, y)
-        sums["levels"] = tf.reduce_sum(tf.one_hot(y, self.config.q_levels), axis=[0, 1])
-        return Outcome(sums["nll"] / sums["targets"], sums, state, updates=sums["levels"])
+            shape = logits.shape[1:]
+            logits *= own_rows(lambda n: random.dropout(tf.ones([n, *shape]), 0.1, seed=self.dropout_seed), x.shape[0])
+        levels = tf.reduce_sum(tf.one_hot(y, self.config.q_levels), axis=[0, 1])
+        sums = categorical(logits, y) | {"levels": levels}
+        leaning = sum_over_replicas(tf.reduce_sum(logits, axis=[0, 1])) / sum_over_replicas(sums["targets"])
+        return Outcome(mean_nll(sums) + 0.01 * tf.reduce_sum(leaning**2), sums, state, updates=levels)
+
+    sum_shapes = property(lambda self: {"nll": (), "correct": (), "targets": (), "levels": (self.config.q_levels,)})
 
     def measures(self, sums):
         return super().measures(sums) | {"commonest": float(max(sums["levels"]) / sums["targets"])}

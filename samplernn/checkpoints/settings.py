@@ -18,6 +18,7 @@ from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
 
+LARGEST = 1e300  # number that may be in settings
 SUMS_OF_VERSION_1 = ("nll", "correct", "targets")  # which it wrote as a list
 
 
@@ -73,7 +74,7 @@ def _has_form_of_split(split: Any) -> bool:
 
 def _has_form_of_history(history: Any) -> bool:
     def logs(epoch):
-        return isinstance(epoch, dict) and all(isinstance(epoch.get(name), (int, float)) for name in MONITORS)
+        return isinstance(epoch, dict) and all(_is_number(epoch.get(name)) for name in MONITORS)
 
     return isinstance(history, list) and all(map(logs, history))
 
@@ -82,28 +83,25 @@ def _has_form_of_place(content: dict[str, Any]) -> bool:
     step = content.get("step", 0)
     if type(step) is not int or step < 0:
         return False
-    return step == 0 or _has_form_of_sums(content.get("sums"))
+    return step == 0 or sums_of(content) is not None
 
 
-def _has_form_of_sums(sums: Any) -> bool:
-    if isinstance(sums, list):
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= LARGEST  # nan is not less
+
+
+def sums_of(settings: dict[str, Any]) -> dict[str, np.ndarray] | None:
+    """The sums of the epoch in whose midst a checkpoint was written, as `Progress` has them; None if they are none."""
+    sums = settings.get("sums")
+    if isinstance(sums, list) and len(sums) == len(SUMS_OF_VERSION_1):
         sums = dict(zip(SUMS_OF_VERSION_1, sums))
-
-    def numbers(value):
-        return isinstance(value, (int, float)) or (isinstance(value, list) and all(map(numbers, value)))
-
-    if not isinstance(sums, dict) or not all(map(numbers, sums.values())):
-        return False
-    targets = sums.get("targets")
-    return isinstance(targets, (int, float)) and targets > 0
-
-
-def sums_of(settings: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The sums of the epoch in whose midst a checkpoint was written, as `Progress` has them."""
-    sums = settings["sums"]
-    if isinstance(sums, list):
-        sums = dict(zip(SUMS_OF_VERSION_1, sums))
-    return {name: np.array(value, np.float64) for name, value in sums.items()}
+    if not isinstance(sums, dict):
+        return None
+    try:
+        arrays = {name: np.array(value, np.float64) for name, value in sums.items()}
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return arrays if all(np.isfinite(value).all() for value in arrays.values()) else None
 
 
 def has_config(checkpoint: Path) -> bool:

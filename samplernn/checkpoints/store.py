@@ -104,7 +104,8 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
     weights, shapes = _weights(model), shapes_of(checkpoint)
     _check_shapes(checkpoint, weights, shapes)
     if optimizer is None:
-        variables = {PREFIX + key if PREFIX + key in shapes else key: variable for key, variable in weights.items()}
+        averaged = {key for key, variable in weights.items() if variable.trainable and STEPS in shapes}
+        variables = {PREFIX + key if key in averaged else key: variable for key, variable in weights.items()}
     else:
         variables = weights | model.random_state() | _of_optimizer(checkpoint, model, optimizer, shapes)
     averages_go_on = model.averages and optimizer is not None and STEPS in shapes
@@ -181,9 +182,10 @@ def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], shapes: 
     parts = {key.split("/")[0] for key in weights}
     theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] in parts and SLOT not in key}
     ours = {key: tuple(variable.shape) for key, variable in weights.items()}
-    if STEPS in shapes:  # then there is an average of each weight that gradients move
-        theirs |= {key: shape for key, shape in shapes.items() if key.startswith(PREFIX) and key != STEPS}
-        ours |= {PREFIX + key: ours[key] for key, variable in weights.items() if variable.trainable}
+    if averages := {key: shape for key, shape in shapes.items() if key.startswith(PREFIX)}:
+        theirs |= averages
+        trainable = [key for key, variable in weights.items() if variable.trainable]
+        ours |= {STEPS: ()} | {PREFIX + key: ours[key] for key in trainable}
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key):
             raise InputError(

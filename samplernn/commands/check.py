@@ -332,9 +332,9 @@ def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> Co
 
 def check_recordings(options: CheckOptions, config: Config | None) -> Generator[Line, None, Corpus | None]:
     """Whether the recordings can be used; returns those that can."""
-    from samplernn.corpus.data import KINDS
+    from samplernn.corpus.data import data_of
 
-    examination = KINDS[(config or default_config()).data].examine(options.data_dir)
+    examination = data_of(config or default_config()).examine(options.data_dir)
     complaints = examination.complaints(options.skip_unusable, options.strict)
     for complaint in complaints:
         yield problem(complaint)
@@ -375,7 +375,7 @@ def check_memory(needed: int) -> Lines:
     told = f"memory: {total / GB:.1f} GB" + (f", {available / GB:.1f} GB of it available" if available else "")
     if (available or total) < needed:
         told += f"; on a CPU this network and batch size take about {needed / GB:.1f} GB"
-        yield note(f"{told}: choose a smaller dim, seq_len or --batch_size")
+        yield note(f"{told}: choose a smaller network, seq_len or --batch_size")
     else:
         yield ok(told)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import samplernn
 from samplernn.commands.flags import Parser, look_ahead
 from samplernn.options.option import options_of
 from samplernn.options.options import CheckOptions, ChunkOptions, GenerationOptions, TrainingOptions
@@ -41,7 +42,7 @@ def run(main: Callable[[], None]) -> None:
     except (InputError, RunError) as error:
         sys.exit(_fail(str(error), error.exit_status))
     except ModuleNotFoundError as error:
-        if error.name.startswith("samplernn"):
+        if error.name.startswith(samplernn.__name__):
             raise
         sys.exit(_fail(f"{error.name} is not installed: {INSTALL}", InputError.exit_status))
     except OSError as error:

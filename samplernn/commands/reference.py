@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES, KEY
+from samplernn.models.config import FAMILY
+from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES
 from samplernn.options.option import Option, options_of
 from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
@@ -27,7 +28,7 @@ required then. `--num_val_batches` is deprecated, without effect: use `--val_fra
 """
 CONFIG = f"""\
 The JSON file that `--config_file` names, called `<name>.config.json`, holds one object with these parameters. All are
-optional, and `null` stands for the default. `"{KEY}"` names the family; where it is absent, that is `{DEFAULT_FAMILY}`.
+optional, and `null` stands for the default. `"{FAMILY}"` names the family, `{DEFAULT_FAMILY}` where it is absent.
 
 A parameter that can be searched is a flag of keras_tuner.py and ray_tune.py too, which take any number of values of it;
 one that changes in flight can be changed by `--type pbt` between two epochs.

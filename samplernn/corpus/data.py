@@ -21,7 +21,8 @@ class Data(Protocol):
 
     Attributes:
         unit: what an item is called.
-        padding: the item that stands before a recording's first and behind its last.
+        padding: the item that stands before a recording's first and behind its last, of a signed type: among targets
+            there is NO_TARGET.
     """
 
     unit: str
@@ -29,12 +30,10 @@ class Data(Protocol):
 
     def __init__(self, config: Config): ...
 
-    @staticmethod
-    def examine(data_dir: Sequence[str]) -> Examination:
+    def examine(self, data_dir: Sequence[str]) -> Examination:
         """Look at every file below the folders, once."""
 
-    @staticmethod
-    def scan(data_dir: Sequence[str], skip_unusable: bool = False, strict: bool = False) -> Corpus:
+    def scan(self, data_dir: Sequence[str], skip_unusable: bool = False, strict: bool = False) -> Corpus:
         """Look at every file below the folders; InputError names what cannot be used."""
 
     def read(self, recording: Recording, start: int, length: int) -> np.ndarray:

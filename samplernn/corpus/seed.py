@@ -36,18 +36,23 @@ def seed_context(
         sample_rate: Hz, that of the audio that the model has learnt.
         seed: path of the audio, of any sample rate; None for silence.
         offset: where the stretch begins, in samples of that audio.
-        dur: its length in seconds, of which as much is read as is a multiple of the config's seed_multiple, at least
-            that; None for its seed_length.
+        dur: its length in seconds; None for the config's seed_length, or as much as there is. Behind the left context
+            a multiple of the config's seed_multiple is read, as much as fits in.
 
     Raises:
         InputError: the seed is not audio, or ends before the stretch does.
         RunError: it has changed while it was read.
     """
-    data, multiple = AudioTokens(config), config.seed_multiple
+    data, left = AudioTokens(config), config.window.left
     if seed is None:
-        return Context(np.full(config.window.left, data.padding))
+        return Context(np.full(left, data.padding))
     recording = examine_seed(seed)
-    length = max(1, round(dur * sample_rate) // multiple) * multiple if dur else config.seed_length
+    if dur:
+        wished = round(dur * sample_rate)
+    else:
+        there = (recording.frames - offset) * sample_rate // recording.sample_rate
+        wished = min(config.seed_length, there)
+    length = left + max(0, wished - left) // config.seed_multiple * config.seed_multiple
     _check_length(recording, sample_rate, length, offset, dur)
     tokens = data.quantizer.encode(_read(recording, sample_rate, offset, length))
     source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}

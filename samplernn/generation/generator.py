@@ -115,7 +115,7 @@ class Generator:
 
             given = None if conditioning is None else conditioning[:, i * length : (i + 1) * length]
             block, state = self.model.generate_block(context, state, draw, weights, given)
-            context = block if left == length else tf.concat([context, block], axis=1)[:, -left:]
+            context = block if left == length else tf.concat([context, block], axis=1)[:, length:]
             return i + 1, context, state, blocks.write(i, block)
 
         rows, shape = context.shape[0], context.shape[2:]

@@ -10,6 +10,13 @@ from samplernn.options.option import option
 from samplernn.options.values import one_of, whole
 
 MU_LAW_LEVELS = 256
+MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
+
+
+def seq_len(default: int) -> Any:
+    """The parameter `seq_len`."""
+    help_ = "samples predicted in one training window"
+    return option(default, whole(1, MAX_SIZE), help_, searchable=True, fits_any_weights=True)
 
 
 def q_type() -> Any:

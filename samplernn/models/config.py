@@ -16,6 +16,7 @@ from samplernn.options.values import Values
 from samplernn.system.errors import InputError
 from samplernn.system.words import did_you_mean, listed, shortened
 
+FAMILY = "model"  # the key by which a JSON config names its family
 NO_TARGET = -1  # the target where there is nothing to predict
 
 
@@ -40,17 +41,13 @@ class Config(ABC):
     A family derives its own, with a parameter `seq_len`, the length of its windows.
 
     Attributes:
-        data: the name of the kind of data that it is for, one of `corpus.data.KINDS`.
-        tied: parameters whose values are possible or not depending on each other.
-        free: parameters of which any value runs with any weights.
+        data: the name of the kind of data that it is for, one of `corpus.data.KINDS`; a family may have a property.
 
     Raises:
         InputError: a value has a wrong type or breaks a rule.
     """
 
     data: ClassVar[str]
-    tied: ClassVar[tuple[str, ...]] = ("seq_len",)
-    free: ClassVar[tuple[str, ...]] = ("seq_len",)
 
     # --- The parameters ---
 
@@ -84,15 +81,23 @@ class Config(ABC):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Config:
-        """Build a config from parsed JSON; what it does not name, or says null for, keeps its default."""
-        known = [option.name for option in options_of(cls)]
+        """Build a config from parsed JSON; what it does not name, or says null for, keeps its default.
+
+        For a parameter that may be None null says so.
+        """
+        options = {option.name: option for option in options_of(cls)}
         complaints = []
-        for name in values:
-            if name not in known:
-                hint = did_you_mean(name, known, shown="'{}'") or f"the parameters are {', '.join(known)}"
-                complaints.append(f"unknown parameter {shortened(repr(name))}; {hint}")
+        for name in (name for name in values if name not in options):
+            hint = did_you_mean(name, [FAMILY, *options], shown="'{}'")
+            hint = hint or f"the parameters are {', '.join([*options, FAMILY])}"
+            complaints.append(f"unknown parameter {shortened(repr(name))}; {hint}")
+        given = {
+            name: value
+            for name, value in values.items()
+            if name in options and (value is not None or options[name].values.none)
+        }
         try:
-            config = cls(**{name: value for name, value in values.items() if name in known and value is not None})
+            config = cls(**given)
         except InputError as error:
             complaints.append(str(error))
         if complaints:
@@ -106,9 +111,8 @@ class Config(ABC):
     def network_differences(self, other: Config) -> list[tuple[str, Any, Any]]:
         """The parameters that shape the network and differ: (name, own value, the other's value)."""
         mine, theirs = self.to_dict(), other.to_dict()
-        return [
-            (name, mine[name], theirs[name]) for name in mine if name not in self.free and mine[name] != theirs[name]
-        ]
+        shaping = [option.name for option in options_of(type(self)) if not option.fits_any_weights]
+        return [(name, mine[name], theirs[name]) for name in shaping if mine[name] != theirs[name]]
 
     @classmethod
     @abstractmethod

@@ -7,6 +7,11 @@ import tensorflow as tf
 from samplernn.models.config import NO_TARGET
 
 
+def mean_nll(sums: dict[str, tf.Tensor]) -> tf.Tensor:
+    """In nats a target; 0 where there is none."""
+    return sums["nll"] / tf.maximum(sums["targets"], 1.0)
+
+
 def categorical(logits: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
     """The sum of the targets' NLL in nats, how many are predicted by the likeliest level, and how many there are.
 

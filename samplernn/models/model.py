@@ -29,8 +29,9 @@ class Outcome(NamedTuple):
     """What a network makes of a window.
 
     Attributes:
-        loss: what is to be minimised, of a replica's rows; the batch's is the mean over the replicas.
-        sums: over the targets. Among them are `nll`, in nats, and `targets`, their number.
+        loss: what is to be minimised, a mean over the targets of a replica's rows; in the batch's, each replica counts
+            by its number of targets, which may be none.
+        sums: over the targets, as `sum_shapes` has them.
         state: for the next window.
         updates: what no gradient moves: to be summed over the replicas and handed to `apply_updates`.
         watched: tensors whose gradients `clip` is given.
@@ -53,10 +54,12 @@ class Model(keras.Model, ABC):
         config: what it was made by.
         dropout_seed: from which all its dropout is drawn.
         averages: of its weights, if a training keeps any.
+        exchanges: whether replicas exchange anything inside `forward`.
         has_cudnn_kernels: whether on a GPU a window is computed by kernels that XLA cannot compile.
     """
 
     has_cudnn_kernels = False
+    exchanges = False
 
     def __init__(self, config: Config, precision: str = "float32", **kwargs):
         """`precision` is a Keras dtype policy: float32, mixed_bfloat16 or mixed_float16."""
@@ -82,8 +85,13 @@ class Model(keras.Model, ABC):
             training: whether there is dropout.
         """
 
+    @property
+    def sum_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The names and shapes of an outcome's sums; `nll`, in nats, and `targets`, their number, are among them."""
+        return {"nll": (), "correct": (), "targets": ()}
+
     def measures(self, sums: Sums) -> dict[str, float]:
-        """What is told of sums: `loss` and `accuracy`, and whatever else a family measures.
+        """What is told of sums: `loss` in nats and `accuracy`, and whatever else a family measures.
 
         Args:
             sums: of any number of windows, added up.

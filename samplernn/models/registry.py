@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from samplernn.models.config import Config
+from samplernn.models.config import FAMILY, Config
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
@@ -37,7 +37,6 @@ FAMILIES = {
     "samplernn": Family(SampleRNNConfig, "samplernn.models.samplernn.model:SampleRNN"),
 }
 DEFAULT_FAMILY = "samplernn"
-KEY = "model"  # of a JSON config, by which it names its family
 
 
 def config_from_dict(values: Any) -> Config:
@@ -48,12 +47,12 @@ def config_from_dict(values: Any) -> Config:
     """
     if not isinstance(values, dict):
         raise InputError('the config must be a JSON object of parameters, such as {"dim": 1024}')
-    name = DEFAULT_FAMILY if values.get(KEY) is None else values[KEY]
+    name = DEFAULT_FAMILY if values.get(FAMILY) is None else values[FAMILY]
     if not isinstance(name, str) or name not in FAMILIES:
         families = listed(list(FAMILIES), " or ")
         hint = did_you_mean(str(name), FAMILIES, shown="'{}'") or f"it must be {families}"
-        raise InputError(f"{KEY} is {shortened(repr(name))}; {hint}")
-    return FAMILIES[name].config.from_dict({key: value for key, value in values.items() if key != KEY})
+        raise InputError(f"{FAMILY} is {shortened(repr(name))}; {hint}")
+    return FAMILIES[name].config.from_dict({key: value for key, value in values.items() if key != FAMILY})
 
 
 def load_config(path: str | Path) -> Config:
@@ -70,7 +69,7 @@ def load_config(path: str | Path) -> Config:
 
 def config_to_dict(config: Config) -> dict[str, Any]:
     """The config as JSON can hold it, with the name of its family."""
-    return {KEY: name_of(config), **config.to_dict()}
+    return {FAMILY: name_of(config), **config.to_dict()}
 
 
 def default_config() -> Config:

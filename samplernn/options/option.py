@@ -24,6 +24,8 @@ class Option:
         default_in_words: where the default's value does not say what happens.
         searchable: whether a search may try several values.
         in_flight: whether it may change between two epochs of a training.
+        fits_any_weights: whether any value of it runs with the weights learnt with another; so if it may change in
+            flight.
         repeatable: whether a flag that is given twice adds its values; else the last one counts.
     """
 
@@ -34,6 +36,7 @@ class Option:
     default_in_words: str | None = None
     searchable: bool = False
     in_flight: bool = False
+    fits_any_weights: bool = False
     repeatable: bool = False
 
     @property
@@ -50,6 +53,7 @@ class Option:
 
 def option(default: Any, values: Values, help: str, default_in_words: str | None = None, **rights: bool) -> Any:
     """A field that is an option; the default is MISSING where it is required. See `Option`."""
+    rights["fits_any_weights"] = rights.get("fits_any_weights", False) or rights.get("in_flight", False)
     about = {"values": values, "help": help, "default_in_words": default_in_words, **rights}
     return field(default=default, metadata={"option": about})
 

@@ -22,10 +22,10 @@ from filelock import FileLock, Timeout
 
 from samplernn.audio.wav import make_writable_folder
 from samplernn.checkpoints import run_folders
-from samplernn.corpus.data import KINDS
+from samplernn.corpus.data import data_of
 from samplernn.corpus.folders import absolute_folder
 from samplernn.corpus.split import split_corpus
-from samplernn.models.registry import FAMILIES, config_to_dict
+from samplernn.models.registry import config_to_dict
 from samplernn.options.option import as_text, changed_flags, options_of
 from samplernn.options.options import SCRIPTS, TrainingOptions, better
 from samplernn.search import space
@@ -99,7 +99,8 @@ class Search:
         options = self.options
         for batch_size in options.space["batch_size"]:
             check_batch_size(batch_size, devices)
-        corpus = KINDS[FAMILIES[options.model].config.data].scan(options.data_dir).recordings
+        some_choice = {name: values[0] for name, values in options.space.items()}
+        corpus = data_of(space.network(options.model, some_choice)).scan(options.data_dir).recordings
         # The longest windows in the largest batches ask most of a corpus.
         split_corpus(corpus, max(options.space["seq_len"]), max(options.space["batch_size"]), options.val_frac)
         differences = self.exists() and _differences(self._identity(), self._earlier_identity())
@@ -140,8 +141,10 @@ class Search:
     def _earlier_identity(self) -> dict[str, Any]:
         """That of the search in the folder, which an earlier version may have begun that knew fewer options."""
         earlier = self._read(self._file)
+        if not isinstance(earlier, dict):
+            raise InputError(f"{self._file}: not the options of a search; move it away, or choose another --id")
         defaults = {option.name: option.default for option in options_of(type(self.options)) if not option.required}
-        return json.loads(json.dumps(defaults)) | (earlier if isinstance(earlier, dict) else {})
+        return json.loads(json.dumps(defaults)) | earlier
 
     def _read(self, path: Path) -> Any:
         try:
@@ -236,8 +239,11 @@ class Search:
         path = self._trial_folder(name) / "trial.json"
         if not path.exists():
             return None
-        content = self._read(path)
-        return Trial(**content | {"hyperparameters": space.from_json(content["hyperparameters"])})
+        try:
+            content = self._read(path)
+            return Trial(**content | {"hyperparameters": space.from_json(content["hyperparameters"])})
+        except (TypeError, KeyError, AttributeError):
+            raise InputError(f"{path}: not the record of a trial; move it away, or choose another --id") from None
 
     def trials(self) -> list[Trial]:
         """The trials begun so far, in that order."""

@@ -15,6 +15,7 @@ from samplernn.options.option import Option, as_text, options_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
 
+MOST_CHECKED = 10_000  # networks, in a fraction of a second
 OF_TRAINING = [option for option in options_of(TrainingOptions) if option.searchable]
 
 Space = dict[str, tuple]  # the values to try of each hyperparameter
@@ -49,18 +50,17 @@ def complete(family: str, given: Space) -> Space:
 
 
 def _check_networks(family: str, space: Space) -> None:
-    """Refuse impossible ones before any time is spent on the others."""
-    config_class = FAMILIES[family].config
-    tied = config_class.tied
-    choices = [{option.name: value} for option in of_model(family) if option.name not in tied
-               for value in space[option.name]]  # fmt: skip
-    choices += [dict(zip(tied, values)) for values in itertools.product(*(space[name] for name in tied))]
-    for choice in choices:
+    """Refuse impossible ones before any time is spent on the others; of a huge space the first are looked at."""
+    options = of_model(family)
+    choices = itertools.product(*(space[option.name] for option in options))
+    for values in itertools.islice(choices, MOST_CHECKED):
+        choice = {option.name: value for option, value in zip(options, values)}
         try:
-            config_class(**choice)
+            FAMILIES[family].config(**choice)
         except InputError as error:
-            given = " ".join(f"--{name} {as_text(value)}" for name, value in choice.items())
-            raise InputError(f"{given}: {error}") from None
+            given = {of.name: choice[of.name] for of in options if choice[of.name] != of.default}
+            flags = " ".join(f"--{name} {as_text(value)}" for name, value in given.items())
+            raise InputError(f"{flags}: {error}") from None
 
 
 def scalars(space: Space) -> dict[str, list]:
@@ -70,7 +70,7 @@ def scalars(space: Space) -> dict[str, list]:
 
 def scalar(value: Any) -> Any:
     """A value as the libraries know it."""
-    return as_text(value) if isinstance(value, tuple) else value
+    return as_text(value) if value is None or isinstance(value, tuple) else value
 
 
 def meant(space: Space, chosen: dict[str, Any]) -> Choice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from samplernn.corpus.data import KINDS, data_of
+from samplernn.corpus.data import data_of
 from samplernn.corpus.scan import Corpus
 from samplernn.corpus.seed import Context, seed_context
 from samplernn.corpus.split import Split, split_corpus
@@ -81,7 +81,7 @@ def find_beginning(options: TrainingOptions, tell: bool) -> Beginning:
     config = choose_config(options, resumed or initial)
     if resumed and tell:
         announce_choice(resumed)
-    corpus = KINDS[config.data].scan(options.data_dir, options.skip_unusable, options.strict)
+    corpus = data_of(config).scan(options.data_dir, options.skip_unusable, options.strict)
     return Beginning(resumed, initial, config, corpus, find_split(options, config, corpus, resumed))
 
 
@@ -98,7 +98,7 @@ def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | Non
 def find_split(options: TrainingOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Split:
     """What of a corpus is to be trained on and what is held out."""
     earlier = resumed and resumed.split
-    return split_corpus(corpus.recordings, config.seq_len, options.batch_size, options.val_frac, earlier)
+    return split_corpus(corpus.recordings, config.window.length, options.batch_size, options.val_frac, earlier)
 
 
 def prepare_clips(options: TrainingOptions, config: Config, corpus_rate: int) -> tuple[int, Context]:

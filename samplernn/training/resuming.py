@@ -18,6 +18,7 @@ from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import has_config, model_config, read_settings, sums_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.corpus.split import Split
+from samplernn.corpus.windows import training_steps
 from samplernn.models.config import Config
 from samplernn.models.model import Model
 from samplernn.models.registry import default_config, load_config
@@ -186,6 +187,14 @@ def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: M
         log.warning("Epoch %d begins anew, as its order depends on what has changed: %s.", number, ", ".join(changed))
         return progress
     progress.step, progress.sums = settings["step"], sums_of(settings)
+    steps = training_steps(
+        split.training, model.config.window.length, options.batch_size, options.random_seed, progress.epoch
+    )
+    shapes = {name: value.shape for name, value in progress.sums.items()}
+    if progress.step > steps or shapes != model.sum_shapes or progress.sums["targets"] <= 0:
+        raise InputError(
+            f"{resumed.checkpoint}.json: not where this training can have stood; resume from another checkpoint"
+        )
     progress.state = _restore_state(resumed.checkpoint, model, options.batch_size)
     return progress
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from samplernn.models.config import NO_TARGET
 from samplernn.models.model import Model
 from samplernn.models.optimizer import apply_gradients, loss_scale
 from samplernn.system.distribution import sum_over_replicas
@@ -27,14 +28,15 @@ def train_step(model: Model):
     """
 
     def step(x, y, reset, state, compiled):
-        scale, replicas = loss_scale(model.optimizer), tf.distribute.get_strategy().num_replicas_in_sync
+        scale, share = loss_scale(model.optimizer), _share_of_targets(y)
 
         @compiled
         def differentiate(state):
             with tf.GradientTape() as tape:
                 outcome = model.forward(x, y, _reset_rows(model, state, reset), training=True)
-                loss = outcome.loss / replicas * scale
-            return *tape.gradient(loss, [model.trainable_variables, outcome.watched]), *outcome[1:4]
+                loss = outcome.loss * share * scale
+            of = [model.trainable_variables, outcome.watched]
+            return *tape.gradient(loss, of, unconnected_gradients="zero"), *outcome[1:4]
 
         gradients, at_watched, sums, state, updates = differentiate(state)
         gradients, sums, updates = sum_over_replicas((gradients, sums, updates))
@@ -67,14 +69,15 @@ def _on_replicas(model: Model, step):
     """The compiled function that runs a step on each replica; all it returns but the state is the same on all.
 
     XLA compiles a step whole where there is one replica. It cannot compile what replicas exchange: where there are
-    several, the step is given what compiles the part that it hands to it.
+    several, the step is given what compiles the part that it hands to it, if the model exchanges nothing in there.
     """
     strategy = model.distribute_strategy
     function = partial(tf.function, autograph=False)
+    whole, compiled = function, lambda part: part
     if strategy.num_replicas_in_sync == 1:
-        whole, compiled = partial(function, jit_compile=model.jit_compile), lambda part: part
-    else:
-        whole, compiled = function, partial(function, jit_compile=model.jit_compile)
+        whole = partial(function, jit_compile=model.jit_compile)
+    elif model.jit_compile and not model.exchanges:
+        compiled = partial(function, jit_compile=True)
 
     def of_one(result):
         return strategy.experimental_local_results(result)[0]
@@ -85,6 +88,14 @@ def _on_replicas(model: Model, step):
         return *tf.nest.map_structure(of_one, results), state
 
     return on_replicas
+
+
+def _share_of_targets(y):
+    """What part of the batch's targets a replica has: the mean over all of them is what is to be minimised."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return 1.0
+    here = tf.reduce_sum(tf.cast(y != NO_TARGET, tf.float32))
+    return here / sum_over_replicas(here)
 
 
 def _reset_rows(model: Model, state, reset):

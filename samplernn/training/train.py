@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+import samplernn
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.split import describe_mix
@@ -49,7 +50,8 @@ from samplernn.training.resuming import HowToGoOn, Resumed
 from samplernn.training.run import AfterCheckpoint, Run
 
 MEMORY_REMEDY = (
-    "lower --batch_size, or seq_len or dim in the config; on a GPU --precision mixed_bfloat16 needs less, too"
+    "lower --batch_size, or seq_len or the network's size in the config; on a GPU --precision mixed_bfloat16 needs"
+    " less, too"
 )
 
 
@@ -89,7 +91,7 @@ def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: 
         raise InputError("--precision mixed_float16 trains on one device only; on several use mixed_bfloat16")
     if not worker.is_chief:
         print(f"{worker}: {replicas // worker.number} of {replicas} devices; the first prints and saves.", flush=True)
-        logging.getLogger("samplernn").setLevel(logging.ERROR)
+        logging.getLogger(samplernn.__name__).setLevel(logging.ERROR)
     elif replicas > 1:
         print(f"{worker}: {replicas // worker.number} of {replicas} devices.", flush=True)
 

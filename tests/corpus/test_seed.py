@@ -1,13 +1,16 @@
 """The seed: which stretch of the audio is read, at which rate, and what is refused."""
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import soundfile
+from toy import ToyConfig
 
 from samplernn.audio.quantize import MuLaw
 from samplernn.corpus.seed import seed_context
+from samplernn.models.config import Window
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError
 
@@ -23,6 +26,20 @@ def test_the_seed_is_a_stretch_of_the_audio(tmp_path, music):
         context = seed_context(CONFIG, 16000, str(path), offset, dur)
         np.testing.assert_array_equal(context.tokens, MuLaw().encode(audio[offset : offset + length]))
         assert context.seed == said | {"offset": offset, "dur": length / 16000}
+
+
+@dataclass(frozen=True)
+class OfAnotherFamily(ToyConfig):
+    window = property(lambda self: Window(24, left=5))
+    seed_length, seed_multiple = 40, 3
+
+
+@pytest.mark.parametrize(
+    ("samples", "dur", "length"), [(100, None, 38), (30, None, 29), (30, 0.001, 14), (30, 1e-5, 5), (5, None, 5)]
+)
+def test_behind_the_context_a_multiple_is_read_as_much_as_is_wished_or_there(tmp_path, music, samples, dur, length):
+    soundfile.write(tmp_path / "seed.wav", music[:samples], 16000)
+    assert len(seed_context(OfAnotherFamily(), 16000, str(tmp_path / "seed.wav"), 0, dur).tokens) == length
 
 
 def test_without_a_seed_a_frame_of_silence_is_read():

@@ -15,6 +15,7 @@ from trainings import StopAt, runs, with_callback
 from samplernn.checkpoints import store
 from samplernn.corpus.loader import Loader
 from samplernn.corpus.scan import scan_corpus
+from samplernn.models.optimizer import make_optimizer
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.system.errors import InputError
 from samplernn.training.loop import evaluate
@@ -108,24 +109,41 @@ def test_stopping_and_resuming_is_as_never_stopping(options, monkeypatch, place)
     assert_equal(whole / "model.ckpt-2", parts / "model.ckpt-2")
 
 
-def test_averages_begin_with_the_weights_that_a_run_goes_on_with(options):
+def test_averages_begin_with_the_weights_that_a_run_goes_on_with(options, model):
     train(replace(options, num_epochs=1))
-    before = content(runs(options)[-1] / "model.ckpt-1")
-    train(replace(options, polyak_decay=1 - 1e-9, learning_rate=1e-30))
-    after = content(runs(options)[-1] / "model.ckpt-2")
-    for key in KEYS:
-        np.testing.assert_allclose(after[f"averages/{key}"], before[key], atol=1e-6)
+    checkpoint = runs(options)[-1] / "model.ckpt-1"
+    model.average_weights(0.5)
+    for optimizer in (None, make_optimizer("adam", 0.1, 0.0, model)):
+        for variable in model.trainable_variables:
+            variable.assign(variable + 1)
+        model.averages.update()
+        store.restore(checkpoint, model, optimizer)
+        begun = {key: variable.numpy() for key, variable in model.averages.by_key().items()}
+        assert begun["averages/steps"] == 0
+        for key in KEYS:
+            np.testing.assert_array_equal(begun[f"averages/{key}"], content(checkpoint)[key])
 
 
-def test_an_average_of_another_shape_is_refused(options, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("averages/table", np.zeros([3, 3], np.float32), r"averages/table is \(3, 3\)"),
+        ("averages/steps", np.zeros([4], np.int32), r"averages/steps is \(4,\)"),
+        ("averages/steps", None, "averages/steps is absent"),
+        ("averages/memory", None, "averages/memory is absent"),
+    ],
+)
+def test_averages_that_are_not_all_there_are_refused(options, tmp_path, model, key, value, said):
     train(replace(options, num_epochs=1, polyak_decay=0.5))
-    checkpoint = runs(options)[0] / "model.ckpt-1"
-    tensors = read(checkpoint)
-    tensors[f"averages/table{store.KEY_SUFFIX}"] = np.zeros([3, 3], np.float32)
+    tensors = read(runs(options)[0] / "model.ckpt-1")
+    del tensors[key + store.KEY_SUFFIX]
+    if value is not None:
+        tensors[key + store.KEY_SUFFIX] = value
     damaged = Path(tmp_path, "model.ckpt-1")
     tf.raw_ops.SaveV2(
         prefix=str(damaged), tensor_names=list(tensors), shape_and_slices=[""] * len(tensors),
         tensors=list(tensors.values()),
     )  # fmt: skip
-    with pytest.raises(InputError, match=r"of another network than the config: averages/table is \(3, 3\)"):
-        store.restore(damaged, Toy(SampleRNNConfig.from_dict(TINY)))
+    for optimizer in (None, make_optimizer("adam", 0.1, 0.0, model)):
+        with pytest.raises(InputError, match=f"of another network than the config: {said}"):
+            store.restore(damaged, model, optimizer)

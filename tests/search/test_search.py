@@ -114,13 +114,14 @@ def test_a_value_given_twice_is_searched_once(options):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ("--frame_sizes 16 64 --frame_sizes 32 128 --seq_len 512 192", "--frame_sizes 32 128 --seq_len 192: seq_len"),
+        ("--frame_sizes 16 64 --frame_sizes 32 128 --seq_len 512 192", "--seq_len 192 --frame_sizes 32 128: seq_len"),
         ("--frame_sizes 64 16", "in ascending order"),
         ("--dim 64 99999999", "--dim: 99999999 is not a whole number from 1 to 1048576"),
+        ("--dim 5000 --num_rnn_layers 16", "--dim 5000 --num_rnn_layers 16: dim is 5000; it must be less"),
         ("--dim 64 1048576", "--dim 1048576: dim is 1048576; it must be less"),
         (
             "--frame_sizes 16 32 64",
-            r"--frame_sizes 16 32 64 --seq_len 1024: frame_sizes is \[16, 32, 64\]; it must be two",
+            r"--frame_sizes 16 32 64: frame_sizes is \[16, 32, 64\]; it must be two",
         ),
     ],
 )
@@ -178,6 +179,13 @@ def test_what_is_damaged_is_named(options, search):
     (search.folder / "trial_0" / "trial.json").touch()
     with pytest.raises(InputError, match="trial_0/trial.json: not valid JSON .*; move it away, or choose another --id"):
         search.write_table()
+    for content in ("[]", "{}", '{"hyperparameters": []}', "3"):
+        (search.folder / "trial_0" / "trial.json").write_text(content)
+        with pytest.raises(InputError, match="trial_0/trial.json: not the record of a trial; move it away, or"):
+            search.write_table()
+    (search.folder / "search.json").write_text("[]")
+    with pytest.raises(InputError, match="search.json: not the options of a search; move it away, or choose"):
+        search.check()
 
 
 def test_batches_that_devices_cannot_share_are_refused_first(options):

@@ -166,6 +166,45 @@ def test_losses_and_weights_are_those_of_one_device(processes, name, case):
         np.testing.assert_allclose(found["weights"][path], value, atol=1e-5, err_msg=path)
 
 
+STEP_WITH_FEW_TARGETS = """
+import numpy as np, tensorflow as tf
+from toy import Toy, ToyConfig
+from samplernn.models.optimizer import make_optimizer
+from samplernn.system.distribution import hand_out
+from samplernn.training.steps import initial_state, train_step
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+x = np.random.default_rng(0).integers(0, 8, [4, 25]).astype(np.int32)
+y = x[:, 1:].copy()
+y[1, 5:] = y[2, :] = y[3, LAST:] = -1
+results = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    with strategy.scope():
+        model = Toy(ToyConfig.tiny())
+        for number, variable in enumerate(model.trainable_variables):
+            variable.assign(tf.random.stateless_normal(variable.shape, [number, 0]))
+        model.compile(optimizer=make_optimizer("sgd", 0.5, 0.0, model), jit_compile=False)
+    model.dropout_seed.state.assign([0, 0])
+    batch = hand_out(strategy, (x, y, np.zeros(4, bool)))
+    _, norm, _ = train_step(model)(*batch, initial_state(model, 4))
+    results.append([float(norm), *(variable.numpy() for variable in model.trainable_variables)])
+for one, two in zip(*results):
+    np.testing.assert_allclose(two, one, atol=1e-6)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.alone
+@pytest.mark.parametrize("last", [24, 3, 0])
+def test_replicas_count_by_their_targets_of_which_they_may_have_none(last):
+    """Of the second replica's rows one has no target, and the other the first `last`; the loss is exchanged too."""
+    script = STEP_WITH_FEW_TARGETS.replace("LAST", str(last))
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    result = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
 @pytest.mark.long
 @pytest.mark.alone
 def test_learning_shows_in_the_losses(processes):

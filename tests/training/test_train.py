@@ -596,6 +596,41 @@ def test_gradients_that_are_no_numbers_are_noticed_before_anything_is_saved(opti
 
 
 @pytest.mark.parametrize(
+    "change",
+    [{"step": 10**6}, {"sums": {"correct": 1, "targets": 256, "nll": 2}}, {"sums": [1.0, 1.0, 0.0]}],
+    ids=["a step beyond the epoch", "other sums", "no targets"],
+)
+def test_a_place_that_no_training_can_have_stood_in_is_refused(options, monkeypatch, change):
+    with monkeypatch.context() as patch:
+        with_callback(patch, StopAt(0, 3))
+        with pytest.raises(KeyboardInterrupt):
+            train(options)
+    (path,) = runs(options)[0].glob("resume.ckpt-*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=r"resume.ckpt-0-4.json: not where this training can have stood; resume from"):
+        train(options)
+
+
+@pytest.mark.network
+def test_the_sums_of_version_1_are_gone_on_with(options, monkeypatch):
+    """Which it wrote as a list, and without the name of the family."""
+    train(replace(options, id="whole"))
+    with monkeypatch.context() as patch:
+        with_callback(patch, StopAt(0, 3))
+        with pytest.raises(KeyboardInterrupt):
+            train(options)
+    (path,) = runs(options)[0].glob("resume.ckpt-*.json")
+    settings = json.loads(path.read_text())
+    settings["sums"] = [settings["sums"][name] for name in ("nll", "correct", "targets")]
+    del settings["config"]["model"]
+    path.write_text(json.dumps(settings))
+    train(options)
+    whole, parts = (read_settings(runs(of)[-1] / "model.ckpt-2") for of in (replace(options, id="whole"), options))
+    assert parts["history"] == whole["history"]
+    assert_equal(runs(replace(options, id="whole"))[-1] / "model.ckpt-2", runs(options)[-1] / "model.ckpt-2")
+
+
+@pytest.mark.parametrize(
     ("history", "said"),
     [
         ([(0.1, 3.0), (0.2, 3.1), (0.3, 3.2), (0.4, 3.3), (0.5, 3.4)], [(4, "has only risen since epoch 1")]),

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from samplernn.models.audio_tokens import AudioTokensConfig, q_levels, q_type
+from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
 from samplernn.options.option import option
 from samplernn.options.values import BOOLEAN, FRACTION, Values, one_of, several, whole
 from samplernn.system.words import nearest_multiples
 
-MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
 MAX_LAYERS = 128
 MAX_NUMBERS = 2**31  # that a network holds: 8 GB
 FRAME_SIZES = several(whole(1, MAX_SIZE), "two whole numbers from 1 up, such as [16, 64]")
@@ -29,10 +28,7 @@ class SampleRNNConfig(AudioTokensConfig):
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    tied = ("frame_sizes", "seq_len")
-    free = ("seq_len", "rnn_dropout")
-
-    seq_len: int = option(1024, whole(1, MAX_SIZE), "samples predicted in one training window", searchable=True)
+    seq_len: int = seq_len(1024)
     frame_sizes: tuple[int, int] = option(
         (16, 64),
         FRAME_SIZES,

@@ -6,7 +6,7 @@ import re
 
 import tensorflow as tf
 
-from samplernn.models.likelihood import categorical
+from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import CLIP_NORM, AutoregressiveModel, Outcome
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.layers import FrameTier, SampleMLP, sum_of_squares
@@ -39,7 +39,7 @@ class SampleRNN(AutoregressiveModel):
     def forward(self, x, y, state, training):
         conditioning, state = self._condition(x, state, training)
         sums = categorical(self._predict(x, conditioning), y)
-        return Outcome(sums["nll"] / sums["targets"], sums, state, watched=conditioning)
+        return Outcome(mean_nll(sums), sums, state, watched=conditioning)
 
     def call(self, tokens, state, training=False):
         """Predict every sample from the true ones before it (teacher forcing).
