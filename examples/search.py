@@ -18,11 +18,14 @@ sys.path.insert(0, str(ROOT))
 
 from samplernn.checkpoints import run_folders  # noqa: E402
 from samplernn.checkpoints import store as checkpoints  # noqa: E402
+from samplernn.checkpoints.settings import model_config  # noqa: E402
+from samplernn.corpus.loader import Loader  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
-from samplernn.models.samplernn.model import SampleRNN  # noqa: E402
+from samplernn.models import registry  # noqa: E402
 from samplernn.search.search import Trial  # noqa: E402
 from samplernn.system.device import prepare_device  # noqa: E402
-from samplernn.training.loop import evaluate, validation_step  # noqa: E402
+from samplernn.training.loop import evaluate  # noqa: E402
+from samplernn.training.steps import validation_step  # noqa: E402
 
 SEARCH = Path("search")
 HEARD, UNHEARD = SEARCH / "heard", SEARCH / "unheard"
@@ -70,10 +73,11 @@ def trained_anew(name, trial, seed):
 
 def loss_on_unheard(checkpoint):
     """NLL in nats a sample, mean over the music that no training saw."""
-    model = SampleRNN(checkpoints.model_config(checkpoint, None))
+    model = registry.build(model_config(checkpoint, None))
     model.compile(jit_compile=True)
     checkpoints.restore(checkpoint, model)
-    return evaluate(model, validation_step(model), scan_corpus((str(UNHEARD),)).recordings, BATCH)["loss"]
+    recordings = scan_corpus((str(UNHEARD),)).recordings
+    return evaluate(model, validation_step(model), Loader(model.config, BATCH), recordings)["loss"]
 
 
 def script(name, *arguments):
