@@ -59,6 +59,10 @@ class Watch:
         where = arguments[0].co_filename if event == "exec" else arguments[1]
         if isinstance(where, bytes):
             where = os.fsdecode(where)
+        if (
+            event == "compile" and where == "<unknown>"
+        ):  # of ast.parse, by which traceback points at the place in a line
+            return
         if not str(where).startswith((*self._libraries, "<frozen", "<__array_function__", "<string>")):
             self.seen.append(f"{event} {where}")
 
@@ -73,19 +77,18 @@ class Watch:
 
 def load(folder):
     """What train.py does with its corpus: scan, split, and read every window of an epoch."""
-    from samplernn.corpus.loader import Loader
     from samplernn.corpus.scan import scan_corpus
     from samplernn.corpus.split import split_corpus
+    from samplernn.corpus.windows import batches, plan_training, plan_validation
     from samplernn.models.samplernn.config import SampleRNNConfig
 
     corpus = scan_corpus((folder,))
     config = SampleRNNConfig(seq_len=128, frame_sizes=(4, 16))
     split = split_corpus(corpus.recordings, config.seq_len, 2, 0.1)
-    loader = Loader(config, 2)
-    for _ in loader.training_epoch(split.training, 0, 0)[1]:
-        pass
-    for _ in loader.validation_epoch(split.validation)[1]:
-        pass
+    of_training = plan_training(split.training, config.seq_len, 2, 0, 0)
+    for rows, number in (of_training, plan_validation(split.validation, config.seq_len, 2)):
+        for _ in batches(rows, config, range(number)):
+            pass
 
 
 def main_of(script, arguments):
