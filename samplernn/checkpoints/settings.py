@@ -12,7 +12,7 @@ import numpy as np
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.store import shapes_of
 from samplernn.models.config import Config
-from samplernn.models.registry import config_from_dict, load_config
+from samplernn.models.registry import config_from_dict, load_config, network_differences
 from samplernn.options.options import MONITORS
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
@@ -122,7 +122,7 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
     if read_settings(checkpoint) is None:
         shapes = shapes_of(checkpoint)
         config, own = config.fitted_to(shapes), own and own.fitted_to(shapes)
-    if differences := config.network_differences(own or config):
+    if differences := network_differences(config, own or config):
         listed = ", ".join(f"{name} is {given} (there {its})" for name, given, its in differences)
         raise InputError(
             f"--config_file {config_file} is not the config of {checkpoint.name}, which is in {where}: {listed};"

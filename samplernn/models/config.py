@@ -109,7 +109,7 @@ class Config(ABC):
         return json.loads(json.dumps({option.name: getattr(self, option.name) for option in options_of(type(self))}))
 
     def network_differences(self, other: Config) -> list[tuple[str, Any, Any]]:
-        """The parameters that shape the network and differ: (name, own value, the other's value)."""
+        """The parameters that shape the network and differ from another's of the family: (name, own value, other)."""
         mine, theirs = self.to_dict(), other.to_dict()
         shaping = [option.name for option in options_of(type(self)) if not option.fits_any_weights]
         return [(name, mine[name], theirs[name]) for name in shaping if mine[name] != theirs[name]]

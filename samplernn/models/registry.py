@@ -82,6 +82,13 @@ def name_of(config: Config) -> str:
     return next(name for name, family in FAMILIES.items() if family.config is type(config))
 
 
+def network_differences(config: Config, other: Config) -> list[tuple[str, Any, Any]]:
+    """In what two networks differ: (name of the parameter, that of the first, that of the other)."""
+    if type(config) is not type(other):
+        return [(FAMILY, name_of(config), name_of(other))]
+    return config.network_differences(other)
+
+
 def build(config: Config, precision: str = "float32") -> Model:
     """Make the network of a config, with initial weights that follow Keras's global seed.
 
