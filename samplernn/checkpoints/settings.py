@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from samplernn.system.files import read_json
 
 LARGEST = 1e300  # number that may be in settings
 SUMS_OF_VERSION_1 = ("nll", "correct", "targets")  # which it wrote as a list
+
+log = logging.getLogger(__name__)
 
 
 def read_settings(checkpoint: Path) -> dict[str, Any] | None:
@@ -121,7 +124,10 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
         raise InputError(f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file")
     if read_settings(checkpoint) is None:
         shapes = shapes_of(checkpoint)
-        config, own = config.fitted_to(shapes), own and own.fitted_to(shapes)
+        fitted, own = config.fitted_to(shapes), own and own.fitted_to(shapes)
+        for name, given, its in config.network_differences(fitted):
+            log.warning("%s is %s in the config, %s in the checkpoint, whose own it is.", name, given, its)
+        config = fitted
     if differences := network_differences(config, own or config):
         listed = ", ".join(f"{name} is {given} (there {its})" for name, given, its in differences)
         raise InputError(

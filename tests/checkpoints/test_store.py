@@ -319,6 +319,10 @@ def test_prisms_own_embedding_width_wins(tmp_path, caplog):
     assert config.emb_size == 256
     assert "emb_size is 64 in the config, 256 in the checkpoint" in caplog.text
     checkpoints.restore(PRISM, SampleRNN(config))
+    caplog.clear()
+    copy_prism(tmp_path, 1)
+    assert model_config(tmp_path / "model.ckpt-1", None) == config
+    assert caplog.text.count("emb_size is 64 in the config, 256 in the checkpoint, whose own it is.") == 1
 
 
 def test_a_new_run_is_the_newest_whatever_the_clock_does(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,8 +15,6 @@ MAX_LAYERS = 128
 MAX_NUMBERS = 2**31  # that a network holds: 8 GB
 FRAME_SIZES = several(whole(1, MAX_SIZE), "two whole numbers from 1 up, such as [16, 64]")
 EMBEDDINGS = "sample_mlp/embedding/embeddings"  # their key in checkpoints
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,7 @@ class SampleRNNConfig(AudioTokensConfig):
         shape = shapes.get(EMBEDDINGS, ())
         if len(shape) != 2 or shape[1] in (0, self.emb_size):
             return self
-        width = shape[1]
-        log.warning("emb_size is %d in the config, %d in the checkpoint, whose own it is.", self.emb_size, width)
-        return replace(self, emb_size=width)
+        return replace(self, emb_size=shape[1])
 
     @property
     def window(self) -> Window:
