@@ -234,11 +234,9 @@ def train_a_step(device: str, options: CheckOptions) -> None:
             xla = use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels)
             model.compile(optimizer=optimizer, jit_compile=xla)
             window, padding = config.window, data_of(config).padding
-            length = window.left + window.length + window.right
-            x = tf.constant(np.broadcast_to(padding, [TINY_BATCH, length, *padding.shape]))
+            x = tf.constant(np.broadcast_to(padding, [TINY_BATCH, window.with_context, *padding.shape]))
             state, reset = initial_state(model, TINY_BATCH), tf.zeros([TINY_BATCH], tf.bool)
-            y = x[:, window.left : window.left + window.length]
-            sums, *_ = train_step(model)(x, y, reset, state)
+            sums, *_ = train_step(model)(x, x[:, window.targets], reset, state)
         numbers = [*sums.values(), *map(tf.reduce_sum, model.trainable_variables)]
     if not all(math.isfinite(tf.reduce_sum(number)) for number in numbers):
         raise FloatingPointError("the result is not a number")

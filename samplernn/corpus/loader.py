@@ -38,7 +38,7 @@ class Loader:
             return tf.TensorSpec([rows, length, *padding.shape], padding.dtype)
 
         signature = (
-            items(window.left + window.length + window.right),
+            items(window.with_context),
             items(window.length),
             tf.TensorSpec([rows], tf.bool),
         )

@@ -65,13 +65,13 @@ def batches(rows: list[list[Recording]], config: Config, steps: range) -> Iterat
     They are those of the given steps, whether rows run out before or would go on.
     """
     data, window = data_of(config), config.window
-    run_out = _padding(data, window.left + window.length + window.right), True
+    run_out = _padding(data, window.with_context), True
     sources = [_row_windows(row, data, window, steps.start) for row in rows]
     for _ in steps:
         found = [next(source, None) for source in sources]
         x, reset = zip(*(one or run_out for one in found))
         x = np.stack(x)
-        y = x[:, window.left : window.left + window.length].copy()
+        y = x[:, window.targets].copy()
         y[[one is None for one in found]] = NO_TARGET
         yield x, y, np.array(reset)
 
@@ -97,7 +97,7 @@ def _recording_windows(
         items = _stretch(recording, data, start * length - window.left, end * length + window.right)
         for number in range(start, end):
             first = (number - start) * length
-            yield items[first : first + window.left + length + window.right], number == 0
+            yield items[first : first + window.with_context], number == 0
 
 
 def _stretch(recording: Recording, data: Data, start: int, end: int) -> np.ndarray:

@@ -34,6 +34,16 @@ class Window:
     left: int = 0
     right: int = 0
 
+    @property
+    def with_context(self) -> int:
+        """Items that are read."""
+        return self.left + self.length + self.right
+
+    @property
+    def targets(self) -> slice:
+        """Which of them are predicted."""
+        return slice(self.left, self.left + self.length)
+
 
 class Config(ABC):
     """The parameters of a model, as the JSON config spells them; a frozen dataclass whose fields are options.
@@ -87,7 +97,7 @@ class Config(ABC):
         """
         options = {option.name: option for option in options_of(cls)}
         complaints = []
-        for name in (name for name in values if name not in options):
+        for name in [name for name in values if name not in options]:
             hint = did_you_mean(name, [FAMILY, *options], shown="'{}'")
             hint = hint or f"the parameters are {', '.join([*options, FAMILY])}"
             complaints.append(f"unknown parameter {shortened(repr(name))}; {hint}")
