@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import av
 import numpy as np
 import soundfile
 from bundle_table import block, handle, read_table, table, varint
@@ -201,6 +202,35 @@ def chunk_case(draw):
     length = draw.choice(["1", "10", "50", "100", "2147483647"])
     flags = ["--input_file", "x.wav", "--output_dir", "out", "--chunk_length", length]
     return ["chunk_audio", *flags], {"x.wav": damaged_audio(draw)}
+
+
+FFMPEG_FORMATS = [
+    ("m4a", "aac"), ("m4a", "alac"), ("aac", "aac"), ("webm", "libopus"), ("mka", "flac"), ("wma", "wmav2"),
+    ("wv", "wavpack"), ("tta", "tta"), ("ac3", "ac3"), ("mp2", "mp2"),
+]  # fmt: skip
+
+
+@functools.cache
+def good_ffmpeg_audio(suffix, codec, channels=1, samples=8000):
+    """Noise as FFmpeg encodes it."""
+    noise = np.random.default_rng(channels).normal(0, 0.1, [samples, channels])
+    file, layout = io.BytesIO(), {1: "mono", 2: "stereo"}[channels]
+    container_of = {"m4a": "ipod", "aac": "adts", "mka": "matroska", "wma": "asf"}
+    with av.open(file, "w", format=container_of.get(suffix, suffix)) as container:
+        stream = container.add_stream(codec, rate=48000, layout=layout)
+        stream.bit_rate = 128000
+        frame = av.AudioFrame.from_ndarray(np.rint(noise * 32768).astype(np.int16).reshape(1, -1), "s16", layout)
+        frame.sample_rate, frame.pts = 48000, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def ffmpeg_case(draw):
+    suffix, codec = draw.choice(FFMPEG_FORMATS)
+    good = good_ffmpeg_audio(suffix, codec, draw.choice([1, 2]))
+    flags = ["--input_file", f"x.{suffix}", "--output_dir", "out", "--chunk_length", "100"]
+    return ["chunk_audio", *flags], {f"x.{suffix}": byte_damaged(good, draw)}
 
 
 def corpus_case(draw):
@@ -472,6 +502,7 @@ def special_case(draw):
 
 KINDS: dict[str, Callable] = {
     "chunk": chunk_case,
+    "ffmpeg": ffmpeg_case,
     "corpus": corpus_case,
     "config": config_case,
     "settings": settings_case,
@@ -484,7 +515,7 @@ KINDS: dict[str, Callable] = {
 }
 
 
-WITH_TENSORFLOW = tuple(kind for kind in KINDS if kind not in ("chunk", "corpus"))
+WITH_TENSORFLOW = tuple(kind for kind in KINDS if kind not in ("chunk", "ffmpeg", "corpus"))
 
 
 def cases(**numbers):

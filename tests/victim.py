@@ -59,9 +59,9 @@ class Watch:
         where = arguments[0].co_filename if event == "exec" else arguments[1]
         if isinstance(where, bytes):
             where = os.fsdecode(where)
-        if (
-            event == "compile" and where == "<unknown>"
-        ):  # of ast.parse, by which traceback points at the place in a line
+        # Nothing is compiled by ast.parse, by which traceback points at the place in a line, nor where PyAV notes the
+        # place of an error in its own sources.
+        if event == "compile" and (where == "<unknown>" or where.startswith("av/")):
             return
         if not str(where).startswith((*self._libraries, "<frozen", "<__array_function__", "<string>")):
             self.seen.append(f"{event} {where}")

@@ -1,44 +1,40 @@
-"""Audio that libsndfile cannot read, decoded by the program ffmpeg, if it is installed, through a pipe."""
+"""Audio that libsndfile cannot read, decoded by FFmpeg's libraries, which PyAV brings along."""
 
 from __future__ import annotations
 
-import shutil
-import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from samplernn.audio import wav as audio
-from samplernn.audio.wav import READ_FRAMES, Opened, Recording, Unusable, as_examined, require_finite
+from samplernn.audio.wav import Opened, Recording, Unusable, as_examined, require_finite
 from samplernn.options.values import SAMPLE_RATE
-from samplernn.system.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 SUFFIXES = (  # of what people keep music in
     ".aac", ".ac3", ".amr", ".ape", ".dts", ".m4a", ".m4b", ".mka", ".mp2", ".mp4", ".mpc", ".tta", ".webm", ".wma",
     ".wv",
 )  # fmt: skip
 ALL_SUFFIXES = audio.SUFFIXES + SUFFIXES
-HEADER = struct.Struct(">6I")  # of AU: magic, where the samples begin, their bytes, encoding, rate, channels
-ITEM = np.dtype(">f4")
+STRICT = {"err_detect": "crccheck+explode"}  # what is damaged is not to be patched up
+MISSING_SECONDS = 0.25  # at the end of a Matroska file: more than rounding and what encoders pad
 
 
 class _Failed(Exception):
-    """ffmpeg did not decode the file to its end."""
+    """The file was not decoded to its end."""
 
 
 def examine(path: Path) -> Recording:
-    """Make sure that ffmpeg decodes a file to its end and finds audio, as `audio.examine` does.
+    """Make sure that a file can be decoded to its end and holds audio, as `audio.examine` does.
 
     Raises:
-        Unusable: it doesn't.
-        InputError: ffmpeg is not installed.
+        Unusable: it can't, or doesn't.
     """
-    if not shutil.which("ffmpeg"):
-        raise InputError(f"{path} is not audio that can be read without ffmpeg; install ffmpeg, or convert it to WAV")
     name, frames = str(path), 0
     try:
         with _decoding(path) as (rate, channels, blocks):
@@ -67,28 +63,44 @@ def read_blocks(recording: Recording) -> Iterator[np.ndarray]:
 
 @contextmanager
 def _decoding(path: Path) -> Iterator[Opened]:
-    """Give the sample rate, the channels and the samples, float32 [frames, channels]; in the end, ffmpeg is gone."""
-    # Of protocols only that of files: some formats are lists of addresses.
-    source = ["-protocol_whitelist", "file", "-i", f"file:{path}", "-map", "0:a:0"]
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-xerror", *source, "-c:a", "pcm_f32be", "-f", "au", "-"]
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, **streams) as process:
-        try:
-            header = process.stdout.read(HEADER.size)
-            if len(header) < HEADER.size:
+    """Give the sample rate, the channels and the samples, float32 [frames, channels], of a file's first audio stream.
+
+    Raises:
+        _Failed: there is none, or it is damaged; while the samples are read, too.
+    """
+    import av  # here, for training asks for no more than the suffixes
+
+    try:
+        with av.open(f"file:{path}", options=STRICT, metadata_errors="replace") as container:
+            codec = container.streams.audio[0].codec_context if container.streams.audio else None
+            if codec is None:  # of a stream that has no decoder, too
                 raise _Failed
-            _, start, _, _, rate, channels = HEADER.unpack(header)
-            process.stdout.read(start - HEADER.size)
-            yield rate, channels, _blocks(process, channels)
-        finally:
-            process.kill()
+            codec.options = STRICT
+            yield codec.sample_rate, codec.channels, _blocks(container)
+    except (av.FFmpegError, ValueError):  # the latter where the rate or the channels change on the way
+        raise _Failed from None
 
 
-def _blocks(process: subprocess.Popen[BinaryIO], channels: int) -> Iterator[np.ndarray]:
-    frame = ITEM.itemsize * channels
-    while data := process.stdout.read(max(1, READ_FRAMES // channels) * frame):
-        if len(data) % frame:
-            raise _Failed
-        yield np.frombuffer(data, ITEM).astype(np.float32).reshape(-1, channels)
-    if process.wait() != 0:
+def _blocks(container: InputContainer) -> Iterator[np.ndarray]:
+    from av import AudioResampler
+
+    stream = container.streams.audio[0]
+    converter, frames = AudioResampler(format="flt"), 0
+    for decoded in container.decode(stream):
+        for frame in converter.resample(decoded):
+            yield frame.to_ndarray().reshape(-1, stream.codec_context.channels)
+            frames += frame.samples
+    if frames < (_declared_seconds(container) - MISSING_SECONDS) * stream.codec_context.sample_rate:
         raise _Failed
+
+
+def _declared_seconds(container: InputContainer) -> float:
+    """What a Matroska file, such as a WebM, says of its length: FFmpeg lets pass that it ends before.
+
+    Of other formats FFmpeg sees it, or the length is an estimate, which is not to be relied on: 0.
+    """
+    from av import time_base
+
+    if "matroska" not in container.format.name or len(container.streams) > 1:
+        return 0.0
+    return (container.duration or 0) / time_base

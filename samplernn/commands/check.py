@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -40,7 +39,6 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 MEMORY = Path("/proc/meminfo")
 NUMBERS_A_PARAMETER, BYTES_A_NUMBER = 3, 4  # of a checkpoint: a weight and adam's two slots, float32
 FORMATS = ("WAV", "FLAC", "OGG", "MP3")
-SECONDS_TO_ANSWER = 20
 TINY_BATCH = 2
 
 
@@ -80,7 +78,6 @@ def check(options: CheckOptions) -> Lines:
     yield from _guarded("requirements.txt", check_libraries)
     yield from _guarded("TensorFlow", partial(check_tensorflow, options))
     yield from _guarded("soundfile", check_audio_formats)
-    yield from _guarded("ffmpeg", check_ffmpeg)
     yield from _guarded("the devices", partial(check_devices, options))
     memory = checkpoint = 0  # bytes, where they are known
     origin = yield from _guarded("the checkpoint", partial(check_origin, options))
@@ -277,21 +274,6 @@ def _is_readable(format_: str) -> bool:
     except (ValueError, soundfile.LibsndfileError):
         return False
     return rate == 16000 and len(audio) >= len(tone) and np.corrcoef(audio[: len(tone)], tone)[0, 1] > 0.9
-
-
-def check_ffmpeg() -> Lines:
-    """Whether it is there; nothing but chunk_audio.py asks for it."""
-    use = "only chunk_audio.py needs it, for M4A and the like"
-    program = shutil.which("ffmpeg")
-    if program is None:
-        yield note(f"no ffmpeg: {use}")
-        return
-    try:
-        answer = subprocess.run([program, "-version"], capture_output=True, timeout=SECONDS_TO_ANSWER).stdout
-    except (OSError, subprocess.SubprocessError):
-        answer = b""
-    version = re.match(r"ffmpeg version (\S+)", answer.decode(errors="replace"))
-    yield ok(f"ffmpeg {version[1]}") if version else note(f"{program} does not work: {use}")
 
 
 def check_devices(options: CheckOptions) -> Lines:
