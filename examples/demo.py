@@ -18,7 +18,6 @@ from samplernn.audio import spectrogram  # noqa: E402
 from samplernn.audio.wav import examine  # noqa: E402
 from samplernn.corpus.data import data_of  # noqa: E402
 from samplernn.models.registry import load_config  # noqa: E402
-from samplernn.system.device import import_tensorflow  # noqa: E402
 
 DEMO = Path("demo")
 CHUNKS = DEMO / "chunks"
@@ -45,7 +44,6 @@ def main():
 
     wav = max(DEMO.glob("*.wav"), key=lambda file: file.stat().st_mtime)
     picture = wav.with_suffix(".png")
-    import_tensorflow()  # quietly; the spectrogram is made by it
     picture.write_bytes(spectrogram.draw(*soundfile.read(wav, dtype="float32"), wav.name))
     settings = max(run.glob("*.json"), key=lambda file: file.stat().st_mtime)
     loss = json.loads(settings.read_text(encoding="utf-8"))["history"][-1]["val_loss"]

@@ -146,11 +146,15 @@ def test_unigram_entropy_of_a_large_corpus_is_that_of_the_middle_of_some_files(t
 @pytest.mark.parametrize(("rate", "hertz"), [(16000, 440), (44100, 5000), (8000, 3000)])
 def test_a_tone_is_loudest_in_its_band(rate, hertz):
     tone = np.sin(2 * np.pi * hertz * np.arange(rate) / rate).astype(np.float32)
-    decibels = spectrogram.log_mel(tone, rate)
-    band = np.argmax(decibels[len(decibels) // 2])
-    lowest, highest, mel = (2595 * math.log10(1 + f / 700) for f in (40, rate / 2, hertz))  # O'Shaughnessy's mel
-    assert abs(lowest + (band + 1) * (highest - lowest) / 81 - mel) < (highest - lowest) / 80
-    assert decibels[len(decibels) // 2].max() > np.median(decibels[len(decibels) // 2]) + 40
+    decibels = spectrogram.mel_spectrogram(tone, rate)
+    middle = decibels[:, decibels.shape[1] // 2]
+
+    def mel(frequency):  # as Slaney has it: a straight line to 1 kHz, from there 27 mel for a factor of 6.4
+        return frequency * 3 / 200 if frequency < 1000 else 15 + 27 * math.log(frequency / 1000, 6.4)
+
+    lowest, highest = mel(40), mel(rate / 2)
+    assert abs(lowest + (np.argmax(middle) + 1) * (highest - lowest) / 81 - mel(hertz)) < (highest - lowest) / 80
+    assert middle.max() > np.median(middle) + 40
 
 
 def test_what_is_short_silent_or_oddly_named_can_be_drawn_too():
