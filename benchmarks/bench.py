@@ -34,13 +34,10 @@ from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
 from samplernn.models import registry  # noqa: E402
 from samplernn.models.config import Config  # noqa: E402
-from samplernn.models.model import Model  # noqa: E402
-from samplernn.models.optimizer import make_optimizer  # noqa: E402
 from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
-from samplernn.options.options import PRECISIONS, ChunkOptions  # noqa: E402
+from samplernn.options.options import PRECISIONS, ChunkOptions, TrainingOptions  # noqa: E402
 from samplernn.options.values import BOOLEAN, automatic  # noqa: E402
-from samplernn.system.device import use_xla  # noqa: E402
-from samplernn.training.steps import train_step  # noqa: E402
+from samplernn.training.steps import model_to_train, train_step  # noqa: E402
 
 MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
 SAMPLE_RATE = 16000
@@ -143,14 +140,8 @@ def show_rates(name: str, rates: Rates) -> None:
     print(f"  ({name}: {figures})", flush=True)
 
 
-def compiled_model(config: Config, precision: str, jit: bool | None) -> Model:
-    model = registry.build(config, precision)
-    model.compile(make_optimizer("adam", 1e-3, 0.9, model), jit_compile=use_xla(jit, cudnn=True))
-    return model
-
-
 def training_steps(config: Config, batch_size: int, precision: str, jit: bool | None) -> Callable[[], object]:
-    model = compiled_model(config, precision, jit)
+    model = model_to_train(config, TrainingOptions(data_dir=(), precision=precision, jit_compile=jit))
     step, state = train_step(model), model.initial_state(batch_size)
     window = config.window
     audio = np.random.default_rng(0).integers(64, 192, (batch_size, window.left + window.length), np.int32)

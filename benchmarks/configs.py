@@ -85,16 +85,16 @@ def generating(config: Config, sample_rate: int) -> float:
 def learning(config: Config, recordings: list[Recording], steps: int) -> float:
     """The loss on what is held out after so many steps of training, in nats a sample."""
     import keras
-    from bench import compiled_model
 
     from samplernn.corpus.loader import Loader
     from samplernn.corpus.split import split_corpus
+    from samplernn.options.options import TrainingOptions
     from samplernn.training.loop import evaluate
-    from samplernn.training.steps import initial_state, train_step, validation_step
+    from samplernn.training.steps import initial_state, model_to_train, train_step, validation_step
 
     split = split_corpus(recordings, config.window.length, BATCH_SIZE, val_frac=0.1)
     keras.utils.set_random_seed(SEED)
-    model = compiled_model(config, "float32", None)
+    model = model_to_train(config, TrainingOptions(data_dir=()))
     step, state = train_step(model), initial_state(model, BATCH_SIZE)
     for window in itertools.islice(windows(split.training, config), steps):
         *_, state = step(*window, state)

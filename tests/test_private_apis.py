@@ -14,7 +14,7 @@ USED_IN = {
     r"_ot_study|_ot_trials": "search/ray_tuning.py",
     r"tensorboard\.compat|tensorboard\.plugins|tensorboard\.summary": "search/hparams.py",
     r"tensorflow\.core": "checkpoints/bundle.py",
-    r"tensorflow\.python": "commands/check.py",
+    r"tensorflow\.python": "commands/check_machine.py",
     r"keras\.src": None,
 }
 

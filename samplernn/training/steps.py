@@ -7,10 +7,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from samplernn.models.config import NO_TARGET
+from samplernn.models import registry
+from samplernn.models.config import NO_TARGET, Config
 from samplernn.models.model import Model
-from samplernn.models.optimizer import apply_gradients, loss_scale
+from samplernn.models.optimizer import apply_gradients, loss_scale, make_optimizer
+from samplernn.options.options import TrainingOptions
+from samplernn.system.device import use_xla
 from samplernn.system.distribution import sum_over_replicas
+
+
+def model_to_train(config: Config, options: TrainingOptions) -> Model:
+    """A network with new weights, an optimizer, and whether XLA compiles its steps."""
+    model = registry.build(config, options.precision)
+    optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
+    # Keras's callbacks find the optimizer in the model; so does our loop, which asks for XLA there too.
+    model.compile(optimizer=optimizer, jit_compile=use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels))
+    return model
 
 
 def initial_state(model: Model, batch_size: int) -> Any:

@@ -17,11 +17,9 @@ import samplernn
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.split import describe_mix
-from samplernn.models import registry
 from samplernn.models.model import Model
-from samplernn.models.optimizer import make_optimizer
 from samplernn.options.options import TrainingOptions
-from samplernn.system.device import refusals_explained, use_xla
+from samplernn.system.device import refusals_explained
 from samplernn.system.distribution import (
     Worker,
     check_agreement,
@@ -48,6 +46,7 @@ from samplernn.training.loop import Diverged, Progress, fit
 from samplernn.training.overview import best_checkpoint, how_to_generate, overview, why_ended
 from samplernn.training.resuming import HowToGoOn, Resumed
 from samplernn.training.run import AfterCheckpoint, Run
+from samplernn.training.steps import model_to_train
 
 MEMORY_REMEDY = (
     "lower --batch_size, or seq_len or the network's size in the config; on a GPU --precision mixed_bfloat16 needs"
@@ -109,15 +108,11 @@ def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.S
 def _build_model(options: TrainingOptions, beginning: Beginning, strategy: tf.distribute.Strategy) -> Model:
     keras.utils.set_random_seed(options.random_seed)
     with strategy.scope():
-        model = registry.build(beginning.config, options.precision)
-        optimizer = make_optimizer(options.optimizer, options.learning_rate, options.momentum, model)
-        # Keras's callbacks find the optimizer in the model; so does our loop, which asks for XLA there too.
-        xla = use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels)
-        model.compile(optimizer=optimizer, jit_compile=xla)
+        model = model_to_train(beginning.config, options)
         if options.polyak_decay is not None:
             model.average_weights(options.polyak_decay)
         if origin := beginning.origin:
-            checkpoints.restore(origin.checkpoint, model, optimizer if isinstance(origin, Resumed) else None)
+            checkpoints.restore(origin.checkpoint, model, model.optimizer if isinstance(origin, Resumed) else None)
     return model
 
 

@@ -15,8 +15,10 @@ from conftest import ROOT
 
 from samplernn.checkpoints import run_folders
 from samplernn.commands import check as setup_check
+from samplernn.commands import check_machine as machine
+from samplernn.commands import check_training as training
 from samplernn.commands import cli
-from samplernn.commands.check import Line, note, ok, problem
+from samplernn.commands.check_lines import Line, note, ok, problem
 from samplernn.corpus.scan import CACHE
 from samplernn.models.samplernn import model as network
 from samplernn.options.options import CheckOptions
@@ -48,7 +50,7 @@ def test_each_thing_is_a_line_and_the_last_one_counts_the_problems(monkeypatch, 
 def test_libraries_are_held_against_their_bounds(monkeypatch, tmp_path):
     needed = ["# Needed", "", "numpy>=1.26,<3  # numbers", "keras>=3.12,<4", "soundfile>=0.12", "broken>=1", "tqdm"]
     (tmp_path / "requirements.txt").write_text("\n".join(needed))
-    monkeypatch.setattr(setup_check, "SCRIPTS", tmp_path)
+    monkeypatch.setattr(machine, "SCRIPTS", tmp_path)
     there = {"numpy": "3.0.1", "soundfile": "0.13rc1", "broken": None, "tqdm": "4.67"}
 
     def version(name):
@@ -57,7 +59,7 @@ def test_libraries_are_held_against_their_bounds(monkeypatch, tmp_path):
         return there[name]
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    numpy, keras, sound, broken, tqdm = setup_check.check_libraries()
+    numpy, keras, sound, broken, tqdm = machine.check_libraries()
     assert numpy == problem(f"numpy 3.0.1 is not <3,>=1.26: {INSTALL}")
     assert keras == problem(f"keras is not installed: {INSTALL}")
     assert (sound, tqdm) == (ok("soundfile 0.13rc1"), ok("tqdm 4.67"))
@@ -66,8 +68,8 @@ def test_libraries_are_held_against_their_bounds(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(("version", "mark"), [("3.9.18", "problem"), ("3.12.1", "ok"), ("3.14.0", "problem")])
 def test_python_is_held_against_its_bounds(monkeypatch, version, mark):
-    monkeypatch.setattr(setup_check.platform, "python_version", lambda: version)
-    (line,) = setup_check.check_python()
+    monkeypatch.setattr(machine.platform, "python_version", lambda: version)
+    (line,) = machine.check_python()
     assert line.mark == mark and line.text.startswith(f"Python {version}")
 
 
@@ -100,11 +102,11 @@ def test_a_gpu_that_tensorflow_does_not_see_is_a_problem_if_its_driver_is_there(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     if hidden:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    monkeypatch.setattr(setup_check, "NVIDIA_DRIVER", tmp_path if driver else tmp_path / "none")
+    monkeypatch.setattr(machine, "NVIDIA_DRIVER", tmp_path if driver else tmp_path / "none")
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(setup_check, "train_a_step", lambda device, options: None)
-    monkeypatch.setattr(setup_check, "use_xla", lambda jit_compile: False)
-    seen, step, xla = setup_check.check_tensorflow(OPTIONS)
+    monkeypatch.setattr(machine, "train_a_step", lambda device, options: None)
+    monkeypatch.setattr(machine, "use_xla", lambda jit_compile: False)
+    seen, step, xla = machine.check_tensorflow(OPTIONS)
     assert seen == Line(mark, said)
     assert step == ok("a training step on the CPU")
     assert xla == note("XLA does not compile here: everything works without, and takes longer")
@@ -116,11 +118,11 @@ def test_each_gpu_is_told_and_tried(monkeypatch):
         if device == "GPU:1":
             raise tf.errors.UnimplementedError(None, None, "DNN library is not found.\n\t [[{{node x}}]]")
 
-    monkeypatch.setattr(setup_check, "prepare_gpus", lambda: ["first", "second"])
+    monkeypatch.setattr(machine, "prepare_gpus", lambda: ["first", "second"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"device_name": f"NVIDIA the {gpu}"})
-    monkeypatch.setattr(setup_check, "_gpu_memory", lambda: {0: 79_600_000_000})
-    monkeypatch.setattr(setup_check, "train_a_step", step)
-    first, second, xla = setup_check.check_tensorflow(OPTIONS)
+    monkeypatch.setattr(machine, "_gpu_memory", lambda: {0: 79_600_000_000})
+    monkeypatch.setattr(machine, "train_a_step", step)
+    first, second, xla = machine.check_tensorflow(OPTIONS)
     assert first == ok("GPU 0, NVIDIA the first, 79.6 GB for TensorFlow: a training step with cuDNN")
     remedy = f"{FOR_GPU}shows the driver and what else uses the GPU"
     assert second == problem(f"GPU 1: UnimplementedError (DNN library is not found.); {remedy}")
@@ -128,17 +130,17 @@ def test_each_gpu_is_told_and_tried(monkeypatch):
 
 
 def test_no_device_tells_memory_where_there_is_no_gpu():
-    assert setup_check._gpu_memory() == {}
+    assert machine._gpu_memory() == {}
 
 
 def test_a_step_whose_result_is_no_number_is_a_problem(monkeypatch):
-    setup_check.train_a_step("CPU:0", OPTIONS)  # raises nothing
+    machine.train_a_step("CPU:0", OPTIONS)  # raises nothing
 
     def spoiled(logits, targets, plain=network.categorical):
         return {name: value * float("nan") for name, value in plain(logits, targets).items()}
 
     monkeypatch.setattr(network, "categorical", spoiled)
-    first, step, *_ = setup_check.check_tensorflow(OPTIONS)
+    first, step, *_ = machine.check_tensorflow(OPTIONS)
     said = f"a training step on the CPU: FloatingPointError (the result is not a number); {INSTALL}"
     assert (first.mark, step) == ("note", problem(said))
 
@@ -160,7 +162,7 @@ def test_formats_are_written_and_read_back(monkeypatch, broken, marks, said):
         plain(file, audio[::-1] if format in broken else audio, rate, format=format)  # other audio than was given
 
     monkeypatch.setattr(soundfile, "write", write)
-    lines = list(setup_check.check_audio_formats())
+    lines = list(machine.check_audio_formats())
     assert [line.mark for line in lines] == marks
     assert lines[-1].text == f"soundfile with libsndfile {soundfile.__libsndfile_version__} {said}"
 
@@ -179,18 +181,18 @@ def test_formats_are_written_and_read_back(monkeypatch, broken, marks, said):
 )
 def test_memory_is_told(monkeypatch, tmp_path, content, mark, said):
     (tmp_path / "meminfo").write_text(content)
-    monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
-    (line,) = setup_check.check_memory(5_300_000_000)
+    monkeypatch.setattr(machine, "MEMORY", tmp_path / "meminfo")
+    (line,) = machine.check_memory(5_300_000_000)
     assert line.mark == mark and said in line.text
 
 
 def test_memory_where_the_system_has_no_such_file(monkeypatch, tmp_path):
-    monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "none")
+    monkeypatch.setattr(machine, "MEMORY", tmp_path / "none")
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 10**7}
     monkeypatch.setattr(os, "sysconf", sizes.get, raising=False)
-    assert list(setup_check.check_memory(5_300_000_000)) == [ok("memory: 41.0 GB")]
+    assert list(machine.check_memory(5_300_000_000)) == [ok("memory: 41.0 GB")]
     monkeypatch.setattr(os, "sysconf", fails(ValueError()), raising=False)
-    (line,) = setup_check.check_memory(5_300_000_000)
+    (line,) = machine.check_memory(5_300_000_000)
     assert line == note("how much memory there is, the system does not tell")
 
 
@@ -199,13 +201,13 @@ def test_folders_are_tried_and_nothing_is_left_in_them(monkeypatch, tmp_path):
     free = 12_340_000_000
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     for folder in (tmp_path, tmp_path / "new" / "newer"):
-        (line,) = setup_check.check_folder("--output_dir", folder, 940_000_000)
+        (line,) = training.check_folder("--output_dir", folder, 940_000_000)
         assert line == ok(f"--output_dir {folder}: 12.3 GB free, and files can be written")
     for folder in (tmp_path / "file", tmp_path / "file" / "new"):
-        (line,) = setup_check.check_folder("--output_dir", folder, 940_000_000)
+        (line,) = training.check_folder("--output_dir", folder, 940_000_000)
         assert line == problem(f"--output_dir {folder} can't be written (Not a directory); choose another folder")
     free = 500_000_000
-    (line,) = setup_check.check_folder("--logdir_root", tmp_path, 940_000_000)
+    (line,) = training.check_folder("--logdir_root", tmp_path, 940_000_000)
     said = "0.5 GB free, and a checkpoint of this network takes 0.94 GB; make room, or choose another folder"
     assert line == problem(f"--logdir_root {tmp_path}: {said}")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
@@ -215,9 +217,9 @@ def test_folders_are_tried_and_nothing_is_left_in_them(monkeypatch, tmp_path):
 def told(make_corpus, monkeypatch, tmp_path):
     """A function that gives what is told of a training's flags, on a machine with little room."""
     corpus = str(make_corpus([200] * 2 + [201]))
-    monkeypatch.setattr(setup_check, "check_tensorflow", lambda options: ())
+    monkeypatch.setattr(machine, "check_tensorflow", lambda options: ())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50_000_000))
-    monkeypatch.setattr(setup_check, "MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(machine, "MEMORY", tmp_path / "meminfo")
     (tmp_path / "meminfo").write_text("MemTotal: 2000000 kB\n")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.config.json").write_text('{"seq_len": 64, "dim": 16, "num_rnn_layers": 1, "emb_size": 16}')

@@ -1,0 +1,108 @@
+"""Whether a training could begin as its flags say, with their corpus, checkpoint, network and folders."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from samplernn.commands.check_lines import GB, Line, Lines, guarded, note, ok, problem
+from samplernn.models.registry import default_config
+from samplernn.options.options import CheckOptions
+from samplernn.system.words import counted
+
+if TYPE_CHECKING:
+    from samplernn.corpus.scan import Corpus
+    from samplernn.models.config import Config
+    from samplernn.training.resuming import Initial, Resumed
+
+
+def check_devices(options: CheckOptions) -> Lines:
+    """Whether TF_CONFIG and the flags fit each other and the GPUs; nothing is said where they do."""
+    from samplernn.system.distribution import check_batch_size, choose_gpus, this_worker
+
+    worker = yield from guarded("TF_CONFIG", this_worker)
+    gpus = yield from guarded("--num_gpus", partial(choose_gpus, options.num_gpus))
+    if worker is not None and gpus is not None:
+        check_batch_size(options.batch_size, worker.number * max(1, len(gpus)))
+
+
+def check_origin(options: CheckOptions) -> Generator[Line, None, tuple[Resumed | None, Initial | None]]:
+    """Whether the checkpoint to begin from, if there is one, can be used; returns what `find_origin` does."""
+    from samplernn.checkpoints.store import check_whole
+    from samplernn.training import resuming
+    from samplernn.training.beginning import find_origin
+
+    for sentence in resuming.that_others_run(options):
+        yield note(sentence)
+    resumed, initial = find_origin(options)
+    if origin := resumed or initial:
+        check_whole(origin.checkpoint)
+        yield ok(f"to go on from: {resumed.checkpoint}" if resumed else f"to begin with: {initial.checkpoint}")
+    if resumed and resumed.further:
+        yield note(resumed.that_another_is_further)
+    return resumed, initial
+
+
+def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> Config:
+    """The network that would be trained."""
+    from samplernn.training import resuming
+
+    return resuming.choose_config(options, origin)
+
+
+def check_recordings(options: CheckOptions, config: Config | None) -> Generator[Line, None, Corpus | None]:
+    """Whether the recordings can be used; returns those that can."""
+    from samplernn.corpus.data import data_of
+
+    examination = data_of(config or default_config()).examine(options.data_dir)
+    complaints = examination.complaints(options.skip_unusable, options.strict)
+    for complaint in complaints:
+        yield problem(complaint)
+    corpus = examination.corpus() if examination.usable else None
+    if corpus and not complaints:
+        corpus.remark()
+    return corpus
+
+
+def check_split(options: CheckOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Lines:
+    """Whether the recordings suffice."""
+    from samplernn.training.beginning import find_split
+
+    split = find_split(options, config, corpus, resumed)
+    files = f"{counted(len(split.training), 'file')} to train on, {len(split.validation)} to validate with"
+    yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
+
+
+def check_clips(options: CheckOptions, config: Config | None, corpus: Corpus | None) -> Lines:
+    """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
+    from samplernn.corpus.seed import examine_seed
+    from samplernn.training.beginning import clip_context, clip_rate
+
+    if corpus:
+        yield from guarded("--sample_rate", partial(clip_rate, options, corpus.sample_rate))
+    if corpus and config:
+        yield from guarded("--seed", partial(clip_context, options, config, corpus.sample_rate))
+    elif options.seed:
+        yield from guarded("--seed", partial(examine_seed, options.seed))
+
+
+def check_folder(flag: str, folder: Path, checkpoint: int) -> Lines:
+    """Whether files can be written there, or to where it would be created, and a checkpoint of so many bytes."""
+    absolute = folder.absolute()
+    try:
+        there = next(path for path in (absolute, *absolute.parents) if path.exists())
+        tempfile.TemporaryFile(dir=there).close()
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        yield problem(f"{flag} {folder} can't be written ({error.strerror}); choose another folder")
+        return
+    told = f"{flag} {folder}: {free / GB:.1f} GB free"
+    if free < checkpoint:
+        remedy = "make room, or choose another folder"
+        yield problem(f"{told}, and a checkpoint of this network takes {checkpoint / GB:.2f} GB; {remedy}")
+    else:
+        yield ok(f"{told}, and files can be written")
