@@ -1,5 +1,5 @@
 # make demo, make test, make test-long, make shown, make torture, make bench: each makes the virtual environment if it is not there yet.
-# Without make, or on Windows: see the README for the plain commands.
+# Without make, or on Windows: see CONTRIBUTING.md for the plain commands.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin

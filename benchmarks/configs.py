@@ -1,4 +1,4 @@
-"""What the networks in configs/ cost, and what they learn in the same time: the tables of the README.
+"""What the networks in configs/ cost, and what they learn in the same time: the table of docs/families.md.
 
     python benchmarks/configs.py                                   # the cost: about six minutes
     python benchmarks/configs.py --data_dir chunks --minutes 10    # then what those for the chunks' sample rate learn

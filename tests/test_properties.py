@@ -13,7 +13,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from samplernn.audio.chunking import chunks
+from samplernn.audio.chunks import chunks
 from samplernn.audio.quantize import Linear, MuLaw
 from samplernn.audio.wav import Recording, examine, read_blocks
 from samplernn.checkpoints.run_folders import latest, resolve

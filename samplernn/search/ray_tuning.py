@@ -105,7 +105,7 @@ def _start_ray(options: RayTuneOptions) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         if not options.address:
             raise RunError(f"Ray does not start: {error}") from None
-        remedy = "start one as the README says under 'Beyond one machine', and let this machine have its token"
+        remedy = "start one as docs/machines.md says, and let this machine have its token"
         raise InputError(f"--address {options.address}: no Ray cluster lets us in ({error}); {remedy}") from None
     signal.signal(signal.SIGTERM, terminated)  # which Ray took over
 

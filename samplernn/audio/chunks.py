@@ -1,0 +1,88 @@
+"""Pieces of one length of a stream of samples: cut, resampled, silent or not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from samplernn.audio.wav import READ_FRAMES, mean_square
+from samplernn.options.options import SILENCE_DB, ChunkOptions
+
+
+def resampled(blocks: Iterable[np.ndarray], rate: int, new_rate: int, channels: int) -> Iterator[np.ndarray]:
+    """Blocks [frames, channels] at another rate: n samples become n·new_rate/rate, rounded."""
+    stream = soxr.ResampleStream(rate, new_rate, channels, dtype="float32", quality="VHQ")
+    at_a_time = max(1, READ_FRAMES // channels * rate // new_rate)  # may become much more than they are
+    for block in blocks:
+        for start in range(0, len(block), at_a_time):
+            yield stream.resample_chunk(block[start : start + at_a_time])
+    yield stream.resample_chunk(np.empty((0, channels), np.float32), last=True)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a recording: `audio` is float32 [frames, channels]."""
+
+    number: int  # from 1, silent chunks included
+    start_ms: int
+    end_ms: int
+    audio: np.ndarray
+    silent: bool
+
+
+def chunks(blocks: Iterable[np.ndarray], sample_rate: int, options: ChunkOptions) -> Iterator[Chunk]:
+    """Cut audio, given in blocks [frames, channels], into chunks of one length.
+
+    Chunk k starts at (k-1)·(chunk_length - overlap), floored to a sample. A last piece shorter than a chunk is left
+    out, unless tails are kept and it has samples that are not in the chunk before.
+    """
+    length = options.chunk_length * sample_rate // 1000
+    starts_ms = itertools.count(0, options.chunk_length - options.overlap)
+    stretches = _stretches(blocks, ((ms * sample_rate // 1000, length) for ms in starts_ms))
+    end = 0
+    for number, (start, piece) in enumerate(stretches, 1):
+        whole = len(piece) == length
+        if not whole and not (options.keep_tail and len(piece) > max(0, end - start)):
+            return
+        start_ms = (number - 1) * (options.chunk_length - options.overlap)
+        length_ms = options.chunk_length if whole else max(1, len(piece) * 1000 // sample_rate)
+        silent = options.silence_thresh is not None and is_silent(piece, sample_rate, length_ms, options.silence_thresh)
+        yield Chunk(number, start_ms, start_ms + length_ms, piece, silent)
+        if not whole:
+            return
+        end = start + length
+
+
+def _stretches(blocks: Iterable[np.ndarray], places: Iterable[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Where each stretch starts, in ascending order, and its samples; fewer than its length where the audio ends."""
+    blocks = iter(blocks)
+    held, first = next(blocks, np.empty((0, 1), np.float32)), 0  # the samples from `first` on
+    for start, length in places:
+        held, first = held[max(0, start - first) :], min(start, first + len(held))
+        parts, there = [held], first + len(held)
+        while there < start + length and (block := next(blocks, None)) is not None:
+            parts.append(block)
+            there += len(block)
+        held = np.concatenate(parts) if len(parts) > 1 else held
+        yield start, held[start - first : start - first + length]
+
+
+def is_silent(audio: np.ndarray, sample_rate: int, length_ms: int, threshold: float = SILENCE_DB) -> bool:
+    """Whether some stretch of half the length has an RMS, over all channels, at or below a threshold.
+
+    Args:
+        audio: [frames, channels], `length_ms` long, give or take less than a millisecond.
+        sample_rate: Hz.
+        length_ms: stretches start at each of its milliseconds.
+        threshold: dB of full scale.
+    """
+    stretch_ms = max(1, length_ms // 2)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(audio).mean(axis=1), dtype=np.float64)])
+    starts = np.arange(length_ms - stretch_ms + 1) * sample_rate // 1000
+    ends = np.minimum(np.arange(stretch_ms, length_ms + 1) * sample_rate // 1000, len(audio))
+    power = (energy[ends] - energy[starts]) / np.maximum(ends - starts, 1)
+    return bool((power <= mean_square(threshold)).any())
