@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, NoReturn
 
 from samplernn.options.option import Option
@@ -14,14 +15,11 @@ from samplernn.system.words import did_you_mean, shortened
 
 
 class Parser(argparse.ArgumentParser):
-    """Parses options; a flag that is not given is left out of the result.
-
-    Raises:
-        InputError: a flag is unknown, is missing or has a wrong value.
-    """
+    """Parses options; a flag that is not given is left out of the result."""
 
     def __init__(self, description: str, options: Iterable[Option]):
         super().__init__(description=description, argument_default=argparse.SUPPRESS)
+        self._complaints: list[str] = []
         for option in options:
             self._add(self, option, **_how_often(option))
 
@@ -35,18 +33,33 @@ class Parser(argparse.ArgumentParser):
         help_ = option.help if option.required else f"{option.help} (default: {option.default_text})"
         group.add_argument(
             f"--{option.name}",
-            type=_parser_of(option),
-            choices=option.values.choices or None,
+            type=partial(self._value, option),
+            metavar=f"{{{','.join(option.values.choices)}}}" if option.values.choices else None,
             help=help_.replace("%", "%%"),
             required=option.required,
             **kwargs,
         )
 
+    def _value(self, option: Option, text: str) -> Any:
+        """What a flag's text says; where that is nothing, it is noted, and the other flags are looked at too."""
+        try:
+            return option.values.parse(text)
+        except ValueError as error:
+            self._complaints.append(f"argument --{option.name}: {error}")
+            return None
+
     def parse(self) -> dict[str, Any]:
-        """The values of the flags that are given on the command line; lists are tuples."""
+        """The values of the flags that are given on the command line; lists are tuples.
+
+        Raises:
+            InputError: flags are unknown; or some are missing or have wrong values, all of which are named.
+        """
         given = sys.argv[1:]
         self._refuse_unknown_flags(given)
-        return {name: _frozen(value) for name, value in vars(self.parse_args(given)).items()}
+        values = {name: _frozen(value) for name, value in vars(self.parse_args(given)).items()}
+        if self._complaints:
+            self.error(self._complaints.pop())
+        return values
 
     def _refuse_unknown_flags(self, given: list[str]) -> None:
         """Name all of them, with what was meant, before argparse misses a required flag that was misspelt."""
@@ -60,7 +73,7 @@ class Parser(argparse.ArgumentParser):
             self.error("; ".join(f"{text}, {hint}" if hint else text for text, hint in zip(complaints, hints)))
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; {self.prog} --help lists the flags")
+        raise InputError(f"{'; '.join([*self._complaints, message])}; {self.prog} --help lists the flags")
 
 
 def look_ahead(option: Option) -> Any:
@@ -81,16 +94,6 @@ def _how_often(option: Option) -> dict[str, Any]:
     if option.values.several:
         return {"nargs": "+", "action": "extend" if option.repeatable else "store"}
     return {"nargs": "?", "const": True} if option.values.optional_on_flag else {}
-
-
-def _parser_of(option: Option) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            return option.values.parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parse
 
 
 def _frozen(value: Any) -> Any:

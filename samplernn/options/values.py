@@ -62,7 +62,13 @@ def whole(least: int, most: int | None = None) -> Values:
 
 def one_of(*choices: str) -> Values:
     """Some names."""
-    return Values(" or ".join(choices), str, lambda value: value in choices, choices)
+
+    def parse(text: str) -> str:
+        if text in choices:
+            return text
+        raise ValueError(f"{shortened(text)} is none of {', '.join(choices)}")
+
+    return Values(" or ".join(choices), parse, lambda value: value in choices, choices)
 
 
 def optional(values: Values) -> Values:

@@ -98,6 +98,17 @@ GENERATE = [cli.generation_options, "--output_path", "o", "--checkpoint_path", "
 CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
 
 
+def test_wrong_values_and_missing_flags_are_named_at_once(monkeypatch):
+    flags = ["--batch_size", "0", "--optimizer", "adamw", "--temperature", "1", "x", "--num_epochs", "2"]
+    with pytest.raises(InputError) as raised:
+        parse(monkeypatch, *TRAIN[:1], *flags)
+    complaints = str(raised.value).split("; ")
+    assert [text.partition(":")[0] for text in complaints] == [
+        "argument --batch_size", "argument --optimizer", "argument --temperature",
+        "the following arguments are required", "script.py --help lists the flags",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("script", "arguments", "said"),
     [
@@ -121,7 +132,7 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (TRAIN, "--momentum 1", "--momentum: 1 is not"),
         (TRAIN, "--verbose maybe", "'maybe' is neither True nor False"),
         (TRAIN, "--checkpoint_policy Never", "'Never' is neither Always (or All) nor Best"),
-        (TRAIN, "--optimizer adamw", "invalid choice"),
+        (TRAIN, "--optimizer adamw", "argument --optimizer: adamw is none of adam, sgd, rmsprop"),
         (TRAIN, "--max_checkpoints 0", "--max_checkpoints: 0 is not"),
         (TRAIN, "--id a/b", "'a/b' is not the name of one folder"),
         (GENERATE, "--dur 0", "--dur: 0 is not a number of seconds above 0"),
@@ -131,7 +142,7 @@ CHUNK = [cli.chunk_options, "--input_file", "i", "--output_dir", "o"]
         (GENERATE, "--seed_offset -1", "--seed_offset: -1 is not a whole number from 0 up"),
         (GENERATE, "--max_batch 0", "--max_batch: 0 is not a whole number from 1 up, nor auto"),
         (GENERATE, "--jit_compile maybe", "'maybe' is neither True nor False, nor auto"),
-        (GENERATE, "--precision float64", "--precision: invalid choice: 'float64'"),
+        (GENERATE, "--precision float64", "--precision: float64 is none of float32, "),
         (GENERATE, "--random_seed -1", "--random_seed: -1 is not a whole number from 0 up"),
         (GENERATE, "--sample_rate 0", "--sample_rate: 0 is not"),
         (CHUNK, "--chunk_length 0", "--chunk_length: 0 is not"),
