@@ -40,6 +40,7 @@ from samplernn.system.words import counted
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
 
 FAILED = "failed: "
+TRIAL_CONFIG = "trial.config.json"
 # What may change when a search is gone on with: where it is and what it may use.
 FREE = ("id", "logdir", "max_trials", "num_cpus", "num_gpus", "cpus_per_trial", "gpus_per_trial", "address", "resume")
 
@@ -176,53 +177,72 @@ class Search:
         """
         os.environ.pop("TF_CONFIG", None)  # a trial is trained by one process
         prepare_device()
-        from samplernn.checkpoints.settings import read_settings
-        from samplernn.search import hparams
         from samplernn.training.train import train
 
-        folder, num_epochs = self._trial_folder(name), self.options.num_epochs
-        config_file, all_epochs = folder / "trial.config.json", counted(num_epochs, "epoch")
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(config_file, self._config(hyperparameters))
-
-        trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
-        trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
-        if found := run_folders.resolve(resume_from, rolling=True) if resume_from else run_folders.latest(folder):
-            trial.checkpoint, trial.history = str(found), (read_settings(found) or {}).get("history", [])
-        self._save(trial)
+        trial = self._begin_trial(name, hyperparameters, resume_from, machine)
         started = time.monotonic() - trial.seconds
 
         def after_checkpoint(checkpoint: Path, history: list[Logs]) -> None:
-            if not (trial.checkpoint and checkpoint.parent == Path(trial.checkpoint).parent):
-                values = {key: space.scalar(value) for key, value in hyperparameters.items()}
-                hparams.write_trial(checkpoint.parent, name, values)
-            trial.history, trial.checkpoint = history, str(checkpoint)
             trial.seconds = time.monotonic() - started
-            trial.ended = all_epochs if len(history) >= num_epochs else None
-            self._save(trial)
+            self._note_epoch(trial, checkpoint, history)
             report(history, checkpoint)
 
-        options = replace(
-            self._training_options(hyperparameters),
-            data_dir=self._data_dir,
-            id=folder.name,
-            logdir_root=str(folder.parent),
-            config_file=str(config_file),
-            num_epochs=num_epochs,
-            resume_from=trial.checkpoint,
-            verbose=False,
-            max_checkpoints=1,
-            generate=False,
-        )
         try:
-            train(options, after_checkpoint, report=False)
-            patience = f"no improvement for {counted(options.early_stopping_patience, 'epoch')}"
-            trial.ended = all_epochs if len(trial.history) >= num_epochs else patience
+            train(self._trial_options(trial), after_checkpoint, report=False)
+            patience = f"no improvement for {counted(self.options.early_stopping_patience, 'epoch')}"
+            trial.ended = self._all_epochs if self._is_over(trial) else patience
         except (RunError, InputError, OSError) as error:
             trial.ended = f"{FAILED}{error.__cause__ or error}"
         trial.seconds = time.monotonic() - started
         self._save(trial)
         return trial
+
+    def _begin_trial(self, name: str, hyperparameters: Choice, resume_from: str | None, machine: str) -> Trial:
+        """The record of a trial that begins or goes on, saved, and beside it the config of its network."""
+        from samplernn.checkpoints.settings import read_settings
+
+        folder = self._trial_folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / TRIAL_CONFIG, self._config(hyperparameters))
+        trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
+        trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
+        if found := run_folders.resolve(resume_from, rolling=True) if resume_from else run_folders.latest(folder):
+            trial.checkpoint, trial.history = str(found), (read_settings(found) or {}).get("history", [])
+        self._save(trial)
+        return trial
+
+    def _trial_options(self, trial: Trial) -> TrainingOptions:
+        folder = self._trial_folder(trial.name)
+        return replace(
+            self._training_options(trial.hyperparameters),
+            data_dir=self._data_dir,
+            id=folder.name,
+            logdir_root=str(folder.parent),
+            config_file=str(folder / TRIAL_CONFIG),
+            num_epochs=self.options.num_epochs,
+            resume_from=trial.checkpoint,
+            verbose=False,
+            max_checkpoints=1,
+            generate=False,
+        )
+
+    def _note_epoch(self, trial: Trial, checkpoint: Path, history: list[Logs]) -> None:
+        """Save what a trial has come to; TensorBoard is told its hyperparameters with the first of its run."""
+        from samplernn.search import hparams
+
+        if not (trial.checkpoint and checkpoint.parent == Path(trial.checkpoint).parent):
+            values = {key: space.scalar(value) for key, value in trial.hyperparameters.items()}
+            hparams.write_trial(checkpoint.parent, trial.name, values)
+        trial.history, trial.checkpoint = history, str(checkpoint)
+        trial.ended = self._all_epochs if self._is_over(trial) else None
+        self._save(trial)
+
+    def _is_over(self, trial: Trial) -> bool:
+        return len(trial.history) >= self.options.num_epochs
+
+    @property
+    def _all_epochs(self) -> str:
+        return counted(self.options.num_epochs, "epoch")
 
     def end_trial(self, name: str, hyperparameters: Choice, ended: str) -> Trial:
         """Record why a trial ended, where it could not do so itself, and bring the table up to date."""
