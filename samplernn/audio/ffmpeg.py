@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from samplernn.audio import wav as audio
-from samplernn.audio.wav import Opened, Recording, Unusable, as_examined, require_finite
+from samplernn.audio.wav import READ_FRAMES, Opened, Recording, Unusable, as_examined, require_finite
 from samplernn.options.values import SAMPLE_RATE
 
 if TYPE_CHECKING:
+    from av import AudioFrame
     from av.container import InputContainer
 
 SUFFIXES = (  # of what people keep music in
@@ -77,7 +78,7 @@ def _decoding(path: Path) -> Iterator[Opened]:
                 raise _Failed
             codec.options = STRICT
             yield codec.sample_rate, codec.channels, _blocks(container)
-    except (av.FFmpegError, ValueError):  # the latter where the rate or the channels change on the way
+    except (av.FFmpegError, ValueError):  # the latter where rate, channels or format change on the way
         raise _Failed from None
 
 
@@ -85,13 +86,28 @@ def _blocks(container: InputContainer) -> Iterator[np.ndarray]:
     from av import AudioResampler
 
     stream = container.streams.audio[0]
+    rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
     converter, frames = AudioResampler(format="flt"), 0
-    for decoded in container.decode(stream):
-        for frame in converter.resample(decoded):
-            yield frame.to_ndarray().reshape(-1, stream.codec_context.channels)
-            frames += frame.samples
-    if frames < (_declared_seconds(container) - MISSING_SECONDS) * stream.codec_context.sample_rate:
+    for gathered in _gathered(container.decode(stream), max(1, READ_FRAMES // channels)):
+        for block in converter.resample(gathered):
+            yield block.to_ndarray().reshape(-1, channels)
+            frames += block.samples
+    if frames < (_declared_seconds(container) - MISSING_SECONDS) * rate:
         raise _Failed
+
+
+def _gathered(decoded: Iterable[AudioFrame], samples: int) -> Iterator[AudioFrame]:
+    """Pieces of so many samples, but for the last one, of what is decoded a thousand samples at a time."""
+    from av import AudioFifo
+
+    fifo = AudioFifo()
+    for piece in decoded:
+        piece.pts = None  # the times of pieces may have gaps, which we don't fill
+        fifo.write(piece)
+        while whole := fifo.read(samples):
+            yield whole
+    if rest := fifo.read():
+        yield rest
 
 
 def _declared_seconds(container: InputContainer) -> float:
