@@ -74,7 +74,7 @@ def _decoding(path: Path) -> Iterator[Opened]:
     try:
         with av.open(f"file:{path}", options=STRICT, metadata_errors="replace") as container:
             codec = container.streams.audio[0].codec_context if container.streams.audio else None
-            if codec is None:  # of a stream that has no decoder, too
+            if codec is None or not codec.channels:  # of a stream that has no decoder, or about which nothing is known
                 raise _Failed
             codec.options = STRICT
             yield codec.sample_rate, codec.channels, _blocks(container)
