@@ -78,7 +78,7 @@ def _decoding(path: Path) -> Iterator[Opened]:
                 raise _Failed
             codec.options = STRICT
             yield codec.sample_rate, codec.channels, _blocks(container)
-    except (av.FFmpegError, ValueError):  # the latter where rate, channels or format change on the way
+    except (av.FFmpegError, ValueError):  # the latter where the format changes on the way
         raise _Failed from None
 
 
@@ -88,12 +88,20 @@ def _blocks(container: InputContainer) -> Iterator[np.ndarray]:
     stream = container.streams.audio[0]
     rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
     converter, frames = AudioResampler(format="flt"), 0
-    for gathered in _gathered(container.decode(stream), max(1, READ_FRAMES // channels)):
+    for gathered in _gathered(_alike(container.decode(stream), rate, channels), max(1, READ_FRAMES // channels)):
         for block in converter.resample(gathered):
             yield block.to_ndarray().reshape(-1, channels)
             frames += block.samples
     if frames < (_declared_seconds(container) - MISSING_SECONDS) * rate:
         raise _Failed
+
+
+def _alike(decoded: Iterable[AudioFrame], rate: int, channels: int) -> Iterator[AudioFrame]:
+    """What is decoded, if it is so to its end; PyAV's fifo, given fewer channels than before, crashes the process."""
+    for piece in decoded:
+        if (piece.sample_rate, piece.layout.nb_channels) != (rate, channels):
+            raise _Failed
+        yield piece
 
 
 def _gathered(decoded: Iterable[AudioFrame], samples: int) -> Iterator[AudioFrame]:

@@ -80,8 +80,9 @@ def test_what_cannot_be_decoded_to_its_end_is_damaged(stereo, tmp_path, name, co
     assert not (tmp_path / "out").exists()
 
 
-def test_a_stream_of_two_sample_rates_is_damaged(stereo, tmp_path):
-    parts = [encode(tmp_path / f"{rate}.aac", "aac", stereo, rate) for rate in (44100, 22050)]
+@pytest.mark.parametrize("other", [{"rate": 22050}, {"rate": 44100, "layout": "mono"}])
+def test_a_stream_that_changes_its_rate_or_channels_is_damaged(stereo, tmp_path, other):
+    parts = [encode(tmp_path / "1.aac", "aac", stereo, 44100), encode(tmp_path / "2.aac", "aac", stereo, **other)]
     path = tmp_path / "x.aac"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     with pytest.raises(Unusable, match="damaged"):
