@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from samplernn.audio import chunk_notes, ffmpeg
-from samplernn.audio.wav import SUFFIXES, Recording, Unusable, examine, read_blocks
+from samplernn.audio import chunk_notes
+from samplernn.audio.recordings import SUFFIXES, Reader, examine
+from samplernn.audio.wav import Recording
 from samplernn.options.options import ChunkOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below
@@ -29,7 +27,7 @@ class Source:
     """A recording to be cut, and what its chunks will be."""
 
     recording: Recording
-    read: Callable[[Recording], Iterator[np.ndarray]]  # gives its samples, float32 [frames, channels], in blocks
+    read: Reader
     folder: Path  # of its chunks
     sample_rate: int  # Hz, of the chunks, as are
     channels: int
@@ -86,7 +84,7 @@ def _recordings_in(folder: Path, output: Path) -> list[Path]:
     root, ours = folder.resolve(), output.resolve()
     if ours == root:
         raise InputError(f"--output_dir: {output} is the folder of the recordings; choose another, which may be in it")
-    files = [file for file in files_below(folder) if file.suffix.lower() in ffmpeg.ALL_SUFFIXES]
+    files = [file for file in files_below(folder) if file.suffix.lower() in SUFFIXES]
     if ours.is_relative_to(root):
         files = [file for file in files if not (root / file.relative_to(folder)).is_relative_to(ours)]
     if not files:
@@ -139,12 +137,7 @@ def examine_all(found: dict[Path, Path], options: ChunkOptions) -> list[Source]:
 
 
 def _examine(path: Path, folder: Path, options: ChunkOptions) -> Source:
-    try:
-        recording, read = examine(path), read_blocks
-    except Unusable as error:
-        if error.problem != "unreadable" or path.suffix.lower() in SUFFIXES:
-            raise
-        recording, read = ffmpeg.examine(path), ffmpeg.read_blocks
+    recording, read = examine(path)
     rate = options.sample_rate or recording.sample_rate
     channels = 1 if options.mono else recording.channels
     return Source(recording, read, folder, rate, channels, options.chunk_length * rate // 1000)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from samplernn.audio import wav as audio
 from samplernn.audio.wav import READ_FRAMES, Opened, Recording, Unusable, as_examined, require_finite
 from samplernn.options.values import SAMPLE_RATE
 
@@ -18,10 +17,11 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 SUFFIXES = (  # of what people keep music in
-    ".aac", ".ac3", ".amr", ".ape", ".dts", ".m4a", ".m4b", ".mka", ".mp2", ".mp4", ".mpc", ".tta", ".webm", ".wma",
-    ".wv",
+    ".aac", ".ac3", ".amr", ".ape", ".avi", ".dts", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp2", ".mp4", ".mpc",
+    ".tta", ".webm", ".wma", ".wv",
 )  # fmt: skip
-ALL_SUFFIXES = audio.SUFFIXES + SUFFIXES
+# None of them is a list of other files, which could be anywhere.
+FORMATS = "aac,ac3,amr,ape,asf,avi,dts,eac3,flv,matroska,mov,mp3,mpc,mpc8,mpegts,tta,wav,wv"
 STRICT = {"err_detect": "crccheck+explode"}  # what is damaged is not to be patched up
 MISSING_SECONDS = 0.25  # at the end of a Matroska file: more than rounding and what encoders pad
 
@@ -31,7 +31,7 @@ class _Failed(Exception):
 
 
 def examine(path: Path) -> Recording:
-    """Make sure that a file can be decoded to its end and holds audio, as `audio.examine` does.
+    """Make sure that a file can be decoded to its end and holds audio, as `wav.examine` does.
 
     Raises:
         Unusable: it can't, or doesn't.
@@ -54,7 +54,7 @@ def examine(path: Path) -> Recording:
 
 
 def read_blocks(recording: Recording) -> Iterator[np.ndarray]:
-    """Read a file that was examined before, as `audio.read_blocks` does. To stop early, close the iterator.
+    """Read a file that was examined before, as `wav.read_blocks` does. To stop early, close the iterator.
 
     Raises:
         RunError: the file has changed since.
@@ -72,12 +72,12 @@ def _decoding(path: Path) -> Iterator[Opened]:
     import av  # here, for training asks for no more than the suffixes
 
     try:
-        with av.open(f"file:{path}", options=STRICT, metadata_errors="replace") as container:
-            codec = container.streams.audio[0].codec_context if container.streams.audio else None
+        with av.open(f"file:{path}", options=STRICT | {"format_whitelist": FORMATS}, metadata_errors="replace") as file:
+            codec = file.streams.audio[0].codec_context if file.streams.audio else None
             if codec is None or not codec.channels:  # of a stream that has no decoder, or about which nothing is known
                 raise _Failed
             codec.options = STRICT
-            yield codec.sample_rate, codec.channels, _blocks(container)
+            yield codec.sample_rate, codec.channels, _blocks(file)
     except (av.FFmpegError, ValueError):  # the latter where the format changes on the way
         raise _Failed from None
 
@@ -85,27 +85,32 @@ def _decoding(path: Path) -> Iterator[Opened]:
 def _blocks(container: InputContainer) -> Iterator[np.ndarray]:
     from av import AudioResampler
 
-    stream = container.streams.audio[0]
-    rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
-    converter, frames = AudioResampler(format="flt"), 0
-    for gathered in _gathered(_alike(container.decode(stream), rate, channels), max(1, READ_FRAMES // channels)):
+    codec = container.streams.audio[0].codec_context
+    converter, channels = AudioResampler(format="flt"), codec.channels
+    for gathered in _gathered(_decoded(container, codec.sample_rate, channels), max(1, READ_FRAMES // channels)):
         for block in converter.resample(gathered):
             yield block.to_ndarray().reshape(-1, channels)
-            frames += block.samples
-    if frames < (_declared_seconds(container) - MISSING_SECONDS) * rate:
+
+
+def _decoded(container: InputContainer, rate: int, channels: int) -> Iterator[AudioFrame]:
+    """The stream, about a thousand samples at a time.
+
+    Raises:
+        _Failed: it changes, has holes, or ends before the file says.
+    """
+    stream, end = container.streams.audio[0], None
+    for piece in container.decode(stream):
+        # PyAV's fifo, given fewer channels than before, would crash the process.
+        if (piece.sample_rate, piece.layout.nb_channels) != (rate, channels):
+            raise _Failed
+        end = ((piece.time or 0.0) if end is None else end) + piece.samples / rate
+        yield piece
+    if end is not None and end < _declared_end(container) - MISSING_SECONDS:
         raise _Failed
 
 
-def _alike(decoded: Iterable[AudioFrame], rate: int, channels: int) -> Iterator[AudioFrame]:
-    """What is decoded, if it is so to its end; PyAV's fifo, given fewer channels than before, crashes the process."""
-    for piece in decoded:
-        if (piece.sample_rate, piece.layout.nb_channels) != (rate, channels):
-            raise _Failed
-        yield piece
-
-
 def _gathered(decoded: Iterable[AudioFrame], samples: int) -> Iterator[AudioFrame]:
-    """Pieces of so many samples, but for the last one, of what is decoded a thousand samples at a time."""
+    """Pieces of so many samples, but for the last one."""
     from av import AudioFifo
 
     fifo = AudioFifo()
@@ -118,13 +123,16 @@ def _gathered(decoded: Iterable[AudioFrame], samples: int) -> Iterator[AudioFram
         yield rest
 
 
-def _declared_seconds(container: InputContainer) -> float:
-    """What a Matroska file, such as a WebM, says of its length: FFmpeg lets pass that it ends before.
+def _declared_end(container: InputContainer) -> float:
+    """When the audio of a Matroska file, such as a WebM, ends as the file says, in seconds; 0 where it doesn't.
 
-    Of other formats FFmpeg sees it, or the length is an estimate, which is not to be relied on: 0.
+    FFmpeg lets pass that it ends before. What other formats say FFmpeg holds them to, or it is an estimate.
     """
     from av import time_base
 
-    if "matroska" not in container.format.name or len(container.streams) > 1:
+    if "matroska" not in container.format.name:
         return 0.0
-    return (container.duration or 0) / time_base
+    if tag := container.streams.audio[0].metadata.get("DURATION"):
+        hours, minutes, seconds = map(float, tag.split(":"))
+        return 3600 * hours + 60 * minutes + seconds
+    return (container.duration or 0) / time_base if len(container.streams) == 1 else 0.0

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from samplernn.audio.ffmpeg import ALL_SUFFIXES
+from samplernn.audio.recordings import SUFFIXES
 from samplernn.audio.wav import Folder
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below
@@ -98,7 +98,7 @@ def _wav_names(root: Path, data_dir: str) -> list[str]:
     files = files_below(root)
     wavs = [path.relative_to(root).as_posix() for path in files if path.suffix.lower() == ".wav"]
     if not wavs:
-        others = sum(path.suffix.lower() in ALL_SUFFIXES for path in files)
+        others = sum(path.suffix.lower() in SUFFIXES for path in files)
         found = f"no WAV files, but {others} of other formats" if others else "no WAV files"
         raise InputError(f"--data_dir {data_dir}: {found} in it; cut a recording into chunks there with chunk_audio.py")
     return wavs
