@@ -13,7 +13,7 @@ from typing import Any
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, read_json, write_whole
-from samplernn.system.words import counted, listed
+from samplernn.system.words import commonest_first, counted, listed
 
 NOTES = "chunks.json"
 VERSION = 1
@@ -173,12 +173,13 @@ def _notes_in(content: Any) -> dict[str, Note] | None:
 
 
 def sample_rates(output_dir: Path) -> list[tuple[int, int]]:
-    """The sample rates of the chunks below a folder, in Hz, and how many recordings have each, the commonest first."""
+    """The sample rates of the chunks below a folder, in Hz, and how many chunks have each, the commonest first."""
     rates: Counter[int] = Counter()
     for path in output_dir.rglob(NOTES):
         notes = read(path.parent)
-        rates.update(notes[prefix].sample_rate for prefix in _chunks_there(notes))
-    return sorted(rates.items(), key=lambda item: (-item[1], item[0]))
+        for prefix, chunks in _chunks_there(notes).items():
+            rates[notes[prefix].sample_rate] += len(chunks)
+    return sorted(rates.items(), key=commonest_first)
 
 
 def _chunks_there(prefixes: Iterable[Path]) -> dict[Path, list[Path]]:

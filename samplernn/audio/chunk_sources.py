@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samplernn.audio import chunk_notes
+from samplernn.audio.chunks import chunk_samples
 from samplernn.audio.recordings import SUFFIXES, Reader, examine
 from samplernn.audio.wav import Recording
 from samplernn.options.options import ChunkOptions
@@ -68,9 +69,7 @@ def find_recordings(options: ChunkOptions) -> dict[Path, Path]:
     found: list[tuple[Path, Path]] = []
     for given in options.input_file:
         path = Path(given)
-        if not given:
-            raise InputError("--input_file (empty): name the recording, or a folder of recordings")
-        if path.is_dir():
+        if os.path.isdir(path):  # also where the system does not tell
             found += [(file, output / file.relative_to(path).parent) for file in _recordings_in(path, output)]
         else:
             found.append((path, output))
@@ -140,7 +139,7 @@ def _examine(path: Path, folder: Path, options: ChunkOptions) -> Source:
     recording, read = examine(path)
     rate = options.sample_rate or recording.sample_rate
     channels = 1 if options.mono else recording.channels
-    return Source(recording, read, folder, rate, channels, options.chunk_length * rate // 1000)
+    return Source(recording, read, folder, rate, channels, chunk_samples(options, rate))
 
 
 def long_enough(sources: list[Source], options: ChunkOptions) -> list[Source]:

@@ -13,10 +13,10 @@ from samplernn.audio import chunk_notes
 from samplernn.audio.chunk_notes import Note
 from samplernn.audio.chunk_sources import Source, examine_all, find_recordings, is_short, long_enough
 from samplernn.audio.chunks import Chunk, chunks, resampled
-from samplernn.audio.wav import make_writable_folder, mix_down, wav_writer
+from samplernn.audio.wav import mix_down, wav_writer
 from samplernn.options.options import ChunkOptions
 from samplernn.system.device import quiet_stderr
-from samplernn.system.files import cannot_be_written, sha256, written_aside
+from samplernn.system.files import cannot_be_written, make_writable_folder, sha256, written_aside
 from samplernn.system.words import counted, printable
 
 
@@ -125,7 +125,7 @@ def _remark_on_rates(options: ChunkOptions) -> None:
     """Say so where the output folder mixes sample rates, those of what was cut into it before included."""
     rates = chunk_notes.sample_rates(Path(options.output_dir))
     if len(rates) > 1:
-        counts = ", ".join(f"{rate} Hz ({counted(count, 'recording')})" for rate, count in rates)
+        counts = ", ".join(f"{rate} Hz ({counted(count, 'chunk')})" for rate, count in rates)
         remedy = f"train.py wants one, as --sample_rate {rates[0][0]} gives: cut the others again, with --replace"
         print(f"The chunks in {options.output_dir} are of different sample rates, {counts}; {remedy}.")
 

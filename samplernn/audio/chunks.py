@@ -34,13 +34,18 @@ class Chunk:
     silent: bool
 
 
+def chunk_samples(options: ChunkOptions, sample_rate: int) -> int:
+    """The samples in each channel of a chunk."""
+    return options.chunk_length * sample_rate // 1000
+
+
 def chunks(blocks: Iterable[np.ndarray], sample_rate: int, options: ChunkOptions) -> Iterator[Chunk]:
     """Cut audio, given in blocks [frames, channels], into chunks of one length.
 
     Chunk k starts at (k-1)·(chunk_length - overlap), floored to a sample. A last piece shorter than a chunk is left
     out, unless tails are kept and it has samples that are not in the chunk before.
     """
-    length = options.chunk_length * sample_rate // 1000
+    length = chunk_samples(options, sample_rate)
     starts_ms = itertools.count(0, options.chunk_length - options.overlap)
     stretches = _stretches(blocks, ((ms * sample_rate // 1000, length) for ms in starts_ms))
     end = 0

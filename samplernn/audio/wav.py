@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -17,7 +16,7 @@ from samplernn.options.options import SILENCE_DB
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
-from samplernn.system.files import NO_SPACE, errors_naming
+from samplernn.system.files import errors_naming
 
 READ_FRAMES = 2**18  # read at a time where a file may be long
 LOUDEST = 1e9  # of full scale, which is 1: beyond every use, but not beyond what can be squared and added up
@@ -92,9 +91,9 @@ def examine(path: Path, name: str | None = None, listener: Listener | None = Non
         Unusable: for one of the reasons in PROBLEMS.
     """
     name = name or str(path)
-    if not path.is_file():
-        raise Unusable(name, "not a file" if path.exists() else "missing")
     try:
+        if not path.is_file():
+            raise Unusable(name, "not a file" if path.exists() else "missing")
         path.open("rb").close()  # tells what the system refuses from what libsndfile does
         with soundfile.SoundFile(path) as file:
             if not file.seekable():
@@ -244,20 +243,3 @@ def wav_frames(path: Path) -> int:
             return file.getnframes()
     except (EOFError, wave.Error):
         return 0
-
-
-def make_writable_folder(flag: str, folder: Path) -> None:
-    """Create a folder if need be, and make sure that files can be written there.
-
-    Raises:
-        InputError: they can't; the message names the flag.
-        RunError: the disk is full.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        refused = f"{flag}: {folder} can't be written ({error.strerror})"
-        if error.errno in NO_SPACE:
-            raise RunError(refused) from None
-        raise InputError(f"{refused}; choose another folder") from None

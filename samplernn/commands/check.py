@@ -8,11 +8,10 @@ from pathlib import Path
 from samplernn.commands import check_machine as machine
 from samplernn.commands import check_training as training
 from samplernn.commands.check_lines import Lines, guarded
-from samplernn.models.memory import expected_memory
+from samplernn.models.memory import checkpoint_size, expected_memory
+from samplernn.models.registry import default_config
 from samplernn.options.options import CheckOptions
 from samplernn.system.words import counted
-
-NUMBERS_A_PARAMETER, BYTES_A_NUMBER = 3, 4  # of a checkpoint: a weight and adam's two slots, float32
 
 
 def report(options: CheckOptions) -> int:
@@ -35,22 +34,25 @@ def check(options: CheckOptions) -> Lines:
     yield from guarded("requirements.txt", machine.check_libraries)
     yield from guarded("TensorFlow", partial(machine.check_tensorflow, options))
     yield from guarded("soundfile", machine.check_audio_formats)
+    yield from guarded("av", machine.check_ffmpeg)
+    yield from guarded("librosa and matplotlib", machine.check_pictures)
     yield from guarded("the devices", partial(training.check_devices, options))
     memory = checkpoint = 0  # bytes, where they are known
     origin = yield from guarded("the checkpoint", partial(training.check_origin, options))
     resumed, initial = origin or (None, None)
     config = None
-    if origin or options.config_file:  # else the config would have been the checkpoint's
+    if origin or options.config_file:  # else it would have been the config of a checkpoint that cannot be used
         config = yield from guarded("the config", partial(training.choose_config, options, resumed or initial))
     if config:
         averaged = options.polyak_decay is not None
         memory = expected_memory(config, options.batch_size, options.optimizer, averaged)
-        checkpoint = BYTES_A_NUMBER * (NUMBERS_A_PARAMETER + averaged) * config.num_parameters
+        checkpoint = checkpoint_size(config, options.optimizer, averaged)
     corpus = None
     if options.data_dir:
         corpus = yield from guarded("--data_dir", partial(training.check_recordings, options, config))
-    if corpus and config and origin:
-        yield from guarded("--data_dir", partial(training.check_split, options, config, corpus, resumed))
+    if corpus:  # of which network, and what was held out before, may not be known
+        network = config or type(default_config()).tiny()
+        yield from guarded("--data_dir", partial(training.check_split, options, network, corpus, resumed))
     if options.generate:
         yield from guarded("the clips", partial(training.check_clips, options, config, corpus))
     yield from guarded("memory", partial(machine.check_memory, memory))

@@ -29,6 +29,7 @@ INSTALL_FOR_GPU = "pip install -r requirements-gpu.txt (on Windows: inside WSL2)
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 MEMORY = Path("/proc/meminfo")
 FORMATS = ("WAV", "FLAC", "OGG", "MP3")
+FFMPEG_CODECS = ("aac", "alac", "mp3", "opus", "wmav2")
 TINY_BATCH = 2
 
 
@@ -170,6 +171,27 @@ def check_audio_formats() -> Lines:
     if missing := [format_ for format_ in FORMATS if format_ not in readable]:
         told = f"{library} does not read {', '.join(missing)}"
         yield problem(f"{told}: {INSTALL}") if "WAV" in missing else note(f"{told}, of which chunk_audio.py cuts none")
+
+
+def check_ffmpeg() -> Lines:
+    """Whether FFmpeg's libraries can be loaded, and decode what chunk_audio.py is given besides."""
+    import av
+
+    missing = [codec for codec in FFMPEG_CODECS if codec not in av.codecs_available]
+    if missing:
+        yield note(f"FFmpeg, of av {av.__version__}, lacks {', '.join(missing)}, of which chunk_audio.py cuts none")
+    else:
+        yield ok(f"FFmpeg, of av {av.__version__}, decodes {', '.join(FFMPEG_CODECS)}")
+
+
+def check_pictures() -> Lines:
+    """Whether spectrograms can be drawn, which a training does after its first epoch."""
+    import numpy as np
+
+    from samplernn.audio import spectrogram
+
+    spectrogram.draw(np.zeros(1000, np.float32), 16000, "")
+    yield ok("spectrograms are drawn")
 
 
 @quiet_stderr()  # to which the decoder of MP3 writes notes

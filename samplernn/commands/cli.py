@@ -5,7 +5,7 @@ TensorFlow is imported by none of it, so that `--help` and a wrong flag are answ
 
 from __future__ import annotations
 
-import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from samplernn.options.options import CheckOptions, ChunkOptions, GenerationOpti
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.space import hyperparameters
 from samplernn.system.errors import InputError, RunError, in_words
+from samplernn.system.process import remarks_to_stdout
 from samplernn.system.stopping import print_unless_reader_is_gone
 from samplernn.system.words import printable
 
@@ -33,23 +34,36 @@ def run(main: Callable[[], None]) -> None:
     """Run a script and exit: 0; 1 where the machine or the numbers refuse; 2 for bad input; 130 after Ctrl-C, 143
     after SIGTERM."""
     signal.signal(signal.SIGTERM, _terminate)
-    # Remarks go to stdout: on stderr stands nothing but the line that says why a script failed.
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a file's name must not end a run
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
+    remarks_to_stdout()
     try:
         main()
     except (InputError, RunError) as error:
         sys.exit(_fail(str(error), error.exit_status))
-    except ModuleNotFoundError as error:
-        if error.name.startswith(samplernn.__name__):
+    except ImportError as error:
+        if (error.name or "").startswith(samplernn.__name__):
             raise
-        sys.exit(_fail(f"{error.name} is not installed: {INSTALL}", InputError.exit_status))
+        missing = isinstance(error, ModuleNotFoundError)
+        said = f"{error.name} is not installed" if missing else f"a library cannot be imported ({in_words(error)})"
+        sys.exit(_fail(f"{said}: {INSTALL}", InputError.exit_status))
     except OSError as error:
         sys.exit(_fail(in_words(error), RunError.exit_status))
     except KeyboardInterrupt as interrupt:
         print_unless_reader_is_gone("Stopped.")
         sys.exit(143 if isinstance(interrupt, Terminated) else 130)
+
+
+def _open_closed_streams() -> None:
+    """Let output go nowhere where a stream is closed, lest it goes into the first file that is opened."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "w"))  # noqa: SIM115 - until the process ends
 
 
 def _terminate(*_) -> None:

@@ -22,7 +22,7 @@ from samplernn.corpus.folders import wav_files
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json, write_whole
 from samplernn.system.progress import ProgressBar
-from samplernn.system.words import counted, listed, printable
+from samplernn.system.words import commonest_first, counted, listed, printable
 
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample
 CLIPPED_SAMPLES = 10  # as many may be clipped before a file is called so
@@ -261,8 +261,8 @@ def _mixed_down(usable: dict[str, Facts]) -> list[Finding]:
 
 
 def _commonest(values: Iterable[Hashable]) -> Any:
-    """The value that there are most of, the first of several; None if there is none."""
-    return next((value for value, _ in Counter(values).most_common(1)), None)
+    """The value that there are most of; None if there is none."""
+    return next((value for value, _ in sorted(Counter(values).items(), key=commonest_first)), None)
 
 
 # --- What is read ---

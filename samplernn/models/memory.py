@@ -5,6 +5,7 @@ from __future__ import annotations
 from samplernn.models.config import Config
 
 BASE_BYTES = 1_150_000_000
+BYTES_A_NUMBER = 4
 OPTIMIZER_SLOTS = {"adam": 2, "sgd": 1, "rmsprop": 2}  # numbers kept for each parameter
 
 
@@ -19,5 +20,15 @@ def expected_memory(config: Config, batch_size: int, optimizer: str, averaged: b
 
     docs/performance.md compares it with what was measured.
     """
-    of_parameters = config.num_parameters * (2 + OPTIMIZER_SLOTS[optimizer] + averaged)
-    return BASE_BYTES + 4 * round(of_parameters + batch_size * config.activations)
+    with_gradients = _kept(config, optimizer, averaged) + config.num_parameters
+    return BASE_BYTES + BYTES_A_NUMBER * round(with_gradients + batch_size * config.activations)
+
+
+def checkpoint_size(config: Config, optimizer: str, averaged: bool = False) -> int:
+    """About how many bytes a checkpoint takes."""
+    return BYTES_A_NUMBER * _kept(config, optimizer, averaged)
+
+
+def _kept(config: Config, optimizer: str, averaged: bool) -> int:
+    """The numbers that a training keeps: each parameter, the optimizer's slots for it, and its average."""
+    return config.num_parameters * (1 + OPTIMIZER_SLOTS[optimizer] + averaged)

@@ -46,7 +46,7 @@ def _numbers(kind: type, holds: Callable[[Any], bool], expected: str) -> Values:
                 return value
         except (ValueError, OverflowError):
             pass
-        raise ValueError(f"{text} is not {expected}")
+        raise ValueError(f"{shortened(text)} is not {expected}")
 
     def is_one(value: Any) -> bool:
         return type(value) in (int, kind) and value not in (math.inf, -math.inf) and holds(value)
@@ -114,11 +114,13 @@ def _parse_boolean(text: str) -> bool:
     for name, value in (("true", True), ("false", False)):
         if text and name.startswith(text.lower()):
             return value
-    raise ValueError(f"{text!r} is neither True nor False")
+    raise ValueError(f"{shortened(text)!r} is neither True nor False")
 
 
 def _parse_path(text: str) -> str:
     """What can be the path of a file or a folder, be there one or not."""
+    if not text:
+        raise ValueError("it is empty; name a file or a folder")
     try:
         text.encode()
         os.lstat(text)
@@ -132,7 +134,7 @@ def _parse_path(text: str) -> str:
 
 def _parse_folder_name(text: str) -> str:
     if text in ("", ".", "..") or "/" in text or "\\" in text:
-        raise ValueError(f"{text!r} is not the name of one folder")
+        raise ValueError(f"{shortened(text)!r} is not the name of one folder")
     return text
 
 
@@ -149,13 +151,13 @@ def _parse_policy(text: str) -> str:
     policies = {"always": "Always", "all": "Always", "best": "Best"}
     if text.lower() in policies:
         return policies[text.lower()]
-    raise ValueError(f"{text!r} is neither Always (or All) nor Best")
+    raise ValueError(f"{shortened(text)!r} is neither Always (or All) nor Best")
 
 
 def _parse_address(text: str) -> str:
     if is_address(text):
         return text
-    raise ValueError(f"{text!r} is not the address of a cluster, such as 10.0.0.1:6379")
+    raise ValueError(f"{shortened(text)!r} is not the address of a cluster, such as 10.0.0.1:6379")
 
 
 BOOLEAN = Values("true or false", _parse_boolean, lambda value: isinstance(value, bool), optional_on_flag=True)

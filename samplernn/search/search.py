@@ -20,7 +20,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from samplernn.audio.wav import make_writable_folder
 from samplernn.checkpoints import run_folders
 from samplernn.corpus.data import data_of
 from samplernn.corpus.folders import absolute_folder
@@ -34,7 +33,7 @@ from samplernn.search.space import Choice
 from samplernn.system.device import prepare_device
 from samplernn.system.distribution import check_batch_size
 from samplernn.system.errors import InputError, RunError
-from samplernn.system.files import read_json, shortest, write_whole
+from samplernn.system.files import make_writable_folder, read_json, shortest, write_whole
 from samplernn.system.words import counted
 
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch

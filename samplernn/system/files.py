@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,10 +65,37 @@ def cannot_be_written(error: OSError, remedy: str = "is the disk full?") -> RunE
     return RunError(f"{error.filename}: cannot be written ({error.strerror}); {remedy}")
 
 
+def make_writable_folder(flag: str, folder: Path) -> None:
+    """Create a folder if need be, and make sure that files can be written there.
+
+    Raises:
+        InputError: they can't; the message names the flag.
+        RunError: the disk is full.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        refused = f"{flag}: {folder} can't be written ({error.strerror})"
+        if error.errno in NO_SPACE:
+            raise RunError(refused) from None
+        raise InputError(f"{refused}; choose another folder") from None
+
+
 def files_below(folder: Path) -> list[Path]:
-    """The files in a folder and its subfolders but the hidden ones, in natural order: numbers in names by value."""
-    files = (path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith("."))
+    """The files in a folder and its subfolders but the hidden ones, in natural order: numbers in names by value.
+
+    Raises:
+        InputError: the system does not let us look into one of the folders.
+    """
+    walk = os.walk(folder, onerror=_refuse_locked_folder)
+    files = (Path(parent, name) for parent, _, names in walk for name in names if not name.startswith("."))
     return sorted(files, key=_natural_order)
+
+
+def _refuse_locked_folder(error: OSError) -> None:
+    if isinstance(error, PermissionError):
+        raise InputError(f"{error.filename} is a folder that cannot be looked into; look at its permissions")
 
 
 def _natural_order(path: Path) -> tuple:

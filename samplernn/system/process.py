@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -47,11 +49,17 @@ def in_own_process(function: Callable, *arguments) -> Any:
 def _answer(sender, function: Callable, arguments: tuple) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller too, who then ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    remarks_to_stdout()
     try:
         answer = True, function(*arguments)
     except Exception as error:
         answer = False, error
     sender.send(answer)
+
+
+def remarks_to_stdout() -> None:
+    """Let warnings be lines on stdout: on stderr stands nothing but the line that says why a script failed."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stdout)
 
 
 def _end_with_parent() -> None:

@@ -24,6 +24,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def commonest_first(item: tuple[Any, int]) -> tuple[int, Any]:
+    """The key by which values and their counts are sorted; of equally many, the least comes first."""
+    value, count = item
+    return -count, value
+
+
 def listed(names: Sequence[str], separator: str = ", ") -> str:
     """As many names as one can take in, and how many more there are."""
     rest = len(names) - NAMES_SHOWN

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from samplernn.audio.wav import make_writable_folder
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.generation.generate import generate_files
@@ -18,6 +17,7 @@ from samplernn.models.model import Model
 from samplernn.models.registry import config_to_dict
 from samplernn.options.options import GenerationOptions, TrainingOptions, better
 from samplernn.system.device import versions
+from samplernn.system.files import make_writable_folder
 from samplernn.system.stopping import StopRequest
 from samplernn.training import resuming
 from samplernn.training.beginning import Beginning, prepare_clips

@@ -1,7 +1,9 @@
 """Chunks against a slow plain version of the documented rules; which recordings are cut, and what is said."""
 
+import errno
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -316,7 +318,7 @@ def test_the_recordings_of_folders_and_files_are_cut_each_where_it_was(album, tm
     assert written(output) == sorted([*ALBUMS_CHUNKS, *(f"single_chunk_{k}.wav" for k in (1, 2, 3, 4))])
     said = capsys.readouterr().out.splitlines()
     remark = "train.py wants one, as --sample_rate 1000 gives: cut the others again, with --replace"
-    rates = "1000 Hz (4 recordings), 500 Hz (1 recording)"
+    rates = "1000 Hz (8 chunks), 500 Hz (4 chunks)"
     assert said.pop() == f"The chunks in {output} are of different sample rates, {rates}; {remark}."
     assert said[:4] == [
         f"Recording 1 of 5: {album / 'cd1' / '2.FLAC'}",
@@ -389,7 +391,7 @@ def test_what_cannot_be_cut_is_one_line_before_anything_is_written(album, tmp_pa
     assert f"chunks of {good} and of {other} would have the same names" in line(good, other)
     assert f"{tmp_path / 'none'} is a folder without audio files" in line(good, tmp_path / "none")
     assert "--output_dir: " in line(album, output=album)
-    assert "(empty)" in line("")
+    assert "--input_file: it is empty" in line("")
     longest = f"the longest recording, {good}, has only 2000 ms; choose a shorter one"
     short = record(tmp_path / "short.wav", 500)
     assert longest in line(short, good)
@@ -524,7 +526,7 @@ def test_what_another_time_was_cut_at_another_rate_is_remarked_on(tmp_path, caps
     assert "different" not in capsys.readouterr().out
     cut(record(tmp_path / "y.wav", rate=500), output=tmp_path / "out")
     said = capsys.readouterr().out.splitlines()[-1]
-    assert "are of different sample rates, 500 Hz (1 recording), 1000 Hz (1 recording); train.py wants one" in said
+    assert "are of different sample rates, 500 Hz (4 chunks), 1000 Hz (2 chunks); train.py wants one" in said
     cut(tmp_path / "y.wav", output=tmp_path / "out", sample_rate=1000, replace=True)
     assert "different" not in capsys.readouterr().out
 
@@ -557,3 +559,16 @@ def test_notes_name_nothing_outside_their_folder(tmp_path):
     (tmp_path / "out" / NOTES).write_text(content.replace('"x_chunk": {', '"../x_chunk": {'))
     with pytest.raises(InputError, match="chunks.json: not what chunk_audio.py notes"):
         cut(tmp_path / "x.wav", output=tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(album, tmp_path, monkeypatch):
+    plain = os.scandir
+
+    def scandir(path):
+        if Path(path) == album / "cd1":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match="cd1 is a folder that cannot be looked into; look at its permissions"):
+        cut(album, output=tmp_path / "out")

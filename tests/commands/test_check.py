@@ -7,12 +7,14 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
 from conftest import ROOT
 
+from samplernn.audio import spectrogram
 from samplernn.checkpoints import run_folders
 from samplernn.commands import check as setup_check
 from samplernn.commands import check_machine as machine
@@ -167,6 +169,22 @@ def test_formats_are_written_and_read_back(monkeypatch, broken, marks, said):
     assert lines[-1].text == f"soundfile with libsndfile {soundfile.__libsndfile_version__} {said}"
 
 
+def test_what_ffmpeg_decodes_is_told(monkeypatch):
+    (line,) = machine.check_ffmpeg()
+    assert line.mark == "ok" and line.text.endswith("decodes aac, alac, mp3, opus, wmav2")
+    monkeypatch.setattr(av, "codecs_available", {"aac", "mp3", "opus", "wmav2"})
+    (line,) = machine.check_ffmpeg()
+    assert line == note(f"FFmpeg, of av {av.__version__}, lacks alac, of which chunk_audio.py cuts none")
+
+
+def test_a_library_that_cannot_be_loaded_is_a_problem(monkeypatch, told):
+    monkeypatch.setattr(machine, "check_ffmpeg", fails(ImportError("libavcodec.so: no such file")))
+    monkeypatch.setattr(spectrogram, "draw", fails(ImportError("Numba needs NumPy 2.2 or less")))
+    lines = list(map(str, setup_check.check(CheckOptions())))
+    assert f"problem  av: ImportError (libavcodec.so: no such file); {INSTALL}" in lines
+    assert f"problem  librosa and matplotlib: ImportError (Numba needs NumPy 2.2 or less); {INSTALL}" in lines
+
+
 @pytest.mark.parametrize(
     ("content", "mark", "said"),
     [
@@ -227,7 +245,7 @@ def told(make_corpus, monkeypatch, tmp_path):
 
     def told(**more):
         lines = list(map(str, setup_check.check(CheckOptions(**flags | more))))
-        return lines[lines.index(next(line for line in lines if "libsndfile" in line)) + 1 :]
+        return lines[lines.index(next(line for line in lines if "spectrograms" in line)) + 1 :]
 
     return told
 
@@ -294,6 +312,12 @@ def test_all_problems_are_named_at_once(told, tmp_path, monkeypatch):
     ]  # fmt: skip
     assert len(problems) == len(starts)
     assert all(problem.startswith(start) for problem, start in zip(problems, starts)), problems
+
+
+def test_too_few_recordings_are_named_where_the_checkpoint_or_the_config_is_unknown(told):
+    for flag in ("init_from", "config_file"):
+        problems = [line for line in told(batch_size=64, **{flag: "none"}) if line.startswith("problem")]
+        assert len(problems) == 2 and problems[1].startswith("problem  --batch_size 64 needs 128 files")
 
 
 def test_every_folder_that_is_not_there_is_named(told):

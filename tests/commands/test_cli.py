@@ -212,6 +212,17 @@ def test_bad_input_to_the_scripts_is_one_line(monkeypatch, tmp_path, capsys, mai
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_empty_path_is_no_folder(monkeypatch):
+    with pytest.raises(InputError, match="argument --output_dir: it is empty; name a file or a folder"):
+        parse(monkeypatch, cli.chunk_options, "--input_file", "i", "--output_dir", "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell's redirection")
+def test_a_closed_stderr_changes_no_status(tmp_path):
+    script = f"'{sys.executable}' '{ROOT / 'chunk_audio.py'}' --input_file none --output_dir out 2>&-"
+    assert subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, timeout=120).returncode == 2
+
+
 def test_bad_input_to_a_process_is_one_line(tmp_path):
     result = run("train.py", "--data_dir", MISSING, cwd=tmp_path)
     assert result.returncode == 2
