@@ -123,7 +123,11 @@ def examine_all(found: dict[Path, Path], options: ChunkOptions) -> list[Source]:
                 unusable.append(chunk_notes.prefix_of(folder, path))
             progress(number)
     if complaints and not (options.skip_unusable and sources):
-        remedy = "; remove or replace these, or leave them out by --skip_unusable" if sources else ""
+        remedy = (
+            "; remove or replace these, or leave them out by --skip_unusable"
+            if sources
+            else "; name recordings that can be read"
+        )
         raise InputError(f"--input_file: {'; '.join(complaints)}{remedy}")
     if complaints:
         old = chunk_notes.number_of_chunks(unusable)

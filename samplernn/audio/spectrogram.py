@@ -7,7 +7,7 @@ import math
 import warnings
 
 import numpy as np
-from matplotlib.figure import Figure  # pyplot would keep the figure, and look for a screen
+from matplotlib.figure import Figure  # a figure of pyplot's would be kept, and look for a screen
 
 WINDOW_SECONDS = 0.064  # about
 BANDS = 80

@@ -114,7 +114,9 @@ def resolve(path: str, rolling: bool = False) -> Path:
     if given.is_dir():
         if found := latest_in(given, rolling) or latest(given, rolling):
             return found
-        raise InputError(f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in this folder")
+        raise InputError(
+            f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in it; name a run folder"
+        )
     checkpoint = given.with_name(re.sub(r"(?s)(?<=.)\.(index|json|data-\d{5}-of-\d{5})\Z", "", given.name))
     if _is_complete(checkpoint):
         return checkpoint
@@ -124,7 +126,9 @@ def resolve(path: str, rolling: bool = False) -> Path:
     others = [str(epoch_of(other)) for other in kept_in(checkpoint.parent)]
     there = "there is epoch" if len(others) == 1 else "there are epochs"
     hint = f"; {there} {', '.join(others)}" if others else ""
-    raise InputError(f"{path}: there is no such checkpoint{hint}")
+    raise InputError(
+        f"{path}: there is no such checkpoint{hint}; name a model.ckpt-N, one of its files, or a run folder"
+    )
 
 
 def furthest(parent: Path) -> Path | None:

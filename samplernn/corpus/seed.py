@@ -69,7 +69,7 @@ def examine_seed(seed: str) -> Recording:
     try:
         return examine(Path(seed))
     except InputError as error:
-        raise InputError(f"--seed: {error}") from None
+        raise InputError(f"--seed: {error}; name a WAV, FLAC, OGG or MP3") from None
 
 
 def _check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:

@@ -170,6 +170,11 @@ def test_what_is_about_the_seed_needs_one(monkeypatch, flag):
     [
         (InputError("bad\nfile"), 2, "Error: bad file\n"),
         (RunError("disk is full"), 1, "Error: disk is full\n"),
+        (
+            ImportError("Numba needs NumPy 2.2 or less"),
+            2,
+            f"Error: a library cannot be imported (Numba needs NumPy 2.2 or less): {cli.INSTALL}\n",
+        ),
         (OSError(28, "No space left on device", "x.wav"), 1, "Error: x.wav: No space left on device\n"),
         (KeyboardInterrupt(), 130, ""),
         (cli.Terminated(), 143, ""),
