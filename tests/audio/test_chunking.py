@@ -410,7 +410,7 @@ def test_unusable_recordings_are_left_out_if_asked_for_and_named(album, tmp_path
         f"Unusable (1 of 5 recordings): {album / 'bad.wav'} is truncated: it ends before its header says. Left out."
     )
     assert said.splitlines()[0] == remark and "Recording 4 of 4" in said
-    with pytest.raises(InputError, match=r"--input_file: .*bad.wav is truncated[^;]*; name recordings that can be read$"):
+    with pytest.raises(InputError, match=r"bad.wav is truncated[^;]*; name recordings that can be read$"):
         cut(album / "bad.wav", output=tmp_path / "other", skip_unusable=True)
     assert not (tmp_path / "other").exists()
 
