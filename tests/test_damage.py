@@ -23,11 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SECONDS = 120  # for one input, on a machine that has other work: those that hang take for ever
-MEMORY = {
-    "chunk": 64,
-    "ffmpeg": 64,
-    "corpus": 64,
-}  # MB that an input may take; with TensorFlow, which compiles when an input is good:
+MEMORY = 64  # MB that an input may take; with TensorFlow, which compiles when an input is good:
 MEMORY_WITH_TENSORFLOW = 256
 LONGEST_LINE = 1000
 DEATHS = 3  # after which the rest is not tried: the next process takes seconds to start
@@ -94,7 +90,7 @@ def faults(end):
         found.append(f"not one line: {said[:300]!r}")
     elif status == 0 and said:
         found.append(f"on stderr: {said[:300]!r}")
-    if end["peak"] > MEMORY.get(kind_of(end), MEMORY_WITH_TENSORFLOW):
+    if end["peak"] > (MEMORY if kind_of(end) in damage.WITHOUT_TENSORFLOW else MEMORY_WITH_TENSORFLOW):
         found.append(f"{end['peak']:.0f} MB of memory")
     return found + [f"did {event}" for event in end["seen"]] + [f"harmed {name}" for name in end["harm"]]
 

@@ -200,7 +200,7 @@ def main(folder, *names):
     folder = Path(folder).resolve()
     good = damage.Case("good", damage.GENERATE, damage.good_checkpoint())
     watch = Watch()
-    if not any(name.startswith(damage.WITH_TENSORFLOW) for name in names):
+    if all(name.startswith(damage.WITHOUT_TENSORFLOW) for name in names):
         good = damage.Case("good", ["load", "c"], {f"c/{i}.wav": damage.good_audio("WAV", "PCM_16") for i in range(4)})
         limit = int(memory("VmSize") * 2**20) + ADDRESS_SPACE
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -1,6 +1,7 @@
 """What FFmpeg decodes against what libsndfile reads, and what is said where it can't."""
 
 import av
+import encoding
 import numpy as np
 import pytest
 import soundfile
@@ -19,13 +20,8 @@ def stereo(music):
 
 
 def encode(path, codec, audio, rate=22050, layout="stereo", options=None):
-    """Write int16 audio [frames, channels] as FFmpeg encodes it."""
-    with av.open(f"file:{path}", "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
-        frame = av.AudioFrame.from_ndarray(audio.reshape(1, -1), "s16", layout)
-        frame.sample_rate, frame.pts = rate, 0
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    """A file of int16 audio [frames, channels]; its path is returned, whatever is in its name."""
+    encoding.encode(f"file:{path}", codec, audio, rate, layout, options=options or {})
     return path
 
 
