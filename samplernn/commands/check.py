@@ -9,7 +9,6 @@ from samplernn.commands import check_machine as machine
 from samplernn.commands import check_training as training
 from samplernn.commands.check_lines import Lines, guarded
 from samplernn.models.memory import checkpoint_size, expected_memory
-from samplernn.models.registry import default_config
 from samplernn.options.options import CheckOptions
 from samplernn.system.words import counted
 
@@ -51,7 +50,7 @@ def check(options: CheckOptions) -> Lines:
     if options.data_dir:
         corpus = yield from guarded("--data_dir", partial(training.check_recordings, options, config))
     if corpus:  # of which network, and what was held out before, may not be known
-        network = config or type(default_config()).tiny()
+        network = config or machine.tiny_config(options)
         yield from guarded("--data_dir", partial(training.check_split, options, network, corpus, resumed))
     if options.generate:
         yield from guarded("the clips", partial(training.check_clips, options, config, corpus))

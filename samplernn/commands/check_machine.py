@@ -140,7 +140,7 @@ def train_a_step(device: str, options: CheckOptions) -> None:
         from samplernn.training.steps import initial_state, model_to_train, train_step
 
         with tf.device(device):
-            config = _tiny_config(options)
+            config = tiny_config(options)
             model = model_to_train(config, options)
             window, padding = config.window, data_of(config).padding
             x = tf.constant(np.broadcast_to(padding, [TINY_BATCH, window.with_context, *padding.shape]))
@@ -151,7 +151,7 @@ def train_a_step(device: str, options: CheckOptions) -> None:
         raise FloatingPointError("the result is not a number")
 
 
-def _tiny_config(options: CheckOptions) -> Config:
+def tiny_config(options: CheckOptions) -> Config:
     """The least network of the family that the config names, if it can be read, which another check says."""
     try:
         config = load_config(options.config_file) if options.config_file else default_config()

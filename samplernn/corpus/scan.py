@@ -262,7 +262,7 @@ def _mixed_down(usable: dict[str, Facts]) -> list[Finding]:
 
 def _commonest(values: Iterable[Hashable]) -> Any:
     """The value that there are most of; None if there is none."""
-    return next((value for value, _ in sorted(Counter(values).items(), key=commonest_first)), None)
+    return min(Counter(values).items(), key=commonest_first, default=(None, 0))[0]
 
 
 # --- What is read ---
