@@ -104,7 +104,7 @@ def _folder(names: list[str]) -> str:
 
 
 def _byte_order(archive: zipfile.ZipFile, folder: str) -> str:
-    """Until PyTorch 2.1 none is said, and it is little-endian."""
+    """That of an archive that does not say, as older ones do not, is little-endian."""
     name = f"{folder}byteorder"
     order = _entry(archive, name) if name in archive.namelist() else b"little"
     if order not in (b"little", b"big"):

@@ -2,6 +2,7 @@
 
 import copyreg
 import io
+import os
 import pickle
 import random
 import struct
@@ -157,7 +158,12 @@ def test_a_file_is_recognized_by_its_beginning(tmp_path, name, file):
 
 
 def test_what_does_not_begin_so_is_refused(tmp_path):
-    for other in (GOLDEN / "gru" / "model.ckpt-1.index", tmp_path):
+    pipe = tmp_path / "pipe"  # from which reading would never end
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+    else:
+        pipe.touch()
+    for other in (GOLDEN / "gru" / "model.ckpt-1.index", tmp_path, pipe):
         assert not torch_file.recognizes(other)
         with pytest.raises(ValueError, match="does not begin as a file of PyTorch's"):
             torch_file.read(other)
@@ -601,7 +607,7 @@ def test_what_is_claimed_in_a_pickle_takes_no_memory(read, form, code):
         assert "its pickle" in str(error) or "is no tensor" in str(error)
 
 
-@pytest.mark.parametrize("unit", [b"]", b"(", b")\x85", b"}", b"h\x00h\x00\x86q\x00"])
+@pytest.mark.parametrize("unit", [b"]", b"(", b"h\x00h\x00\x86q\x00"])
 def test_a_pickle_of_too_many_operations_is_refused(tmp_path, unit):
     (tmp_path / "a").write_bytes(archive(b"\x80\x02)q\x00" + unit * (2**23 // len(unit)), {}))
     tracemalloc.start()
