@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from samplernn.options.option import options_of
 from samplernn.options.values import Values
 from samplernn.system.errors import InputError
@@ -52,12 +54,14 @@ class Config(ABC):
 
     Attributes:
         data: the name of the kind of data that it is for, one of `corpus.data.KINDS`; a family may have a property.
+        remark_on_others: what is to be said where a network with weights of another program is heard or measured.
 
     Raises:
         InputError: a value has a wrong type or breaks a rule.
     """
 
     data: ClassVar[str]
+    remark_on_others: ClassVar[str] = ""
 
     # --- The parameters ---
 
@@ -136,6 +140,17 @@ class Config(ABC):
             shapes: of its tensors, by their keys.
         """
         return self
+
+    def weights_from(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The weights of a network of this config, by their keys in checkpoints, from another program's checkpoint.
+
+        Args:
+            tensors: by their names there.
+
+        Raises:
+            InputError: they are not of such a network.
+        """
+        raise InputError("another program's checkpoint, and none is known for this family of networks")
 
     # --- The network ---
 

@@ -35,9 +35,9 @@ def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, 
     model = SampleRNN(load_config(options.config_file))
     tiers = {
         tier: sum(variable.shape.num_elements() for variable in layer.trainable_variables)
-        for tier, layer in zip(("upper", "lower", "sample"), (model.big_frame_rnn, model.frame_rnn, model.sample_mlp))
+        for tier, layer in zip(("tier of 16", "tier of 4", "sample tier"), (*model.tiers, model.sample_mlp))
     }
-    parameters = ", ".join(f"{number:,} in the {tier} tier" for tier, number in tiers.items())
+    parameters = ", ".join(f"{number:,} in the {tier}" for tier, number in tiers.items())
     screen = {
         "Corpus": "6 files, less than a second at 16000 Hz",  # 6 · 640 samples
         "To train on": "4 files, less than a second",
@@ -65,13 +65,24 @@ def test_a_trial_of_a_search_says_less(options, capsys):
     assert all(line.startswith("Epoch: ") for line in capsys.readouterr().out.splitlines())
 
 
-@pytest.mark.parametrize("changes", [{}, {"rnn_type": "lstm"}, {"skip_conn": True, "num_rnn_layers": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"rnn_type": "lstm"},
+        {"skip_conn": True, "num_rnn_layers": 2},
+        {"frame_sizes": (16,)},
+        {"frame_sizes": (2, 4, 16, 32), "weight_norm": True},
+        {"rnn_type": "lstm", "learned_initial_state": True},
+        {"network": "deepsound", "q_type": "linear", "weight_norm": True, "learned_initial_state": True},
+    ],
+)
 def test_parameters_are_counted_by_tier(changes):
-    config = SampleRNNConfig(dim=8, emb_size=4, frame_sizes=(4, 16), **changes)
+    config = SampleRNNConfig(**{"dim": 8, "emb_size": 4, "frame_sizes": (4, 16)} | changes)
     model = SampleRNN(config)
     tiers = [
         sum(variable.shape.num_elements() for variable in tier.trainable_variables)
-        for tier in (model.big_frame_rnn, model.frame_rnn, model.sample_mlp)
+        for tier in (*model.tiers, model.sample_mlp)
     ]
     assert list(config.parameters.values()) == tiers and config.num_parameters == sum(tiers)
 

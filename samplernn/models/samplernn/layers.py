@@ -15,17 +15,19 @@ import keras
 import tensorflow as tf
 
 from samplernn.models import recurrence
+from samplernn.models.samplernn.networks import NETWORKS
 from samplernn.system.device import has_gpu
 from samplernn.system.distribution import own_rows
 
 REDUCED_SLICES = 16  # more are no faster
 RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+STATE_PARTS = {"gru": ["initial_state"], "lstm": ["initial_state", "initial_cell_state"]}  # where they are learned
 
 
 def transposed(dense):
     """The weights of a Dense layer for `affine`."""
     bias = tf.zeros([dense.units]) if dense.bias is None else dense.bias
-    return _columns(dense.kernel, bias, dense.compute_dtype)
+    return _columns(dense.effective_kernel(), bias, dense.compute_dtype)
 
 
 def _columns(kernel, bias, dtype):
@@ -48,24 +50,86 @@ def sum_of_squares(x):
     return tf.reduce_sum(tf.add_n([tf.square(part) for part in slices]))
 
 
+def normalized(kernel, gains, axis):
+    """A kernel of these gains, one for each entry of an axis: g · v / ‖v‖ (Salimans and Kingma 2016, equation 2)."""
+    kernel = tf.cast(kernel, tf.float32)
+    along_axis = [-1 if i == axis else 1 for i in range(kernel.shape.rank)]
+    return kernel * tf.reshape(tf.cast(gains, tf.float32) / _norms(kernel, axis), along_axis)
+
+
+def _norms(kernel, axis):
+    """The norm of what belongs to each entry of an axis."""
+    others = [i for i in range(len(kernel.shape)) if i != axis]
+    return tf.sqrt(tf.reduce_sum(tf.square(kernel), axis=others))
+
+
+def add_gains(layer, kernel, axis, name):
+    """Give a layer gains for one of its kernels, with which that is at first what it was."""
+    return layer.add_weight(
+        name=name, shape=[kernel.shape[axis]], initializer=lambda *_, **__: _norms(tf.convert_to_tensor(kernel), axis)
+    )
+
+
+class Dense(keras.layers.Dense):
+    """Keras's, whose kernel may be normalized, with a gain for each output."""
+
+    def __init__(self, units, weight_norm=False, **kwargs):
+        super().__init__(units, **kwargs)
+        self.weight_norm = weight_norm
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.weight_norm:
+            self.gains = add_gains(self, self.kernel, 1, "gains")
+
+    def effective_kernel(self):
+        """[in, out]."""
+        return normalized(self.kernel, self.gains, 1) if self.weight_norm else self.kernel
+
+    def call(self, inputs):
+        if not self.weight_norm:
+            return super().call(inputs)
+        outputs = keras.ops.matmul(inputs, tf.cast(self.effective_kernel(), self.compute_dtype))
+        return self.activation(outputs + self.bias)
+
+
 class RNNStack(keras.layers.Layer):
     """Recurrent layers on top of each other, with optional skip connections."""
 
-    def __init__(self, rnn_type, dim, num_layers, skip_conn, dropout, dropout_seed, **kwargs):
+    def __init__(
+        self,
+        rnn_type,
+        dim,
+        num_layers,
+        skip_conn,
+        dropout,
+        dropout_seed,
+        learned_initial_state=False,
+        network=NETWORKS["prism"],
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.cell = recurrence.CELLS[rnn_type]
+        self.state_parts = STATE_PARTS[rnn_type]
         self.dim = dim
         self.skip_conn = skip_conn
         self.dropout = dropout
         self.dropout_seed = dropout_seed
+        self.learned_initial_state = learned_initial_state
         self.rnns = [
             RNN_LAYERS[rnn_type](
-                dim, return_sequences=True, return_state=True, dtype=self.dtype_policy, name=f"layer_{i}"
+                dim,
+                kernel_initializer=network.rnn,
+                recurrent_initializer=network.rnn_recurrent,
+                return_sequences=True,
+                return_state=True,
+                dtype=self.dtype_policy,
+                name=f"layer_{i}",
             )
             for i in range(num_layers)
         ]
         self.skips = [
-            keras.layers.Dense(
+            Dense(
                 dim,
                 kernel_initializer="he_uniform",
                 use_bias=i == 0,
@@ -80,12 +144,18 @@ class RNNStack(keras.layers.Layer):
             rnn.build((None, None, 2 * self.dim if self.skip_conn and i == 0 else self.dim))
         for skip in self.skips:
             skip.build((None, None, self.dim))
+        if self.learned_initial_state:
+            shape = [len(self.rnns), self.dim]
+            self.learned = [self.add_weight(name=name, shape=shape, initializer="zeros") for name in self.state_parts]
 
     def initial_state(self, batch_size):
-        """Zeros: the state before the first frame."""
-        zeros = tf.zeros([self.dim, batch_size], self.compute_dtype)
-        parts = 2 if self.cell is recurrence.lstm else 1
-        return tuple((zeros,) * parts for _ in self.rnns)
+        """The state before the first frame: zeros, or what is learned, the same for each row."""
+        if not self.learned_initial_state:
+            zeros = tf.zeros([self.dim, batch_size], self.compute_dtype)
+            return tuple((zeros,) * len(self.state_parts) for _ in self.rnns)
+        parts = [tf.cast(part, self.compute_dtype)[:, :, None] for part in self.learned]  # [layers, D, 1]
+        of_layers = [tf.unstack(tf.repeat(part, batch_size, axis=2)) for part in parts]
+        return tuple(zip(*of_layers))
 
     def call(self, frames, state, training=False):
         """Run over a sequence: [B, T, D] and state to [B, T, D] and the next state."""
@@ -174,7 +244,15 @@ class FrameTier(keras.layers.Layer):
         self.ratio = ratio
         self.dim = config.dim
         self.q_levels = config.q_levels
-        self.input_dense = keras.layers.Dense(config.dim, dtype=self.dtype_policy, name="inputs")
+        self.weight_norm = config.weight_norm
+        self.network = NETWORKS[config.network]
+        self.input_dense = Dense(
+            config.dim,
+            config.weight_norm,
+            kernel_initializer=self.network.inputs,
+            dtype=self.dtype_policy,
+            name="inputs",
+        )
         self.rnn = RNNStack(
             config.rnn_type,
             config.dim,
@@ -182,6 +260,8 @@ class FrameTier(keras.layers.Layer):
             config.skip_conn,
             config.rnn_dropout,
             dropout_seed,
+            config.learned_initial_state,
+            self.network,
             dtype=self.dtype_policy,
             name="rnn",
         )
@@ -190,8 +270,15 @@ class FrameTier(keras.layers.Layer):
         self.input_dense.build((None, None, self.frame_size))
         self.rnn.build()
         self.upsample_kernel = self.add_weight(
-            name="upsample", shape=(self.ratio, self.dim, self.dim), initializer="glorot_normal"
+            name="upsample", shape=(self.ratio, self.dim, self.dim), initializer=self.network.upsampling
         )
+        if self.network.has_upsampling_biases:
+            self.upsample_bias = self.add_weight(
+                name="upsample_bias", shape=(self.ratio, self.dim), initializer="zeros"
+            )
+        if self.weight_norm:
+            axis = self.network.upsampling_gains
+            self.upsample_gains = add_gains(self, self.upsample_kernel, axis, "upsample_gains")
 
     def initial_state(self, batch_size):
         return self.rnn.initial_state(batch_size)
@@ -203,6 +290,12 @@ class FrameTier(keras.layers.Layer):
         frames, state = self.rnn(_add(projected, conditioning), state, training=training)
         return self._upsample(frames), state
 
+    def effective_upsample_kernel(self):
+        """[ratio, out, in]."""
+        if not self.weight_norm:
+            return self.upsample_kernel
+        return normalized(self.upsample_kernel, self.upsample_gains, self.network.upsampling_gains)
+
     def step_weights(self, upsample_kernel):
         """The weights of `step`, which may upsample with another kernel [ratio, D, D] than the tier's own."""
         phases = tf.cast(self._phases(upsample_kernel), self.compute_dtype)
@@ -212,7 +305,10 @@ class FrameTier(keras.layers.Layer):
         """One frame of tokens [frame_size, B], conditioning [D, B] to [ratio, D, B] and the next state."""
         inputs, rnn, phases = weights
         frame, state = self.rnn.step(_add(affine(inputs, self._scaled(frame)), conditioning), state, rnn)
-        return tf.reshape(tf.matmul(phases, frame), [self.ratio, self.dim, -1]), state
+        upsampled = tf.reshape(tf.matmul(phases, frame), [self.ratio, self.dim, -1])
+        if self.network.has_upsampling_biases:
+            upsampled += tf.cast(self.upsample_bias, upsampled.dtype)[:, :, None]
+        return upsampled, state
 
     def _scaled(self, tokens):
         return (tf.cast(tokens, tf.float32) / (self.q_levels / 2) - 1) * 2
@@ -221,7 +317,10 @@ class FrameTier(keras.layers.Layer):
         # A transposed convolution whose stride is its width: one product with all the phases' kernels.
         # Of all sequences' frames, as rows: a batched product's gradient would be one kernel for each sequence.
         rows = tf.reshape(frames, [-1, self.dim])  # [B·T, D]
-        phases = tf.matmul(rows, self._phases(self.upsample_kernel), transpose_b=True)  # [B·T, ratio·D]
+        kernel = tf.cast(self._phases(self.effective_upsample_kernel()), rows.dtype)
+        phases = tf.matmul(rows, kernel, transpose_b=True)  # [B·T, ratio·D]
+        if self.network.has_upsampling_biases:
+            phases += tf.reshape(self.upsample_bias, [-1])
         return tf.reshape(phases, [-1, frames.shape[1] * self.ratio, self.dim])  # [B, T·ratio, D]
 
     def _phases(self, upsample_kernel):
@@ -238,6 +337,8 @@ class SampleMLP(keras.layers.Layer):
     Its embedding and convolution are linear in the one-hot token, so that together they are a table of
     `frame_size` × Q rows, and the convolution is a sum of one row a position. That sum and its gradient, a sum over
     all samples, are always float32.
+
+    Then come dense layers. PRiSM's first one has no activation before it; deepsound's network has a relu in its place.
     """
 
     def __init__(self, frame_size, config, precision, **kwargs):
@@ -247,21 +348,38 @@ class SampleMLP(keras.layers.Layer):
         self.dim = config.dim
         self.q_levels = config.q_levels
         self.emb_size = config.emb_size
-        self.embedding = keras.layers.Embedding(config.q_levels, config.emb_size, name="embedding")
-        self.conv = keras.layers.Conv1D(config.dim, frame_size, use_bias=False, name="inputs")
-        self.hidden1 = keras.layers.Dense(config.dim, activation="relu", dtype=precision, name="hidden1")
-        self.hidden2 = keras.layers.Dense(config.dim, activation="relu", dtype=precision, name="hidden2")
-        self.logits = keras.layers.Dense(config.q_levels, dtype=precision, name="outputs")
+        self.weight_norm = config.weight_norm
+        network = NETWORKS[config.network]
+
+        def hidden(name):
+            of_network = {"kernel_initializer": network.hidden, "dtype": precision, "name": name}
+            return Dense(config.dim, config.weight_norm, activation="relu", **of_network)
+
+        self.embedding = keras.layers.Embedding(config.q_levels, config.emb_size, network.embedding, name="embedding")
+        self.conv = keras.layers.Conv1D(
+            config.dim, frame_size, use_bias=False, kernel_initializer=network.convolution, name="inputs"
+        )
+        self.hidden1 = hidden("hidden1") if network.has_linear_layer else None
+        self.hidden2 = hidden("hidden2")
+        self.logits = Dense(
+            config.q_levels, config.weight_norm, kernel_initializer=network.outputs, dtype=precision, name="outputs"
+        )
 
     def build(self, input_shape=None):
         self.embedding.build((None, None))
         self.conv.build((None, None, self.emb_size))
-        for dense in (self.hidden1, self.hidden2, self.logits):
+        for dense in filter(None, (self.hidden1, self.hidden2, self.logits)):
             dense.build((None, None, self.dim))
+        if self.weight_norm:
+            self.conv_gains = add_gains(self, self.conv.kernel, 2, "inputs_gains")
 
     def table(self):
         """What each token adds at each position: [frame_size, Q, D]."""
-        return tf.matmul(self.embedding.embeddings, self.conv.kernel)
+        return tf.matmul(self.embedding.embeddings, self._convolution())
+
+    def _convolution(self):
+        """Its effective kernel, [frame_size, emb, D]."""
+        return normalized(self.conv.kernel, self.conv_gains, 2) if self.weight_norm else self.conv.kernel
 
     def call(self, tokens, conditioning):
         """Tokens [B, frame_size - 1 + S] and conditioning [B, S, D] to logits [B, S, Q]."""
@@ -269,7 +387,8 @@ class SampleMLP(keras.layers.Layer):
         x = conditioning
         for position, rows in enumerate(tf.unstack(self.table())):
             x += tf.gather(rows, tokens[:, position : position + length])
-        return tf.cast(self.logits(self.hidden2(self.hidden1(x))), tf.float32)
+        x = self.hidden1(x) if self.hidden1 else tf.nn.relu(x)
+        return tf.cast(self.logits(self.hidden2(x)), tf.float32)
 
     def lookup_norm_squared(self, conditioning_gradient):
         """The sum of ‖dLoss / d(embedding of one token at one place)‖² over all places, from dLoss / dconditioning.
@@ -279,15 +398,16 @@ class SampleMLP(keras.layers.Layer):
         """
         batch_size, length = conditioning_gradient.shape[:2]
         shape = [batch_size, length + self.frame_size - 1, self.emb_size]
-        gradient = tf.nn.conv1d_transpose(conditioning_gradient, self.conv.kernel, shape, strides=1, padding="VALID")
+        kernel = self._convolution()
+        gradient = tf.nn.conv1d_transpose(conditioning_gradient, kernel, shape, strides=1, padding="VALID")
         return sum_of_squares(gradient)
 
     def lookup_norm_squared_bound(self, conditioning_gradient):
         """An upper bound of `lookup_norm_squared` that costs next to nothing (Cauchy-Schwarz, twice)."""
-        return self.frame_size * sum_of_squares(self.conv.kernel) * sum_of_squares(conditioning_gradient)
+        return self.frame_size * sum_of_squares(self._convolution()) * sum_of_squares(conditioning_gradient)
 
     def step_weights(self, upsample_kernel):
-        """The weights of `step`, where the first dense kernel is folded into all that it is applied to.
+        """The weights of `step`, where a dense kernel before the first relu is folded into all that it is applied to.
 
         Args:
             upsample_kernel: the one that makes the conditioning, [frame_size, D, D].
@@ -295,10 +415,13 @@ class SampleMLP(keras.layers.Layer):
         Returns:
             The weights, and the folded kernel with which the conditioning of `step` is to be made.
         """
-        hidden = tf.convert_to_tensor(self.hidden1.kernel)  # [D, D]
-        table = tf.unstack(tf.einsum("fqd,dp->fqp", self.table(), hidden))
-        weights = table, self.hidden1.bias[:, None], transposed(self.hidden2), transposed(self.logits)
-        return weights, tf.einsum("roi,op->rpi", upsample_kernel, hidden)
+        table, bias = self.table(), tf.zeros([self.dim])
+        if self.hidden1:
+            hidden = tf.convert_to_tensor(self.hidden1.effective_kernel())  # [D, D]
+            table, bias = tf.einsum("fqd,dp->fqp", table, hidden), self.hidden1.bias
+            upsample_kernel = tf.einsum("roi,op->rpi", upsample_kernel, hidden)
+        weights = tf.unstack(table), bias[:, None], transposed(self.hidden2), transposed(self.logits)
+        return weights, upsample_kernel
 
     def step(self, window, conditioning, weights):
         """One sample: the frame_size tokens before it [frame_size, B], folded conditioning [D, B] to logits [Q, B]."""

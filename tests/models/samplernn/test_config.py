@@ -17,6 +17,7 @@ def test_the_shipped_default_config_holds_the_documented_defaults():
     assert SampleRNNConfig().to_dict() == {
         "seq_len": 1024, "frame_sizes": [16, 64], "dim": 1024, "rnn_type": "gru", "num_rnn_layers": 4,
         "q_type": "mu-law", "q_levels": 256, "emb_size": 256, "skip_conn": False, "rnn_dropout": 0.0,
+        "learned_initial_state": False, "weight_norm": False, "network": "prism",
     }  # fmt: skip
 
 
@@ -29,6 +30,11 @@ def test_each_ready_made_config_is_described():
     assert configs["default"] == SampleRNNConfig()
 
 
+def test_a_deepsound_network_is_linear_with_embeddings_as_wide_as_there_are_levels():
+    config = SampleRNNConfig.from_dict({"network": "deepsound", "q_levels": 64, "emb_size": 3, "q_type": None})
+    assert (config.q_type, config.emb_size) == ("linear", 64)
+
+
 def test_what_is_not_given_or_null_has_its_default():
     assert SampleRNNConfig.from_dict({"dim": 64, "skip_conn": None}) == SampleRNNConfig(dim=64)
 
@@ -36,14 +42,21 @@ def test_what_is_not_given_or_null_has_its_default():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"seq_len": 1000}, "seq_len is 1000; it must be a multiple of the upper frame size 64: 960 or 1024"),
+        ({"seq_len": 1000}, "seq_len is 1000; it must be a multiple of the largest frame size 64: 960 or 1024"),
         ({"seq_len": 0}, "seq_len is 0"),
         ({"frame_sizes": [64, 16]}, "ascending"),
         ({"frame_sizes": [16, 16]}, "ascending"),
-        ({"frame_sizes": [16, 40]}, "multiple of the first, 16"),
-        ({"frame_sizes": [16]}, "two whole numbers"),
-        ({"frame_sizes": [0, 16]}, "two whole numbers"),
-        ({"frame_sizes": "16,64"}, "two whole numbers"),
+        ({"frame_sizes": [16, 40]}, "such that 40 is a multiple of 16"),
+        ({"frame_sizes": [2, 4, 16, 8]}, "ascending"),
+        ({"frame_sizes": [2, 4, 6]}, "such that 6 is a multiple of 4"),
+        ({"frame_sizes": [16], "seq_len": 24}, "a multiple of the largest frame size 16: 16 or 32"),
+        ({"frame_sizes": []}, "one or more whole numbers"),
+        ({"frame_sizes": [0, 16]}, "one or more whole numbers"),
+        ({"frame_sizes": "16,64"}, "one or more whole numbers"),
+        ({"network": "torch"}, "prism or deepsound"),
+        ({"network": "deepsound", "rnn_type": "lstm"}, 'it must be "gru" where network is "deepsound"'),
+        ({"network": "deepsound", "q_type": "mu-law"}, 'it must be "linear" where network is "deepsound"'),
+        ({"learned_initial_state": 1}, "true or false"),
         ({"dim": 1.5}, "dim is 1.5"),
         ({"dim": True}, "dim is true"),
         ({"dim": 10**30}, "from 1 to 1048576"),
