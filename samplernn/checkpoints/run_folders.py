@@ -3,6 +3,8 @@
 A checkpoint is `model.ckpt-N.data-00000-of-00001`, `model.ckpt-N.json` (its settings, which PRiSM's lack) and
 `model.ckpt-N.index`, which is written last: without it there is no checkpoint.
 
+A checkpoint of samplernn-pytorch is a single file, such as `ep1-it1000`.
+
 `resume.ckpt-N-S` is one after N epochs and S steps of the next, with the network's state. It is there to be resumed
 from: each new checkpoint of a run takes its place.
 """
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from samplernn.checkpoints import torch_file
 from samplernn.system.errors import InputError
 from samplernn.system.files import write_whole
 
@@ -70,7 +73,7 @@ def place_of(checkpoint: Path) -> tuple[int, int]:
     """The number of epochs done, and of steps of the next, that a checkpoint's name tells."""
     if numbers := re.fullmatch(rf"{re.escape(ROLLING)}(\d+)-(\d+)", checkpoint.name):
         return int(numbers[1]), int(numbers[2])
-    number = re.search(r"-(\d+)$", checkpoint.name)
+    number = re.search(r"-(\d+)$", checkpoint.name) or re.search(r"\bep(\d+)-it\d+$", checkpoint.name)
     return (int(number[1]) if number else 0), 0
 
 
@@ -121,14 +124,26 @@ def resolve(path: str, rolling: bool = False) -> Path:
     if _is_complete(checkpoint):
         return checkpoint
     parts = [file.name for file in _files_of(checkpoint)]
+    if not parts and is_of_torch(given):
+        return given
     if parts:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
+    if given.is_file():
+        raise InputError(
+            f"{path}: not a checkpoint; name a model.ckpt-N, one of its files, a run folder, or a checkpoint of"
+            " samplernn-pytorch"
+        )
     others = [str(epoch_of(other)) for other in kept_in(checkpoint.parent)]
     there = "there is epoch" if len(others) == 1 else "there are epochs"
     hint = f"; {there} {', '.join(others)}" if others else ""
     raise InputError(
         f"{path}: there is no such checkpoint{hint}; name a model.ckpt-N, one of its files, or a run folder"
     )
+
+
+def is_of_torch(checkpoint: Path) -> bool:
+    """Whether it is a file that torch has saved."""
+    return checkpoint.is_file() and torch_file.recognizes(checkpoint)
 
 
 def furthest(parent: Path) -> Path | None:
@@ -181,6 +196,8 @@ def shards_of(checkpoint: Path) -> list[Path]:
 
 def weight_files(checkpoint: Path) -> list[Path]:
     """The files that hold what is in a checkpoint, in the order of their names: the data, then the index."""
+    if is_of_torch(checkpoint):
+        return [checkpoint]
     return [*shards_of(checkpoint), Path(f"{checkpoint}.index")]
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from samplernn.checkpoints import run_folders
-from samplernn.checkpoints.store import shapes_of
+from samplernn.checkpoints.store import shapes_of, weights_of_torch
 from samplernn.models.config import Config
 from samplernn.models.registry import config_from_dict, load_config, network_differences
-from samplernn.options.options import MONITORS
+from samplernn.options.options import MONITORS, better
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
@@ -26,13 +26,13 @@ log = logging.getLogger(__name__)
 
 
 def read_settings(checkpoint: Path) -> dict[str, Any] | None:
-    """The JSON that `save` was given; None for a checkpoint of PRiSM's.
+    """The JSON that `save` was given; None for a checkpoint of another program's.
 
     Raises:
         InputError: it is there but cannot be read.
     """
     path = Path(f"{checkpoint}.json")
-    if not path.exists():
+    if not path.exists() or run_folders.is_of_torch(checkpoint):
         return None
     try:
         content = read_json(path)
@@ -41,6 +41,29 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
         return content
     except InputError as error:
         raise InputError(f"{path}: {error}; move it away to use the checkpoint without its settings") from None
+
+
+def values_by_epoch(epoch: int, history: list[dict[str, float]], monitor: str) -> dict[int, float]:
+    """A monitored value after each number of epochs for which it is known; the history ends with that of `epoch`."""
+    return {number: logs[monitor] for number, logs in enumerate(history, epoch - len(history) + 1)}
+
+
+def best_of_run(path: str) -> tuple[Path, str]:
+    """The checkpoint that a user means by a path, of a folder the best one by what its run watched; and a phrase why.
+
+    Raises:
+        InputError: there is none, or a part of it is missing, or its settings are damaged.
+    """
+    checkpoint = run_folders.resolve(path)
+    if not Path(path).is_dir():
+        return checkpoint, "as named"
+    settings = read_settings(checkpoint) or {}
+    history, monitor = settings.get("history", []), settings.get("arguments", {}).get("monitor")
+    values = values_by_epoch(run_folders.epoch_of(checkpoint), history, monitor) if monitor in MONITORS else {}
+    kept = of_training(run_folders.kept_in(checkpoint.parent), history)
+    if best := run_folders.best_of(kept, values, better(monitor)):
+        return best, f"the best of its run by {monitor}, {values[run_folders.epoch_of(best)]:.4f}"
+    return checkpoint, "the latest of its run, whose settings name no best"
 
 
 def of_training(checkpoints: Iterable[Path], history: list[dict[str, float]]) -> list[Path]:
@@ -122,6 +145,9 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
     config = load_config(config_file) if config_file else own
     if config is None:
         raise InputError(f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file")
+    if run_folders.is_of_torch(checkpoint):
+        weights_of_torch(checkpoint, config)  # which have just these shapes
+        return config
     if read_settings(checkpoint) is None:
         shapes = shapes_of(checkpoint)
         fitted, own = config.fitted_to(shapes), own and own.fitted_to(shapes)

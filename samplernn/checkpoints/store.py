@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from samplernn.checkpoints import bundle, run_folders
+from samplernn.checkpoints import bundle, run_folders, torch_file
 from samplernn.models.averages import PREFIX, STEPS
+from samplernn.models.config import Config
 from samplernn.models.model import Model
 from samplernn.models.optimizer import scaling, slots
 from samplernn.system.device import reason
@@ -93,7 +94,7 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
     """Assign to a model the weights that a checkpoint holds; nothing is assigned unless they all fit.
 
     Args:
-        checkpoint: its path.
+        checkpoint: its path; one of torch's holds weights alone.
         model: gets its weights and, for a training that goes on, the random state and the averages of weights.
         optimizer: the one of such a training; it gets its state. None where only the weights are wanted, which are
             their averages where there are any.
@@ -101,6 +102,9 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
     Raises:
         InputError: it cannot be read, or is of a network of another shape.
     """
+    if run_folders.is_of_torch(checkpoint):
+        _restore_of_torch(checkpoint, model)
+        return
     weights, shapes = _weights(model), shapes_of(checkpoint)
     _check_shapes(checkpoint, weights, shapes)
     if optimizer is None:
@@ -116,6 +120,28 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
         variables[key].assign(value)
     if model.averages and not averages_go_on:
         model.averages.begin()
+
+
+def _restore_of_torch(checkpoint: Path, model: Model) -> None:
+    variables = _weights(model)
+    for key, value in weights_of_torch(checkpoint, model.config).items():
+        variables[key].assign(value)
+    if model.averages:
+        model.averages.begin()
+
+
+def weights_of_torch(checkpoint: Path, config: Config) -> dict[str, np.ndarray]:
+    """The weights of a network of a config, by their keys, in a checkpoint of torch's.
+
+    Raises:
+        InputError: it cannot be read, or is of another network.
+    """
+    with _readable(checkpoint):
+        tensors = torch_file.read(checkpoint)
+    try:
+        return config.weights_from(tensors)
+    except InputError as error:
+        raise InputError(f"{checkpoint} is of {error}") from None
 
 
 def _of_optimizer(
@@ -136,7 +162,11 @@ def check_whole(checkpoint: Path) -> None:
     Raises:
         InputError: it is damaged.
     """
-    _read(checkpoint, lambda key: True)
+    if run_folders.is_of_torch(checkpoint):
+        with _readable(checkpoint):
+            torch_file.read(checkpoint)
+    else:
+        _read(checkpoint, lambda key: True)
 
 
 def read_state(checkpoint: Path, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:

@@ -79,6 +79,11 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
     if options.resume_from:
         checkpoint = run_folders.resolve(options.resume_from, rolling=True)
         why = f"chosen by --resume_from {options.resume_from}"
+        if run_folders.is_of_torch(checkpoint):
+            raise InputError(
+                f"--resume_from {options.resume_from}: samplernn-pytorch's checkpoints hold nothing to resume from but"
+                " weights; --init_from begins a new training with them"
+            )
     else:
         runs = Path(options.logdir_root, options.id)
         checkpoint, why = run_folders.latest(runs), f"the latest of the newest run in {runs} that has one"
