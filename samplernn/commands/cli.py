@@ -14,7 +14,7 @@ from typing import Any
 import samplernn
 from samplernn.commands.flags import Parser, look_ahead
 from samplernn.options.option import options_of
-from samplernn.options.options import CheckOptions, ChunkOptions, GenerationOptions, TrainingOptions
+from samplernn.options.options import CheckOptions, ChunkOptions, EvaluationOptions, GenerationOptions, TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.space import hyperparameters
 from samplernn.system.errors import InputError, RunError, in_words
@@ -91,6 +91,12 @@ def training_options() -> TrainingOptions | CheckOptions:
 def generation_options() -> GenerationOptions:
     """Parse the flags of generate.py."""
     return GenerationOptions(**Parser("Generate audio from a trained model.", options_of(GenerationOptions)).parse())
+
+
+def evaluation_options() -> EvaluationOptions:
+    """Parse the flags of evaluate.py."""
+    parser = Parser("Measure how well models predict recordings.", options_of(EvaluationOptions))
+    return EvaluationOptions(**parser.parse())
 
 
 def chunk_options() -> ChunkOptions:

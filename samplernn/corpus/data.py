@@ -40,7 +40,10 @@ class Data(Protocol):
         """The items [length, ...] of a recording from its item `start` on."""
 
     def baseline(self, recordings: Sequence[Recording]) -> float:
-        """The loss, in nats an item, of a model that knows how often items occur and nothing else."""
+        """About the loss, in nats an item, of a model that knows how often items are heard and nothing else."""
+
+    def entropy(self, recordings: Sequence[Recording]) -> float:
+        """The same exactly, of all items, where each recording counts once."""
 
 
 class AudioTokens:
@@ -58,6 +61,9 @@ class AudioTokens:
 
     def baseline(self, recordings: Sequence[Recording]) -> float:
         return unigram.unigram_entropy(recordings, self.quantizer)
+
+    def entropy(self, recordings: Sequence[Recording]) -> float:
+        return unigram.exact_entropy(recordings, self.quantizer)
 
 
 KINDS: dict[str, type[Data]] = {"audio": AudioTokens}

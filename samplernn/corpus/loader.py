@@ -26,9 +26,10 @@ class Loader:
         dataset: of x [rows, left + S + right, ...], y [rows, S, ...] and reset [rows]: the epoch begun last.
     """
 
-    def __init__(self, config: Config, batch_size: int, rows_here: slice = slice(None)):
-        """`rows_here` are the rows of a batch that are loaded."""
+    def __init__(self, config: Config, batch_size: int, rows_here: slice = slice(None), partial: bool = False):
+        """`rows_here` are the rows of a batch that are loaded; `partial` is as in `windows.plan_validation`."""
         self.batch_size = batch_size
+        self._partial = partial
         self._config = config
         self._rows_here = rows_here
         self._failure: Exception | None = None
@@ -62,8 +63,8 @@ class Loader:
         return self._begin(plan, range(first, number))
 
     def validation_epoch(self, recordings: list[Recording]) -> tuple[range, Iterator[Batch]]:
-        """All windows of held-out recordings; rows that have run out have NO_TARGET as their targets."""
-        plan, number = plan_validation(recordings, self._config.window.length, self.batch_size)
+        """All windows of recordings; rows that have run out have NO_TARGET as their targets."""
+        plan, number = plan_validation(recordings, self._config.window.length, self.batch_size, self._partial)
         return self._begin(plan, range(number))
 
     def _begin(self, plan: Plan, steps: range) -> tuple[range, Iterator[Batch]]:
@@ -73,7 +74,7 @@ class Loader:
     def _read(self) -> Iterator[Batch]:
         """What the dataset calls, in a thread of its own."""
         try:
-            yield from batches(self._plan, self._config, self._steps)
+            yield from batches(self._plan, self._config, self._steps, self._partial)
         except Exception as failure:  # TensorFlow would make another error of it, and say it on stderr
             self._failure = failure
 

@@ -24,10 +24,26 @@ def unigram_entropy(recordings: Sequence[Recording], quantizer: MuLaw | Linear) 
         RunError: a file has changed since it was examined.
     """
     chosen = recordings[:: math.ceil(len(recordings) / MAX_FILES)]
-    counts = np.zeros(quantizer.levels)
-    for recording in chosen:
-        for audio in _middle(recording, MAX_SAMPLES // len(chosen)):
-            counts += recording.folder.weight * np.bincount(quantizer.encode(audio), minlength=quantizer.levels)
+    most = MAX_SAMPLES // len(chosen)
+    return _entropy(sum(recording.folder.weight * _counts(recording, quantizer, most) for recording in chosen))
+
+
+def exact_entropy(recordings: Sequence[Recording], quantizer: MuLaw | Linear) -> float:
+    """The same of all samples of all recordings, each of which counts once.
+
+    Raises:
+        RunError: a file has changed since it was examined.
+    """
+    return _entropy(sum(_counts(recording, quantizer, recording.frames) for recording in recordings))
+
+
+def _counts(recording: Recording, quantizer: MuLaw | Linear, most: int) -> np.ndarray:
+    """How often each level [Q] occurs in the middle of a recording, in so many samples at most."""
+    audio = _middle(recording, most)
+    return sum(np.bincount(quantizer.encode(piece), minlength=quantizer.levels) for piece in audio)
+
+
+def _entropy(counts: np.ndarray) -> float:
     frequency = counts[counts > 0] / counts.sum()
     return float(-np.sum(frequency * np.log(frequency)))
 

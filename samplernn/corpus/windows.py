@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections.abc import Iterator
 
@@ -31,65 +32,74 @@ def plan_training(
     return rows, min(_row_lengths(rows, seq_len))
 
 
-def plan_validation(recordings: list[Recording], seq_len: int, batch_size: int) -> tuple[list[list[Recording]], int]:
-    """The rows of the held-out recordings, and the number of windows until the last of them runs out."""
+def plan_validation(
+    recordings: list[Recording], seq_len: int, batch_size: int, partial: bool = False
+) -> tuple[list[list[Recording]], int]:
+    """The rows of recordings, all of whose windows are wanted, and the number of windows until the last row runs out.
+
+    `partial` is whether what is left at a recording's end makes a window too.
+    """
     longest_first = sorted(recordings, key=lambda recording: -recording.frames)
-    rows = plan_rows(longest_first, batch_size, seq_len)
-    return rows, max(_row_lengths(rows, seq_len))
+    rows = plan_rows(longest_first, batch_size, seq_len, partial)
+    return rows, max(_row_lengths(rows, seq_len, partial))
 
 
-def plan_rows(recordings: list[Recording], batch_size: int, seq_len: int) -> list[list[Recording]]:
+def plan_rows(
+    recordings: list[Recording], batch_size: int, seq_len: int, partial: bool = False
+) -> list[list[Recording]]:
     """Deal recordings to the rows of a batch: a row that finishes its recording takes the next."""
     rows = [[] for _ in range(batch_size)]
     free_at = [(0, row) for row in range(batch_size)]  # (window, row), a heap
     for recording in recordings:
         window, row = heapq.heappop(free_at)
         rows[row].append(recording)
-        heapq.heappush(free_at, (window + _num_windows(recording, seq_len), row))
+        heapq.heappush(free_at, (window + _num_windows(recording, seq_len, partial), row))
     return rows
 
 
-def _row_lengths(rows: list[list[Recording]], seq_len: int) -> list[int]:
+def _row_lengths(rows: list[list[Recording]], seq_len: int, partial: bool = False) -> list[int]:
     """The number of each row's windows."""
-    return [sum(_num_windows(recording, seq_len) for recording in row) for row in rows]
+    return [sum(_num_windows(recording, seq_len, partial) for recording in row) for row in rows]
 
 
-def _num_windows(recording: Recording, seq_len: int) -> int:
-    return recording.frames // seq_len
+def _num_windows(recording: Recording, seq_len: int, partial: bool = False) -> int:
+    return math.ceil(recording.frames / seq_len) if partial else recording.frames // seq_len
 
 
-def batches(rows: list[list[Recording]], config: Config, steps: range) -> Iterator[Batch]:
+def batches(rows: list[list[Recording]], config: Config, steps: range, partial: bool = False) -> Iterator[Batch]:
     """Yield x [B, left + S + right, ...], y [B, S, ...], the S items in their midst, and reset [B], whether a row
     starts a recording.
 
-    They are those of the given steps, whether rows run out before or would go on.
+    They are those of the given steps, whether rows run out before or would go on. `partial` is as in `plan_validation`:
+    behind a recording's end there are no targets.
     """
     data, window = data_of(config), config.window
-    run_out = _padding(data, window.with_context), True
-    sources = [_row_windows(row, data, window, steps.start) for row in rows]
+    run_out = _padding(data, window.with_context), True, 0
+    sources = [_row_windows(row, data, window, steps.start, partial) for row in rows]
     for _ in steps:
-        found = [next(source, None) for source in sources]
-        x, reset = zip(*(one or run_out for one in found))
+        x, reset, targets = zip(*(next(source, run_out) for source in sources))
         x = np.stack(x)
         y = x[:, window.targets].copy()
-        y[[one is None for one in found]] = NO_TARGET
+        for row, number in zip(y, targets):
+            row[number:] = NO_TARGET
         yield x, y, np.array(reset)
 
 
+_Window = tuple[np.ndarray, bool, int]  # its items, whether it starts a recording, and how many targets it has
+
+
 def _row_windows(
-    recordings: list[Recording], data: Data, window: Window, first: int
-) -> Iterator[tuple[np.ndarray, bool]]:
-    """Yield the windows of one row from the given one on, each with whether it starts a recording."""
+    recordings: list[Recording], data: Data, window: Window, first: int, partial: bool
+) -> Iterator[_Window]:
+    """Yield the windows of one row from the given one on."""
     for recording in recordings:
-        number = _num_windows(recording, window.length)
+        number = _num_windows(recording, window.length, partial)
         if first < number:
             yield from _recording_windows(recording, data, window, range(first, number))
         first = max(0, first - number)
 
 
-def _recording_windows(
-    recording: Recording, data: Data, window: Window, numbers: range
-) -> Iterator[tuple[np.ndarray, bool]]:
+def _recording_windows(recording: Recording, data: Data, window: Window, numbers: range) -> Iterator[_Window]:
     """Yield some windows of a recording, reading several at a time."""
     length, several = window.length, max(1, READ_FRAMES // window.length)
     for start in range(numbers.start, numbers.stop, several):
@@ -97,7 +107,8 @@ def _recording_windows(
         items = _stretch(recording, data, start * length - window.left, end * length + window.right)
         for number in range(start, end):
             first = (number - start) * length
-            yield items[first : first + window.with_context], number == 0
+            targets = min(length, recording.frames - number * length)
+            yield items[first : first + window.with_context], number == 0, targets
 
 
 def _stretch(recording: Recording, data: Data, start: int, end: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.audio.wav import Recording
+from samplernn.checkpoints.settings import values_by_epoch
 from samplernn.corpus.loader import Loader
 from samplernn.corpus.split import Split
 from samplernn.models.model import Model
@@ -46,8 +47,7 @@ class Progress:
 
     def values(self, monitor: str) -> dict[int, float]:
         """A monitored value after each number of epochs for which it is known."""
-        first = self.epoch - len(self.history) + 1
-        return {epoch: logs[monitor] for epoch, logs in enumerate(self.history, first)}
+        return values_by_epoch(self.epoch, self.history, monitor)
 
     def end_epoch(self, logs: Logs) -> None:
         """Stand before the next epoch's first step."""
@@ -147,7 +147,25 @@ def evaluate(
     recordings: list[Recording],
     after_step: Callable[[int], None] = lambda _: None,
 ) -> Logs:
-    """What the model measures over recordings, each from the initial state.
+    """What the model measures over recordings that are held out; the arguments are those of `sums_over`.
+
+    Raises:
+        Diverged: the loss is NaN, infinite, or has exploded.
+    """
+    logs = model.measures(sums_over(model, step, loader, recordings, after_step))
+    if not _is_sound(logs["loss"], model):
+        raise Diverged(f"The validation loss is {logs['loss']:.4g}: training diverges; try a lower --learning_rate")
+    return logs
+
+
+def sums_over(
+    model: Model,
+    step: Callable,
+    loader: Loader,
+    recordings: list[Recording],
+    after_step: Callable[[int], None] = lambda _: None,
+) -> Sums:
+    """The model's sums over all windows of recordings, each from the initial state.
 
     Args:
         model: the model.
@@ -155,9 +173,6 @@ def evaluate(
         loader: of the model's windows.
         recordings: any number.
         after_step: called after each step with its number, from 0.
-
-    Raises:
-        Diverged: the loss is NaN, infinite, or has exploded.
     """
     strategy = model.distribute_strategy
     state, sums = initial_state(model, loader.batch_size), {}
@@ -165,7 +180,4 @@ def evaluate(
         of_window, state = step(*hand_out(strategy, window), state)
         sums = added(sums, as_arrays(of_window))
         after_step(number)
-    logs = model.measures(sums)
-    if not _is_sound(logs["loss"], model):
-        raise Diverged(f"The validation loss is {logs['loss']:.4g}: training diverges; try a lower --learning_rate")
-    return logs
+    return sums

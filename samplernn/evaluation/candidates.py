@@ -1,0 +1,151 @@
+"""What is compared: checkpoints, each with its config and the recordings that it is evaluated on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from samplernn.audio.wav import Recording
+from samplernn.checkpoints import run_folders
+from samplernn.checkpoints.settings import best_of_run, model_config, read_settings
+from samplernn.corpus.data import data_of
+from samplernn.corpus.folders import parse_folder
+from samplernn.models.config import Config
+from samplernn.options.options import EvaluationOptions
+from samplernn.system.errors import InputError
+from samplernn.system.words import counted, listed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint to evaluate.
+
+    Attributes:
+        checkpoint: the checkpoint.
+        why: it was chosen, a phrase.
+        config: of its network.
+        recordings: to evaluate it on, of each as much as is in its `frames`.
+    """
+
+    checkpoint: Path
+    why: str
+    config: Config
+    recordings: Sequence[Recording] = ()
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What is known beside the checkpoint; nothing is beside other programs'."""
+        return read_settings(self.checkpoint) or {}
+
+
+def find_candidates(options: EvaluationOptions) -> list[Candidate]:
+    """The checkpoints that the flags name, with their recordings.
+
+    Raises:
+        InputError: a checkpoint or a file can't be used, or there is nothing to evaluate one on.
+    """
+    candidates = [_find(path, options.config_file) for path in options.checkpoint_path]
+    kinds = {candidate.config.data: candidate for candidate in candidates}
+    if len(kinds) > 1:
+        one, other, *_ = kinds.values()
+        raise InputError(
+            f"--checkpoint_path: {one.checkpoint} is of {one.config.data} and {other.checkpoint} of"
+            f" {other.config.data}, which cannot be compared; evaluate them one by one"
+        )
+    return _cut_to_what_all_predict([_with_recordings(candidate, options) for candidate in candidates])
+
+
+def _find(path: str, config_file: str | None) -> Candidate:
+    checkpoint, why = best_of_run(path)
+    return Candidate(checkpoint, why, model_config(checkpoint, config_file))
+
+
+def _with_recordings(candidate: Candidate, options: EvaluationOptions) -> Candidate:
+    data_dir = options.data_dir or _own_data_dir(candidate)
+    recordings = data_of(candidate.config).scan(data_dir, options.skip_unusable).recordings
+    if options.held_out:
+        recordings = _held_out(candidate, recordings, data_dir)
+    rate, learnt = recordings[0].sample_rate, candidate.settings.get("sample_rate")
+    if learnt and learnt != rate:
+        log.warning("%s was trained at %d Hz, and the files are at %d Hz.", candidate.checkpoint, learnt, rate)
+    return replace(candidate, recordings=recordings)
+
+
+def _own_data_dir(candidate: Candidate) -> Sequence[str]:
+    """The folders that its run was given."""
+    data_dir = candidate.settings.get("arguments", {}).get("data_dir")
+    given = [data_dir] if isinstance(data_dir, str) else data_dir  # one, as version 1.0 has it
+    if not (isinstance(given, list) and given and all(isinstance(path, str) for path in given)):
+        raise InputError(f"--held_out: {candidate.checkpoint} does not know its --data_dir; name it")
+    return given
+
+
+def _held_out(candidate: Candidate, recordings: list[Recording], data_dir: Sequence[str]) -> list[Recording]:
+    """Those that its run has held out, all of them."""
+    names = candidate.settings.get("split", {}).get("validation")
+    if not names:
+        raise InputError(
+            f"--held_out: {candidate.checkpoint} does not know what was held out; leave the flag out, and name by"
+            " --data_dir what it was not trained on"
+        )
+    by_name = {recording.name: recording for recording in recordings}
+    if missing := [name for name in names if name not in by_name]:
+        raise InputError(
+            f"--data_dir {' '.join(data_dir)}: of {counted(len(names), 'file')} that the run of {candidate.checkpoint}"
+            f" has held out {len(missing)} are not there; name its own folders, in its order: {listed(missing)}"
+        )
+    return [by_name[name] for name in names]
+
+
+def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
+    """Cut each recording to the whole windows of that checkpoint that predicts least of it."""
+    lengths: dict[Path, list[int]] = defaultdict(list)
+    for candidate in candidates:
+        window = candidate.config.window.length
+        for recording in candidate.recordings:
+            lengths[recording.path].append(recording.frames // window * window)
+    cut = []
+    for candidate in candidates:
+        recordings = [replace(recording, frames=min(lengths[recording.path])) for recording in candidate.recordings]
+        recordings = [recording for recording in recordings if recording.frames]
+        if not recordings:
+            longest = max(candidate.config.window.length for candidate in candidates)
+            raise InputError(f"--data_dir: not one file holds a window of {longest} samples; name longer ones")
+        cut.append(replace(candidate, recordings=recordings))
+    return cut
+
+
+def remarks(candidates: list[Candidate]) -> list[str]:
+    """What is to be said before their figures are, a line each."""
+    said = [
+        candidate.config.remark_on_others for candidate in candidates if run_folders.is_of_torch(candidate.checkpoint)
+    ]
+    if len({tuple(recording.path for recording in candidate.recordings) for candidate in candidates}) > 1:
+        said.append("The checkpoints are evaluated on different files: their figures cannot be compared.")
+    for candidate in candidates:
+        if heard := sum(_real(recording.path) in _trained_on(candidate) for recording in candidate.recordings):
+            of_all = counted(len(candidate.recordings), "file")
+            said.append(f"{candidate.checkpoint} was trained on {heard} of {of_all}, which flatters it.")
+    return [*dict.fromkeys(filter(None, said))]
+
+
+def _trained_on(candidate: Candidate) -> set[str]:
+    """The files that its run was trained on, if they are still where they were."""
+    names = candidate.settings.get("split", {}).get("training", [])
+    try:
+        first, _ = parse_folder(_own_data_dir(candidate)[0])
+    except InputError:
+        return set()
+    return {_real(first / name) for name in names}
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)

@@ -1,0 +1,95 @@
+"""From checkpoints to a table of how well they predict: what evaluate.py does."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from samplernn.audio.wav import Recording
+from samplernn.checkpoints import store as checkpoints
+from samplernn.corpus.data import data_of
+from samplernn.corpus.loader import Loader
+from samplernn.evaluation.candidates import Candidate, find_candidates, remarks
+from samplernn.evaluation.table import as_text, write
+from samplernn.models import registry
+from samplernn.models.model import Model
+from samplernn.options.options import EvaluationOptions
+from samplernn.system.device import refusals_explained, use_xla
+from samplernn.system.errors import RunError
+from samplernn.system.files import make_writable_folder
+from samplernn.system.progress import ProgressBar
+from samplernn.training.loop import sums_over
+from samplernn.training.steps import validation_step
+
+MEMORY_REMEDY = "lower --batch_size"
+
+
+def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
+    """Evaluate checkpoints, print a table of them, and write it where the options say so.
+
+    Returns:
+        A row for each checkpoint, as `measure` has it.
+
+    Raises:
+        InputError: an option, a checkpoint or a file can't be used; the message names it and the remedy.
+        RunError: a model's output is not a number, or the disk refuses.
+    """
+    if options.output_file:
+        make_writable_folder("--output_file", Path(options.output_file).parent)
+    with refusals_explained(MEMORY_REMEDY):
+        candidates = find_candidates(options)
+        for candidate in candidates:
+            print(f"Evaluating {candidate.checkpoint}, {candidate.why}.", flush=True)
+        for remark in remarks(candidates):
+            print(remark, flush=True)
+        rows = [measure(candidate, options) for candidate in candidates]
+    print(as_text(rows), flush=True)
+    if options.output_file:
+        write(rows, options.output_file)
+    return rows
+
+
+def measure(candidate: Candidate, options: EvaluationOptions) -> dict[str, Any]:
+    """How well a checkpoint predicts its recordings, each from the initial state.
+
+    Returns:
+        `checkpoint`, its path; `nll_nats` and `nll_bits`, a mean over all that it predicts; `accuracy`, in [0, 1], and
+        what else the model measures; `samples` (or whatever its data consist of) and `files`, their numbers;
+        `baseline_nats` and `baseline_bits`, the NLL of a model that knows nothing but how often each item occurs there.
+
+    Raises:
+        InputError: the checkpoint can't be read.
+        RunError: the model's output is not a number.
+    """
+    config, recordings = candidate.config, list(candidate.recordings)
+    model = registry.build(config, options.precision)
+    model.compile(jit_compile=use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels))
+    checkpoints.restore(candidate.checkpoint, model)
+    measures = _measures(model, recordings, min(options.batch_size, len(recordings)))
+    nll, data = measures.pop("loss"), data_of(config)
+    if not math.isfinite(nll):
+        raise RunError(
+            f"{candidate.checkpoint}: the model's output is not a number: its weights are damaged, or too large for"
+            " --precision; use another checkpoint, or --precision float32"
+        )
+    return {
+        "checkpoint": str(candidate.checkpoint),
+        **_in_both_units("nll", nll),
+        **measures,
+        f"{data.unit}s": sum(recording.frames for recording in recordings),
+        "files": len(recordings),
+        **_in_both_units("baseline", data.entropy(recordings)),
+    }
+
+
+def _measures(model: Model, recordings: list[Recording], batch_size: int) -> dict[str, float]:
+    loader = Loader(model.config, batch_size, partial=True)
+    steps, _ = loader.validation_epoch(recordings)
+    with closing(ProgressBar(len(steps), f"{{}} of {len(steps)} windows".format, patience=1, every=10)) as progress:
+        return model.measures(sums_over(model, validation_step(model), loader, recordings, lambda n: progress(n + 1)))
+
+
+def _in_both_units(name: str, nats: float) -> dict[str, float]:
+    return {f"{name}_nats": nats, f"{name}_bits": nats / math.log(2)}
