@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from samplernn.system.words import printable, shortened
@@ -24,7 +23,7 @@ MAX_OPERATIONS = 2**18  # a tensor takes forty
 MAX_DIMENSIONS = 8
 MAX_KEY_LENGTH = 2**6
 DTYPES = {
-    "Float": np.float32, "Double": np.float64, "Half": np.float16, "BFloat16": ml_dtypes.bfloat16,
+    "Float": np.float32, "Double": np.float64, "Half": np.float16,
     "Long": np.int64, "Int": np.int32, "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_,
 }  # fmt: skip
 STORAGES = {f"{of} {kind}Storage": np.dtype(DTYPES[kind]) for of in ("torch", "torch.cuda") for kind in DTYPES}

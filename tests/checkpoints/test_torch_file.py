@@ -13,7 +13,6 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
 from conftest import GOLDEN, load_golden
@@ -205,7 +204,7 @@ def test_tensors_share_storages(read, form):
 @pytest.mark.parametrize("of", ["torch", "torch.cuda"])
 @pytest.mark.parametrize(
     ("kind", "dtype"),
-    [("Float", "f4"), ("Double", "f8"), ("Half", "f2"), ("BFloat16", ml_dtypes.bfloat16), ("Long", "i8"),
+    [("Float", "f4"), ("Double", "f8"), ("Half", "f2"), ("Long", "i8"),
      ("Int", "i4"), ("Short", "i2"), ("Char", "i1"), ("Byte", "u1")],
 )  # fmt: skip
 def test_kinds_of_numbers(read, form, of, kind, dtype):

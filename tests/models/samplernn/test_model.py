@@ -28,12 +28,16 @@ def windows(model, tokens, first=0):
         yield tf.constant(tokens[:, start : start + lookback + length])
 
 
-def train_losses(model, optimizer, tokens, steps, first=0, jit_compile=False):
-    """The loss before each step of training, state carried from window to window."""
+def train_losses(model, optimizer, tokens, steps, first=0, jit_compile=False, begin=False):
+    """The loss before each step of training, state carried from window to window.
+
+    `begin` has the first step reset the rows, from where a gradient reaches an initial state that is learned.
+    """
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
     step, losses, state = train_step(model), [], model.initial_state(len(tokens))
     for x, _ in zip(windows(model, tokens, first), range(steps)):
-        sums, _, state = step(x, x[:, model.config.window.left :], tf.constant([False, False]), state)
+        reset = tf.constant([begin and not losses] * 2)
+        sums, _, state = step(x, x[:, model.config.window.left :], reset, state)
         losses.append(float(sums["nll"] / sums["targets"]))
     assert step.experimental_get_tracing_count() == 1
     return losses
