@@ -58,11 +58,12 @@ def best_of_run(path: str) -> tuple[Path, str]:
     if not Path(path).is_dir():
         return checkpoint, "as named"
     settings = read_settings(checkpoint) or {}
-    history, monitor = settings.get("history", []), settings.get("arguments", {}).get("monitor")
-    values = values_by_epoch(run_folders.epoch_of(checkpoint), history, monitor) if monitor in MONITORS else {}
-    kept = of_training(run_folders.kept_in(checkpoint.parent), history)
-    if best := run_folders.best_of(kept, values, better(monitor)):
-        return best, f"the best of its run by {monitor}, {values[run_folders.epoch_of(best)]:.4f}"
+    history, monitor = settings.get("history"), settings.get("arguments", {}).get("monitor")
+    if history and monitor in MONITORS:
+        values = values_by_epoch(run_folders.epoch_of(checkpoint), history, monitor)
+        kept = of_training(run_folders.kept_in(checkpoint.parent), history)
+        if best := run_folders.best_of(kept, values, better(monitor)):
+            return best, f"the best of its run by {monitor}, {values[run_folders.epoch_of(best)]:.4f}"
     return checkpoint, "the latest of its run, whose settings name no best"
 
 

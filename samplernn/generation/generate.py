@@ -207,6 +207,8 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     """
     checkpoint = run_folders.resolve(options.checkpoint_path)
     config = model_config(checkpoint, options.config_file)
+    if Path(options.checkpoint_path).is_dir():
+        print(f"Generating with {checkpoint}, the latest there.")
     if run_folders.is_of_torch(checkpoint) and config.remark_on_others:
         print(config.remark_on_others)
     known = read_settings(checkpoint) or {}

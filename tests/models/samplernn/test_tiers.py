@@ -22,10 +22,10 @@ def tiny(**changes):
     "changes",
     [
         {"frame_sizes": [16]},
-        {"frame_sizes": [1]},
-        {"frame_sizes": [1, 2, 4, 16], "rnn_type": "lstm", "skip_conn": True, **EVERYTHING},
-        {"network": "deepsound", "q_levels": 32, **EVERYTHING},
-        {"network": "deepsound", "q_levels": 32, "frame_sizes": [8], "skip_conn": True},
+        {"frame_sizes": [1], "seq_len": 4},
+        {"frame_sizes": [2, 4, 8], "seq_len": 8, "rnn_type": "lstm", "skip_conn": True, **EVERYTHING},
+        {"network": "deepsound", "seq_len": 16, "q_levels": 32, **EVERYTHING},
+        {"network": "deepsound", "q_levels": 32, "frame_sizes": [8], "seq_len": 8, "skip_conn": True},
     ],
 )
 def test_networks_of_other_tiers_keep_the_contract(changes):
