@@ -7,10 +7,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
 
-from samplernn.options.values import SAMPLE_RATE
+from samplernn.options.values import SAMPLE_RATE, whole
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, read_json, write_whole
 from samplernn.system.words import commonest_first, counted, listed
@@ -18,6 +18,8 @@ from samplernn.system.words import commonest_first, counted, listed
 NOTES = "chunks.json"
 VERSION = 1
 SETTINGS = ("chunk_length", "overlap", "sample_rate", "channels", "silence_thresh", "keep_tail")
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Note:
         if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
             return None
         texts = isinstance(values["recording"], str) and isinstance(values["sha256"], str)
-        return cls(**values) if texts and SAMPLE_RATE.holds(values["sample_rate"]) else None
+        length, overlap = values["chunk_length"], values["overlap"]
+        lengths = whole(1).holds(length) and whole(0).holds(overlap) and overlap < length
+        return cls(**values) if texts and lengths and SAMPLE_RATE.holds(values["sample_rate"]) else None
 
     def differences(self, other: Note) -> list[str]:
         """In what two cuts differ: `overlap 0, now 1000` where the other one is of now."""
@@ -58,6 +62,12 @@ Notes = dict[Path, Note]  # by the `prefix_of` each recording
 def prefix_of(folder: Path, recording: Path) -> Path:
     """What the paths of a recording's chunks begin with, before `_<number>.wav`."""
     return folder / f"{recording.stem}_chunk"
+
+
+def chunk_of(path: AnyPath) -> tuple[AnyPath, int] | None:
+    """The `prefix_of` its recording and the number that the path of a chunk has; None for any other path."""
+    named = re.fullmatch(r"(?s)(.*_chunk)_([0-9]+)\.[Ww][Aa][Vv]", path.name)
+    return (path.with_name(named[1]), int(named[2])) if named else None
 
 
 def other_cuts(notes: Notes, output_dir: Path) -> dict[Path, str]:
@@ -187,7 +197,7 @@ def _chunks_there(prefixes: Iterable[Path]) -> dict[Path, list[Path]]:
     wanted, there = set(prefixes), defaultdict(list)
     for folder in _folders(wanted):
         for path in folder.glob("*_chunk_*.wav"):
-            prefix = folder / re.sub(r"(?s)_[0-9]+\.wav\Z", "", path.name)
+            prefix, _ = chunk_of(path) or (None, 0)
             if prefix in wanted and path.is_file():
                 there[prefix].append(path)
     return there

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import soxr
@@ -39,6 +41,16 @@ def chunk_samples(options: ChunkOptions, sample_rate: int) -> int:
     return options.chunk_length * sample_rate // 1000
 
 
+def hop_between_chunks(chunk_length: int, overlap: int, sample_rate: int) -> Fraction:
+    """The samples from the start of a chunk to that of the next, lengths being in milliseconds."""
+    return Fraction((chunk_length - overlap) * sample_rate, 1000)
+
+
+def chunk_start(number: int, hop: Fraction | int) -> int:
+    """The sample with which a chunk, numbered from 1, starts."""
+    return math.floor((number - 1) * hop)
+
+
 def chunks(blocks: Iterable[np.ndarray], sample_rate: int, options: ChunkOptions) -> Iterator[Chunk]:
     """Cut audio, given in blocks [frames, channels], into chunks of one length.
 
@@ -46,8 +58,9 @@ def chunks(blocks: Iterable[np.ndarray], sample_rate: int, options: ChunkOptions
     out, unless tails are kept and it has samples that are not in the chunk before.
     """
     length = chunk_samples(options, sample_rate)
-    starts_ms = itertools.count(0, options.chunk_length - options.overlap)
-    stretches = _stretches(blocks, ((ms * sample_rate // 1000, length) for ms in starts_ms))
+    hop = hop_between_chunks(options.chunk_length, options.overlap, sample_rate)
+    starts = (chunk_start(number, hop) for number in itertools.count(1))
+    stretches = _stretches(blocks, ((start, length) for start in starts))
     end = 0
     for number, (start, piece) in enumerate(stretches, 1):
         whole = len(piece) == length

@@ -542,7 +542,11 @@ def test_notes_that_are_none_of_ours_are_refused_and_left(tmp_path, content):
     assert (tmp_path / "out" / NOTES).read_text() == content and written(tmp_path / "out") == []
 
 
-@pytest.mark.parametrize(("key", "value"), [("sample_rate", [1]), ("recording", ["x"]), ("sha256", {}), ("more", 1)])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("sample_rate", [1]), ("recording", ["x"]), ("sha256", {}), ("more", 1), ("chunk_length", "1"), ("overlap", None),
+     ("overlap", 1000), ("overlap", -1), ("chunk_length", 0)],
+)  # fmt: skip
 def test_notes_with_values_of_other_kinds_are_refused(tmp_path, key, value):
     source = record(tmp_path / "x.wav")
     cut(source, output=tmp_path / "out")
