@@ -205,6 +205,31 @@ def test_a_split_loses_no_file_but_those_it_says(lengths, batch_size, seq_len, v
     assert {recording.name for recording in again.validation} == validation
 
 
+@tried(
+    some.lists(some.integers(1, 15), min_size=1, max_size=15),
+    some.integers(0, 15),
+    some.integers(1, 12),
+    some.floats(0, 1, exclude_max=True),
+)
+def test_no_recording_that_is_held_out_is_trained_on(numbers, single_files, batch_size, val_frac):
+    names = [f"{i}_chunk_{k}.wav" for i, number in enumerate(numbers) for k in range(number)]
+    names += [f"{i}.wav" for i in range(single_files)]
+    corpus = [Recording(Path(name), name, 16000, 64, 1) for name in names]
+    try:
+        split = split_corpus(corpus, 64, batch_size, val_frac, hold_out="recordings")
+    except InputError:
+        assert len(corpus) < max(2, 2 * batch_size) or len(numbers) + single_files == 1
+        return
+    training, validation = split.names().values()
+    recordings = [{name.split("_chunk_")[0] for name in part} for part in (training, validation)]
+    assert not recordings[0] & recordings[1]
+    assert set(validation) == {name for name in names if name.split("_chunk_")[0] in recordings[1]} != set()
+    assert len(set(training)) == len(training) and len(set(validation)) == len(validation)
+    assert len(training) % batch_size == 0 < len(training) and len(corpus) - len(training + validation) < batch_size
+    again = split_corpus(corpus, 64, batch_size, val_frac, split.names(), "recordings")
+    assert again.names()["validation"] == validation and set(again.names()["training"]) == set(training)
+
+
 @tried(lengths, some.integers(1, 12), some.sampled_from([1, 64, 128]))
 def test_every_recording_is_in_one_row_and_no_row_waits(lengths, batch_size, seq_len):
     recordings = corpus_of(lengths)

@@ -7,7 +7,9 @@ import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
+from samplernn.audio.chunk_notes import chunk_of
 from samplernn.audio.wav import Folder, Recording
 from samplernn.system.errors import InputError
 from samplernn.system.words import counted, printable
@@ -39,28 +41,32 @@ class Split:
         return {part: [recording.name for recording in getattr(self, part)] for part in ("training", "validation")}
 
 
-def split_corpus(
-    corpus: list[Recording], seq_len: int, batch_size: int, val_frac: float, earlier: dict[str, list[str]] | None = None
-) -> Split:
-    """Split a corpus, always in the same way, into whole batches of files.
+def recording_of(name: str) -> str:
+    """What the chunks of one recording have in common, of the name of a file; any other file is a recording itself."""
+    chunk = chunk_of(PurePosixPath(name))
+    return str(chunk[0]) if chunk else name
 
-    The validation part is `val_frac` rounded to whole batches, at least one. Where an `earlier` split is given, what
-    it held out stays held out, whatever was added to the corpus since.
+
+def split_corpus(
+    corpus: list[Recording],
+    seq_len: int,
+    batch_size: int,
+    val_frac: float,
+    earlier: dict[str, list[str]] | None = None,
+    hold_out: str = "files",
+) -> Split:
+    """Split a corpus, always in the same way, to train on whole batches of files.
+
+    The validation part is `val_frac` rounded to whole batches, at least one. Where recordings are held out, with all
+    their chunks, it is as many files as come near to that. Where an `earlier` split is given, what it held out stays
+    held out, whatever was added to the corpus since.
 
     Raises:
-        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples, none is left
-            of what was held out, or the folders' weights leave no batch, or nothing of a folder, to an epoch.
+        InputError: fewer than two batches of files are long enough for one window of `seq_len` samples, all are of
+            one recording and recordings are to be held out, none is left of what was held out, or no batch to train
+            on, or the folders' weights leave no batch, or nothing of a folder, to an epoch.
     """
-    long_enough = [recording for recording in corpus if recording.frames >= seq_len]
-    if short := len(corpus) - len(long_enough):
-        of_all = counted(len(corpus), "file")
-        log.warning("Left out %d of %s: shorter than a window of %s.", short, of_all, counted(seq_len, "sample"))
-    if len(long_enough) < 2:
-        hold = "file holds" if len(corpus) == 1 else "files hold"
-        raise InputError(
-            f"--data_dir: {len(long_enough)} of {len(corpus)} {hold} a window of seq_len {seq_len} samples, and two are"
-            " the least; add longer files or lower seq_len in the config"
-        )
+    long_enough = _long_enough(corpus, seq_len)
     if len(long_enough) < 2 * batch_size:
         raise InputError(
             f"--batch_size {batch_size} needs {2 * batch_size} files (a batch to train on, a batch to validate with)"
@@ -70,12 +76,12 @@ def split_corpus(
     random.Random(SPLIT_SEED).shuffle(shuffled)
     validation = _held_out(shuffled, earlier)
     if not validation:
-        whole = len(shuffled) // batch_size * batch_size
-        size = max(1, round(whole * val_frac / batch_size)) * batch_size
-        size = min(size, whole - batch_size)
-        validation = shuffled[whole - size : whole]
+        choose = {"files": _choose_files, "recordings": _choose_recordings}[hold_out]
+        validation = choose(shuffled, batch_size, val_frac)
     names = {recording.name for recording in validation}
     candidates = [recording for recording in shuffled if recording.name not in names]
+    if hold_out == "recordings":
+        candidates = _of_other_recordings(candidates, validation, earlier)
     training = candidates[: len(candidates) // batch_size * batch_size]
     if left := len(candidates) - len(training):
         left_out = "1 file is" if left == 1 else f"{left} files are"
@@ -88,6 +94,64 @@ def split_corpus(
         )
     _check_weights(training, batch_size)
     return Split(training, validation)
+
+
+def _long_enough(corpus: list[Recording], seq_len: int) -> list[Recording]:
+    """The recordings that hold a window; InputError where those are fewer than two."""
+    long_enough = [recording for recording in corpus if recording.frames >= seq_len]
+    if short := len(corpus) - len(long_enough):
+        of_all = counted(len(corpus), "file")
+        log.warning("Left out %d of %s: shorter than a window of %s.", short, of_all, counted(seq_len, "sample"))
+    if len(long_enough) < 2:
+        hold = "file holds" if len(corpus) == 1 else "files hold"
+        raise InputError(
+            f"--data_dir: {len(long_enough)} of {len(corpus)} {hold} a window of seq_len {seq_len} samples, and two are"
+            " the least; add longer files or lower seq_len in the config"
+        )
+    return long_enough
+
+
+def _number_to_hold_out(files: int, batch_size: int, val_frac: float) -> int:
+    """Of at least two batches of files, in whole batches; one is left to train on."""
+    whole = files // batch_size * batch_size
+    size = max(1, round(whole * val_frac / batch_size)) * batch_size
+    return min(size, whole - batch_size)
+
+
+def _choose_files(shuffled: list[Recording], batch_size: int, val_frac: float) -> list[Recording]:
+    whole = len(shuffled) // batch_size * batch_size
+    return shuffled[whole - _number_to_hold_out(len(shuffled), batch_size, val_frac) : whole]
+
+
+def _choose_recordings(shuffled: list[Recording], batch_size: int, val_frac: float) -> list[Recording]:
+    """Recordings with all their chunks: each that brings the number of files nearer to what it is to be."""
+    chunks_of: dict[str, list[Recording]] = {}
+    for chunk in shuffled:
+        chunks_of.setdefault(recording_of(chunk.name), []).append(chunk)
+    if len(chunks_of) < 2:
+        raise InputError(
+            f"--hold_out recordings needs two (one to train on, one to validate with), and all {len(shuffled)} files"
+            f" are chunks of {printable(next(iter(chunks_of)))}; add another recording, or give --hold_out files"
+        )
+    wanted, most = _number_to_hold_out(len(shuffled), batch_size, val_frac), len(shuffled) - batch_size
+    held_out: list[Recording] = []
+    for chunks in chunks_of.values():
+        more = len(held_out) + len(chunks)
+        if more <= most and abs(more - wanted) < abs(len(held_out) - wanted):
+            held_out += chunks
+    return held_out or min(chunks_of.values(), key=len)  # the least is half of all at most, and leaves a batch
+
+
+def _of_other_recordings(
+    candidates: list[Recording], validation: list[Recording], earlier: dict[str, list[str]] | None
+) -> list[Recording]:
+    """The files that are no chunks of what is held out; a resumed run may find new ones, which are on neither side."""
+    names = [*(recording.name for recording in validation), *(earlier or {"validation": []})["validation"]]
+    held_out = set(map(recording_of, names))
+    others = [recording for recording in candidates if recording_of(recording.name) not in held_out]
+    if added := len(candidates) - len(others):
+        log.warning("Left out %s, new in recordings that the resumed run holds out.", counted(added, "chunk"))
+    return others
 
 
 def _check_weights(training: list[Recording], batch_size: int) -> None:

@@ -28,6 +28,7 @@ from samplernn.options.values import (
 from samplernn.system.errors import InputError
 
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
+HELD_OUT = ("files", "recordings")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py, generate.py and the others
 DEFAULT_CONFIG_FILE = "./default.config.json"
@@ -64,6 +65,11 @@ class CorpusOptions:
     )
     val_frac: float = option(
         0.1, FRACTION, "fraction of the files held out for validation, rounded to whole batches, at least one"
+    )
+    hold_out: str = option(
+        "files",
+        one_of(*HELD_OUT),
+        "what is held out, single files or recordings with all their chunks, known by the name before _chunk_1.wav",
     )
 
 

@@ -102,7 +102,8 @@ class Search:
         some_choice = {name: values[0] for name, values in options.space.items()}
         corpus = data_of(space.network(options.model, some_choice)).scan(options.data_dir).recordings
         # The longest windows in the largest batches ask most of a corpus.
-        split_corpus(corpus, max(options.space["seq_len"]), max(options.space["batch_size"]), options.val_frac)
+        seq_len, batch_size = max(options.space["seq_len"]), max(options.space["batch_size"])
+        split_corpus(corpus, seq_len, batch_size, options.val_frac, hold_out=options.hold_out)
         differences = self.exists() and _differences(self._identity(), self._earlier_identity())
         if differences:
             raise InputError(
@@ -280,6 +281,7 @@ class Search:
         return TrainingOptions(
             data_dir=self.options.data_dir,
             val_frac=self.options.val_frac,
+            hold_out=self.options.hold_out,
             monitor=self.options.objective,
             early_stopping_patience=self.options.early_stopping_patience,
             random_seed=self.options.random_seed,

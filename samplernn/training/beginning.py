@@ -98,7 +98,8 @@ def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | Non
 def find_split(options: TrainingOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Split:
     """What of a corpus is to be trained on and what is held out."""
     earlier = resumed and resumed.split
-    return split_corpus(corpus.recordings, config.window.length, options.batch_size, options.val_frac, earlier)
+    length = config.window.length
+    return split_corpus(corpus.recordings, length, options.batch_size, options.val_frac, earlier, options.hold_out)
 
 
 def prepare_clips(options: TrainingOptions, config: Config, corpus_rate: int) -> tuple[int, Context]:

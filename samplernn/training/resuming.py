@@ -116,13 +116,17 @@ def find_initial(options: TrainingOptions, resumed: Resumed | None) -> Initial |
 
 
 def _complaints_about_split(options: TrainingOptions, resumed: Resumed) -> Iterator[str]:
-    held_out = resumed.arguments.get("val_frac", options.val_frac)
-    if resumed.split and held_out != options.val_frac:
-        yield (
-            f"--val_frac {options.val_frac}: the run to be resumed, {resumed.checkpoint.parent}, held out"
-            f" {held_out} of the files, and what it has trained on cannot be held out any more; give"
-            f" --val_frac {held_out}, or --resume False to start from scratch"
-        )
+    if not resumed.split:
+        return
+    before = {"val_frac": options.val_frac, "hold_out": "files"} | resumed.arguments  # where it has noted neither
+    for flag, held_out in (("val_frac", "{} of the files"), ("hold_out", "{}")):
+        now, then = getattr(options, flag), before[flag]
+        if now != then:
+            yield (
+                f"--{flag} {now}: the run to be resumed, {resumed.checkpoint.parent}, held out {held_out.format(then)},"
+                f" and what it has trained on cannot be held out any more; give --{flag} {then}, or --resume False to"
+                " start from scratch"
+            )
 
 
 def _complaints_about_first_folder(options: TrainingOptions, resumed: Resumed) -> Iterator[str]:

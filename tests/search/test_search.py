@@ -223,6 +223,7 @@ def test_a_folder_is_gone_on_with_by_the_same_search_only(options, search):
 
 def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(options, tmp_path, monkeypatch, capsys):
     options = replace(among(options, learning_rate=(0.004,), rnn_dropout=(0.2,)), val_frac=0.4, random_seed=3)
+    options = replace(options, hold_out="recordings")
     search, reported = Search(options), []
     with search.begun():
         pass
@@ -244,7 +245,7 @@ def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(opti
     full = cli.training_options()
     assert full == TrainingOptions(
         data_dir=options.data_dir, id="test_trial_7", config_file=str(search.folder / "best.config.json"), batch_size=2,
-        learning_rate=0.004, val_frac=0.4, random_seed=3, jit_compile=False,
+        learning_rate=0.004, val_frac=0.4, hold_out="recordings", random_seed=3, jit_compile=False,
     )  # fmt: skip
     train(replace(full, logdir_root=str(tmp_path / "full"), num_epochs=2, generate=False))
     repeated = read_settings(run_folders.latest(tmp_path / "full" / "test_trial_7"))

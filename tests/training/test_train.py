@@ -545,6 +545,50 @@ def test_what_would_change_the_split_is_refused(options, make_corpus):
     train(replace(options, data_dir=(str(other),), resume=False))
 
 
+def test_what_is_held_out_is_held_out_as_the_run_began(options):
+    """Where a run says nothing of it, it is from before there was the flag."""
+    settings = {"arguments": asdict(options), "split": {"training": ["a.wav"], "validation": ["b.wav"]}}
+    resumed = Resumed(Path("run/model.ckpt-1"), "", settings)
+    recordings = replace(options, hold_out="recordings")
+    refused = (
+        "--hold_out {}: the run to be resumed, run, held out {}, and what it has trained on cannot be held out any"
+        " more; give --hold_out {}, or --resume False to start from scratch"
+    )
+
+    def complaints(options):
+        return list(resuming._complaints_about_split(options, resumed))
+
+    for _ in range(2):
+        assert complaints(options) == []
+        assert complaints(recordings) == [refused.format("recordings", "files", "files")]
+        settings["arguments"].pop("hold_out", None)
+    settings["arguments"]["hold_out"] = "recordings"
+    assert complaints(recordings) == []
+    assert complaints(options) == [refused.format("files", "recordings", "recordings")]
+    assert len(complaints(replace(options, val_frac=0.3))) == 2
+    del settings["split"]
+    assert complaints(replace(options, val_frac=0.3)) == []
+
+
+def test_recordings_that_are_held_out_stay_so(options, make_corpus, caplog):
+    corpus = make_corpus([640] * 8, folder="chunks")
+    for k, path in enumerate(sorted(corpus.iterdir())):
+        path.rename(corpus / f"{'aaaaaabb'[k]}_chunk_{k}.wav")
+    options = replace(options, data_dir=(str(corpus),), val_frac=0.25, hold_out="recordings")
+    train(replace(options, num_epochs=1))
+    shutil.copy(corpus / "b_chunk_6.wav", corpus / "b_chunk_9.wav")
+    shutil.copy(corpus / "a_chunk_0.wav", corpus / "a_chunk_9.wav")
+    train(options)
+    before, after = (read_settings(run_folders.latest_in(run))["split"] for run in runs(options))
+    assert set(before["validation"]) == {"b_chunk_6.wav", "b_chunk_7.wav"}
+    assert {name[0] for name in before["training"]} == {"a"} and len(before["training"]) == 6
+    assert after["validation"] == before["validation"]
+    assert {name[0] for name in after["training"]} == {"a"} and len(after["training"]) == 6
+    assert "Left out 1 chunk, new in recordings that the resumed run holds out." in caplog.text
+    with pytest.raises(InputError, match="--hold_out files: the run to be resumed, .*; give --hold_out recordings, or"):
+        train(replace(options, hold_out="files"))
+
+
 def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
     multiply_losses(monkeypatch, 11.0)
     with pytest.raises(

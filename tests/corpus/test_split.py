@@ -1,0 +1,148 @@
+"""Whole recordings held out: how many, that none is on both sides, and what becomes of chunks that are added."""
+
+from pathlib import Path
+
+import pytest
+
+from samplernn.audio.wav import Recording
+from samplernn.corpus.split import recording_of, split_corpus
+from samplernn.system.errors import InputError
+
+
+def files(*names, frames=1000):
+    return [Recording(Path("corpus", name), name, 16000, frames, 1) for name in names]
+
+
+def chunks(name, number, first=1):
+    return files(*(f"{name}_chunk_{k}.wav" for k in range(first, first + number)))
+
+
+def corpus_of(*numbers):
+    """Recordings a, b, … of so many chunks."""
+    return [chunk for name, number in zip("abcdefghij", numbers) for chunk in chunks(name, number)]
+
+
+def split(corpus, batch_size, val_frac=0.1, earlier=None):
+    return split_corpus(corpus, 64, batch_size, val_frac, earlier, "recordings")
+
+
+def names(part):
+    return {recording.name for recording in part}
+
+
+@pytest.mark.parametrize(
+    ("name", "recording"),
+    [
+        ("x_chunk_1.wav", "x_chunk"),
+        ("cd 1/x.y_chunk_012.WAV", "cd 1/x.y_chunk"),
+        ("../more/x_chunk_3_chunk_2.wav", "../more/x_chunk_3_chunk"),
+        ("x.wav", "x.wav"),
+        ("x_chunk_.wav", "x_chunk_.wav"),
+        ("x_chunk_1b.wav", "x_chunk_1b.wav"),
+        ("x_chunk_1/y.wav", "x_chunk_1/y.wav"),
+        ("xchunk_1.wav", "xchunk_1.wav"),
+    ],
+)
+def test_a_recording_is_what_stands_before_the_number_of_its_chunks(name, recording):
+    assert recording_of(name) == recording
+
+
+@pytest.mark.parametrize(
+    ("numbers", "batch_size", "val_frac", "held_out", "training"),
+    [
+        ((6, 2), 2, 0.25, [2], 6),  # as many as there are to be
+        ((2, 6), 2, 0.75, [6], 2),
+        ((6, 1), 2, 0.1, [1], 6),  # one is nearer to two than none is
+        ((6, 3), 2, 0.1, [3], 6),  # and so is three
+        ((9, 11), 2, 0.1, [9], 10),  # two are wanted, from which 9 are further than none: the least, of all that are so
+        ((11, 12, 10), 2, 0.1, [10], 22),
+        ((5, 5), 2, 0.8, [5], 4),  # ten are nearer to eight, and leave nothing to train on
+        ((1,) * 10, 2, 0.4, [1] * 4, 6),
+        ((2, 2, 2, 2), 2, 0.5, [2, 2], 4),
+        ((4, 4, 4, 4, 4), 2, 0.3, [4], 16),  # eight are no nearer to six than four
+    ],
+)
+def test_recordings_are_held_out_with_about_as_many_files(numbers, batch_size, val_frac, held_out, training):
+    found = split(corpus_of(*numbers), batch_size, val_frac)
+    numbers_held_out = {}
+    for chunk in found.validation:
+        numbers_held_out[chunk.name[0]] = numbers_held_out.get(chunk.name[0], 0) + 1
+    assert sorted(numbers_held_out.values()) == held_out
+    assert len(found.training) == training
+    assert not set(numbers_held_out) & {chunk.name[0] for chunk in found.training}
+
+
+def test_recordings_are_always_the_same_ones():
+    found = split(corpus_of(3, 3, 3, 3, 3, 3), 3, 0.2)
+    assert names(found.validation) == names(chunks("e", 3))  # trials of a search can only be compared if it is so
+    assert found == split(corpus_of(3, 3, 3, 3, 3, 3), 3, 0.2)
+
+
+def test_files_that_are_no_chunks_are_recordings_themselves():
+    found = split(files(*(f"{i}.wav" for i in range(12))), 2, 0.3)
+    assert (len(found.training), len(found.validation)) == (8, 4)
+
+
+def test_recordings_of_one_name_in_two_folders_are_two():
+    found = split(chunks("cd1/x", 4) + chunks("../cd2/x", 4), 2)
+    sides = [{Path(file.name).parent.as_posix() for file in part} for part in (found.training, found.validation)]
+    assert sorted(map(sorted, sides)) == [["../cd2"], ["cd1"]]
+
+
+def test_files_are_held_out_by_default_as_ever():
+    corpus = corpus_of(4, 4)
+    assert split_corpus(corpus, 64, 2, 0.25) == split_corpus(corpus, 64, 2, 0.25, None, "files")
+    assert [file.name for file in split_corpus(corpus, 64, 2, 0.25).validation] == ["a_chunk_1.wav", "a_chunk_2.wav"]
+
+
+def test_one_recording_cannot_be_on_both_sides():
+    said = (
+        r"^--hold_out recordings needs two \(one to train on, one to validate with\), and all 8 files are chunks of"
+        r" cd1/x_chunk; add another recording, or give --hold_out files$"
+    )
+    with pytest.raises(InputError, match=said):
+        split(chunks("cd1/x", 8), 2)
+    assert split(chunks("cd1/x", 8) + files("y.wav"), 2).validation == files("y.wav")
+
+
+# --- What a resumed run finds ---
+
+
+def test_chunks_that_recordings_held_out_have_got_are_on_neither_side(caplog):
+    before = split(corpus_of(6, 2), 2, 0.25).names()
+    corpus = chunks("a", 8) + chunks("b", 5) + chunks("new", 2)
+    after = split(corpus, 2, 0.25, before)
+    assert after.names()["validation"] == before["validation"]
+    assert names(after.training) == names(chunks("a", 8) + chunks("new", 2))
+    assert "Left out 3 chunks, new in recordings that the resumed run holds out." in caplog.text
+    caplog.clear()
+    again = split(chunks("a", 8) + chunks("b", 2), 2, 0.25, before)
+    assert again.names()["validation"] == before["validation"] and not caplog.text
+
+
+def test_a_recording_of_which_no_held_out_chunk_is_left_is_held_out_still(caplog):
+    before = split(corpus_of(6, 2, 2), 2, 0.4).names()
+    assert set(before["validation"]) == names(chunks("b", 2) + chunks("c", 2))
+    after = split(chunks("a", 6) + chunks("b", 1, first=7) + chunks("c", 2), 2, 0.4, before)
+    assert names(after.validation) == names(chunks("c", 2))
+    assert names(after.training) == names(chunks("a", 6))
+    assert "Left out 1 chunk, new in recordings that the resumed run holds out." in caplog.text
+
+
+def test_where_files_are_held_out_new_chunks_are_trained_on(caplog):
+    before = split_corpus(corpus_of(6, 2), 64, 2, 0.25).names()
+    after = split_corpus(corpus_of(6, 4), 64, 2, 0.25, before)
+    assert len(after.training) == 8 and not caplog.text
+
+
+def test_less_than_a_batch_beside_what_is_held_out_names_a_batch_size_that_would_do():
+    before = split(corpus_of(3, 5), 2, 0.6).names()
+    assert set(before["validation"]) == names(chunks("b", 5))
+    with pytest.raises(
+        InputError,
+        match="--batch_size 4: beside the 5 that the resumed run holds out 3 files can be trained on; --batch_size 3",
+    ):
+        split(corpus_of(3, 5), 4, 0.6, before)
+    split(corpus_of(3, 5), 3, 0.6, before)
+    with pytest.raises(InputError, match="holds out 0 files can be trained on; add files, or use --resume False"):
+        split(chunks("b", 8), 2, 0.6, before)
