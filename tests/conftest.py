@@ -55,6 +55,17 @@ def make_corpus(tmp_path, music):
 
 
 @pytest.fixture
+def overlapping_chunks(tmp_path, music):
+    """A folder with six chunks of each of two recordings, each of which begins with what the one before ends with."""
+    folder = tmp_path / "chunks"
+    folder.mkdir()
+    for number in range(1, 7):
+        for name, piece in (("x", music), ("y", music[80000:])):
+            soundfile.write(folder / f"{name}_chunk_{number}.wav", piece[number * 1024 :][:2100], 16000)
+    return folder
+
+
+@pytest.fixture
 def tiny_config_file(tmp_path):
     path = tmp_path / "tiny.config.json"
     path.write_text(json.dumps(TINY))

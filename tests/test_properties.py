@@ -13,11 +13,14 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from samplernn.audio.chunk_notes import Note
+from samplernn.audio.chunk_notes import write as write_notes
 from samplernn.audio.chunks import chunks
 from samplernn.audio.quantize import Linear, MuLaw
 from samplernn.audio.wav import Recording, examine, read_blocks
 from samplernn.checkpoints.run_folders import latest, resolve
-from samplernn.corpus.split import split_corpus
+from samplernn.corpus.overlaps import find_overlaps
+from samplernn.corpus.split import Split, split_corpus
 from samplernn.corpus.windows import plan_rows
 from samplernn.models.registry import config_from_dict, config_to_dict
 from samplernn.options.options import ChunkOptions
@@ -228,6 +231,30 @@ def test_no_recording_that_is_held_out_is_trained_on(numbers, single_files, batc
     assert len(training) % batch_size == 0 < len(training) and len(corpus) - len(training + validation) < batch_size
     again = split_corpus(corpus, 64, batch_size, val_frac, split.names(), "recordings")
     assert again.names()["validation"] == validation and set(again.names()["training"]) == set(training)
+
+
+@tried(
+    some.integers(1, 60),
+    some.floats(0, 1, exclude_max=True),
+    some.sampled_from([1000, 16000, 22050]),
+    some.dictionaries(some.integers(1, 30), some.booleans(), min_size=1, max_size=20),
+    some.integers(1, 1000),
+)
+def test_held_out_chunks_overlap_where_a_sample_is_on_both_sides(length_ms, overlap, rate, held_out, tail):
+    """The last chunk may be a tail."""
+    folder = Path(os.environ["PYTEST_FOLDER"])
+    note = Note("x.wav", "", 1, rate, length_ms, int(overlap * length_ms), rate, 1, None, True)
+    write_notes({folder / "x_chunk": note})
+    length, chunks, samples = length_ms * rate // 1000, {}, {}
+    for number in held_out:
+        frames = min(length, tail) if number == max(held_out) else length
+        start = (number - 1) * (note.chunk_length - note.overlap) * rate // 1000
+        path = folder / f"x_chunk_{number}.wav"
+        chunks[number], samples[number] = Recording(path, path.name, rate, frames, 1), range(start, start + frames)
+    trained_on = {sample for number in held_out if not held_out[number] for sample in samples[number]}
+    expected = [chunks[number].name for number in held_out if held_out[number] and trained_on & {*samples[number]}]
+    split = Split(*([chunk for number, chunk in chunks.items() if held_out[number] is side] for side in (False, True)))
+    assert sorted(chunk.name for chunk in find_overlaps(split).held_out) == sorted(expected)
 
 
 @tried(lengths, some.integers(1, 12), some.sampled_from([1, 64, 128]))

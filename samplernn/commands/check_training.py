@@ -69,10 +69,11 @@ def check_recordings(options: CheckOptions, config: Config | None) -> Generator[
 
 
 def check_split(options: CheckOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Lines:
-    """Whether the recordings suffice."""
-    from samplernn.training.beginning import find_split
+    """Whether the recordings suffice; that the validation flatters is no problem, but a remark."""
+    from samplernn.training.beginning import find_split, remark_on_split
 
     split = find_split(options, config, corpus, resumed)
+    remark_on_split(split, resumed)
     files = f"{counted(len(split.training), 'file')} to train on, {len(split.validation)} to validate with"
     yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
 

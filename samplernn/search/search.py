@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from samplernn.checkpoints import run_folders
 from samplernn.corpus.data import data_of
 from samplernn.corpus.folders import absolute_folder
+from samplernn.corpus.overlaps import remark_on_overlaps
 from samplernn.corpus.split import split_corpus
 from samplernn.models.registry import config_to_dict
 from samplernn.options.option import as_text, changed_flags, options_of
@@ -88,13 +89,14 @@ class Search:
         return self._file.exists()
 
     def check(self, devices: int = 1) -> None:
-        """Find that every trial can be run, and that the folder is not of another search.
+        """Find that every trial can be run, and that the folder is not of another search; remark on overlaps.
 
         Args:
             devices: between how many a trial's batches are split.
 
         Raises:
             InputError: the corpus does not do for a trial, or the folder is of another search.
+            RunError: a recording has changed since it was examined.
         """
         options = self.options
         for batch_size in options.space["batch_size"]:
@@ -103,13 +105,14 @@ class Search:
         corpus = data_of(space.network(options.model, some_choice)).scan(options.data_dir).recordings
         # The longest windows in the largest batches ask most of a corpus.
         seq_len, batch_size = max(options.space["seq_len"]), max(options.space["batch_size"])
-        split_corpus(corpus, seq_len, batch_size, options.val_frac, hold_out=options.hold_out)
+        split = split_corpus(corpus, seq_len, batch_size, options.val_frac, hold_out=options.hold_out)
         differences = self.exists() and _differences(self._identity(), self._earlier_identity())
         if differences:
             raise InputError(
                 f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another"
                 " --id, or give the same flags to go on with it"
             )
+        remark_on_overlaps(split, begun=self.exists())
 
     @contextmanager
     def begun(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from samplernn.corpus.data import data_of
+from samplernn.corpus.overlaps import remark_on_overlaps
 from samplernn.corpus.scan import Corpus
 from samplernn.corpus.seed import Context, seed_context
 from samplernn.corpus.split import Split, split_corpus
@@ -100,6 +101,15 @@ def find_split(options: TrainingOptions, config: Config, corpus: Corpus, resumed
     earlier = resumed and resumed.split
     length = config.window.length
     return split_corpus(corpus.recordings, length, options.batch_size, options.val_frac, earlier, options.hold_out)
+
+
+def remark_on_split(split: Split, resumed: Resumed | None) -> None:
+    """Log a line where the validation loss flatters, which a resumed run cannot change.
+
+    Raises:
+        RunError: a file has changed since it was examined.
+    """
+    remark_on_overlaps(split, begun=bool(resumed and resumed.split))
 
 
 def prepare_clips(options: TrainingOptions, config: Config, corpus_rate: int) -> tuple[int, Context]:

@@ -33,7 +33,7 @@ from samplernn.system.errors import InputError, RunError, in_words
 from samplernn.system.progress import StepLines
 from samplernn.system.stopping import StopRequest, print_unless_reader_is_gone
 from samplernn.training import resuming
-from samplernn.training.beginning import Beginning, find_beginning
+from samplernn.training.beginning import Beginning, find_beginning, remark_on_split
 from samplernn.training.callbacks import (
     EarlyStopping,
     PrintStatistics,
@@ -100,6 +100,8 @@ def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.S
     beginning = find_beginning(options, tell=worker.is_chief)
     if worker.number > 1:
         check_agreement(strategy, beginning.facts(options))
+    if report and worker.is_chief:
+        remark_on_split(beginning.split, beginning.resumed)
     model = _build_model(options, beginning, strategy)
     progress = resuming.restore_progress(beginning.resumed, options, model, beginning.split)
     return _Training(options, worker, beginning, model, progress, report)

@@ -270,6 +270,20 @@ def test_what_a_training_would_use_is_told(told, tmp_path):
     ]
 
 
+def test_a_validation_that_flatters_is_remarked_on(told, overlapping_chunks, caplog):
+    def remarks(**flags):
+        caplog.clear()
+        line, *_ = told(data_dir=(str(overlapping_chunks),), **flags)
+        assert line.startswith(f"ok       --data_dir {overlapping_chunks}: ")
+        return [record.getMessage() for record in caplog.records]
+
+    assert remarks() == [
+        "Of 1 held-out file 1 overlaps with files that are trained on: the validation loss flatters; --hold_out"
+        " recordings holds whole recordings out."
+    ]
+    assert remarks(hold_out="recordings") == []
+
+
 def test_what_a_training_would_refuse_is_a_problem(told, monkeypatch, tmp_path):
     for flags, said in [
         ({"batch_size": 64}, "--batch_size 64 needs 128 files"),

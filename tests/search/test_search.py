@@ -163,6 +163,29 @@ def test_a_corpus_too_small_for_some_trial_is_refused_before_anything_is_written
     assert not Path(options.logdir).exists()
 
 
+def test_a_search_says_once_that_the_validation_flatters(options, overlapping_chunks, caplog):
+    options = replace(options, data_dir=(str(overlapping_chunks),), num_epochs=1)
+    search = Search(options)
+    flatters = "with files that are trained on: the validation loss flatters; "
+
+    def remarks():
+        found = [record.getMessage() for record in caplog.records if flatters in record.getMessage()]
+        caplog.clear()
+        return [message.partition(flatters)[2] for message in found]
+
+    search.check()
+    assert remarks() == ["--hold_out recordings holds whole recordings out."]
+    with search.begun():
+        assert not search.run_trial("0", only_point(options)).failed
+    assert remarks() == []
+    Search(options).check()
+    assert remarks() == ["with another --id, --hold_out recordings holds whole recordings out."]
+    Search(replace(options, id="other", hold_out="recordings")).check()
+    assert remarks() == []
+    with pytest.raises(InputError, match=r"holds another search \(hold_out files, now recordings\)"):
+        Search(replace(options, hold_out="recordings")).check()
+
+
 def test_a_search_that_is_running_is_left_alone(options, search):
     with pytest.raises(InputError, match="--id test: the search in .* is running"), Search(options).begun():
         pass

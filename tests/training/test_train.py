@@ -589,6 +589,19 @@ def test_recordings_that_are_held_out_stay_so(options, make_corpus, caplog):
         train(replace(options, hold_out="files"))
 
 
+def test_a_validation_that_flatters_is_said_once_and_again_on_resuming(options, overlapping_chunks, caplog):
+    options = replace(options, data_dir=(str(overlapping_chunks),))
+    for epochs, remedy in [(1, ""), (2, "with another --id, ")]:
+        caplog.clear()
+        train(replace(options, num_epochs=epochs))
+        said = f"Of 2 held-out files 2 overlap with files that are trained on: the validation loss flatters; {remedy}"
+        remarks = [record.getMessage() for record in caplog.records if "held-out" in record.getMessage()]
+        assert remarks == [said + "--hold_out recordings holds whole recordings out."]
+    caplog.clear()
+    train(replace(options, id="recordings", num_epochs=1, hold_out="recordings"))
+    assert "held-out" not in caplog.text
+
+
 def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
     multiply_losses(monkeypatch, 11.0)
     with pytest.raises(
