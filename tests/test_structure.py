@@ -10,6 +10,7 @@ from conftest import ROOT
 FLOORS = [
     "commands",
     "search",
+    "evaluation",
     "training",
     "generation",
     "checkpoints",

@@ -3,7 +3,7 @@
 A checkpoint is `model.ckpt-N.data-00000-of-00001`, `model.ckpt-N.json` (its settings, which PRiSM's lack) and
 `model.ckpt-N.index`, which is written last: without it there is no checkpoint.
 
-A checkpoint of samplernn-pytorch is a single file, such as `ep1-it1000`.
+A checkpoint that PyTorch has saved is a single file, such as `ep1-it1000`.
 
 `resume.ckpt-N-S` is one after N epochs and S steps of the next, with the network's state. It is there to be resumed
 from: each new checkpoint of a run takes its place.
@@ -130,8 +130,8 @@ def resolve(path: str, rolling: bool = False) -> Path:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
     if given.is_file():
         raise InputError(
-            f"{path}: not a checkpoint; name a model.ckpt-N, one of its files, a run folder, or a checkpoint of"
-            " samplernn-pytorch"
+            f"{path}: not a checkpoint; name a model.ckpt-N, one of its files, a run folder, or a checkpoint that"
+            " PyTorch has saved"
         )
     others = [str(epoch_of(other)) for other in kept_in(checkpoint.parent)]
     there = "there is epoch" if len(others) == 1 else "there are epochs"
@@ -142,7 +142,7 @@ def resolve(path: str, rolling: bool = False) -> Path:
 
 
 def is_of_torch(checkpoint: Path) -> bool:
-    """Whether it is a file that torch has saved."""
+    """Whether it is a file that PyTorch has saved."""
     return checkpoint.is_file() and torch_file.recognizes(checkpoint)
 
 

@@ -94,7 +94,7 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
     """Assign to a model the weights that a checkpoint holds; nothing is assigned unless they all fit.
 
     Args:
-        checkpoint: its path; one of torch's holds weights alone.
+        checkpoint: its path; one of PyTorch's holds weights alone.
         model: gets its weights and, for a training that goes on, the random state and the averages of weights.
         optimizer: the one of such a training; it gets its state. None where only the weights are wanted, which are
             their averages where there are any.
@@ -131,7 +131,7 @@ def _restore_of_torch(checkpoint: Path, model: Model) -> None:
 
 
 def weights_of_torch(checkpoint: Path, config: Config) -> dict[str, np.ndarray]:
-    """The weights of a network of a config, by their keys, in a checkpoint of torch's.
+    """The weights of a network of a config, by their keys, in a checkpoint of PyTorch's.
 
     Raises:
         InputError: it cannot be read, or is of another network.

@@ -21,7 +21,7 @@ from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.system.errors import InputError, RunError
 
-SCRIPTS = ["train.py", "generate.py", "chunk_audio.py"]
+SCRIPTS = ["train.py", "generate.py", "evaluate.py", "chunk_audio.py"]
 
 
 def run(script, *arguments, **kwargs):

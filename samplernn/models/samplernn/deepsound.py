@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from samplernn.models.config import Config
 from samplernn.system.errors import InputError
-
-if TYPE_CHECKING:
-    from samplernn.models.samplernn.config import SampleRNNConfig
 
 REMARK = (
     "samplernn-pytorch stretches each file to its own extremes before it is quantized, so that its networks expect full"
@@ -32,8 +30,12 @@ class _Weight(NamedTuple):
     convert: Callable[..., np.ndarray]
 
 
-def weights_from(config: SampleRNNConfig, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def weights_from(config: Config, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The weights of a network, float32 by their keys in checkpoints.
+
+    Args:
+        config: a SampleRNNConfig.
+        tensors: by their names there.
 
     Raises:
         InputError: the tensors are not those of a network of this config.
@@ -53,7 +55,7 @@ def weights_from(config: SampleRNNConfig, tensors: Mapping[str, np.ndarray]) -> 
     return {key: np.ascontiguousarray(value, np.float32) for key, value in converted.items()}
 
 
-def _unlearned_states(config: SampleRNNConfig, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+def _unlearned_states(config: Config, tensors: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     """The initial states where they are not learned: there are tensors of zeros, or none."""
     names = [f"{_tier(number)}.h0" for number in range(len(config.frame_sizes))]
     return {
@@ -61,7 +63,7 @@ def _unlearned_states(config: SampleRNNConfig, tensors: Mapping[str, np.ndarray]
     }
 
 
-def _weights(config: SampleRNNConfig) -> Iterator[_Weight]:
+def _weights(config: Config) -> Iterator[_Weight]:
     dim, levels, smallest = config.dim, config.q_levels, config.frame_sizes[0]
     for number, (key, size, ratio) in enumerate(zip(config.tier_names, config.frame_sizes, config.ratios)):
         tier = _tier(number)
