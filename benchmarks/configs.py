@@ -40,21 +40,21 @@ def main() -> None:
     paths = sorted(FOLDER.glob("*.config.json"))
     configs = {path.name.removesuffix(".config.json"): load_config(path) for path in paths}
     a_step = {}
-    print(f"{'config':12} {'parameters':>11} {'GB':>5} {'s/step':>7} {'s per s of audio':>17}")
+    print(f"{'config':14} {'parameters':>11} {'GB':>5} {'s/step':>7} {'s per s of audio':>17}")
     for name, config in configs.items():
         a_step[name], gigabytes = in_own_process(training, config)
         a_second = in_own_process(generating, config, sample_rate(name))
         print(
-            f"{name:12} {config.num_parameters:11,} {gigabytes:5.2f} {a_step[name]:7.3f} {a_second:17.2f}", flush=True
+            f"{name:14} {config.num_parameters:11,} {gigabytes:5.2f} {a_step[name]:7.3f} {a_second:17.2f}", flush=True
         )
     if not arguments.data_dir:
         return
     corpus = scan_corpus(arguments.data_dir)
-    print(f"\n{'config':12} {'steps':>6} {'val_loss':>9}")
+    print(f"\n{'config':14} {'steps':>6} {'val_loss':>9}")
     for name, config in configs.items():
         if sample_rate(name) == corpus.sample_rate:
             steps = round(arguments.minutes * 60 / a_step[name])
-            print(f"{name:12} {steps:6} {in_own_process(learning, config, corpus.recordings, steps):9.3f}", flush=True)
+            print(f"{name:14} {steps:6} {in_own_process(learning, config, corpus.recordings, steps):9.3f}", flush=True)
 
 
 def sample_rate(name: str) -> int:

@@ -165,6 +165,11 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
     return config
 
 
+def remark_on(checkpoint: Path, config: Config) -> str:
+    """What is to be said before a checkpoint's network is heard or measured; nothing of our own and PRiSM's."""
+    return config.remark_on_others if run_folders.is_of_torch(checkpoint) else ""
+
+
 def _check_size(checkpoint: Path, config: Config) -> None:
     """Refuse a config of a network that is larger than the checkpoint, before there is memory to be had for it."""
     least = 4 * config.num_parameters  # bytes

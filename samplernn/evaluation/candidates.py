@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from samplernn.audio.wav import Recording
-from samplernn.checkpoints import run_folders
-from samplernn.checkpoints.settings import best_of_run, model_config, read_settings
+from samplernn.checkpoints.settings import best_of_run, model_config, read_settings, remark_on
 from samplernn.corpus.data import data_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.models.config import Config
@@ -125,9 +124,7 @@ def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
 
 def remarks(candidates: list[Candidate]) -> list[str]:
     """What is to be said before their figures are, a line each."""
-    said = [
-        candidate.config.remark_on_others for candidate in candidates if run_folders.is_of_torch(candidate.checkpoint)
-    ]
+    said = [remark_on(candidate.checkpoint, candidate.config) for candidate in candidates]
     if len({tuple(recording.path for recording in candidate.recordings) for candidate in candidates}) > 1:
         said.append("The checkpoints are evaluated on different files: their figures cannot be compared.")
     for candidate in candidates:

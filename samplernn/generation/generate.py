@@ -18,7 +18,7 @@ from samplernn.audio.listening import Judge, remark
 from samplernn.audio.wav import MAX_WAV_FRAMES
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
-from samplernn.checkpoints.settings import model_config, read_settings
+from samplernn.checkpoints.settings import model_config, read_settings, remark_on
 from samplernn.corpus.seed import Context, seed_context
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.generator import Generator
@@ -209,8 +209,8 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     config = model_config(checkpoint, options.config_file)
     if Path(options.checkpoint_path).is_dir():
         print(f"Generating with {checkpoint}, the latest there.")
-    if run_folders.is_of_torch(checkpoint) and config.remark_on_others:
-        print(config.remark_on_others)
+    if said := remark_on(checkpoint, config):
+        print(said)
     known = read_settings(checkpoint) or {}
     options = replace(
         options,

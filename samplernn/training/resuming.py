@@ -81,8 +81,8 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
         why = f"chosen by --resume_from {options.resume_from}"
         if run_folders.is_of_torch(checkpoint):
             raise InputError(
-                f"--resume_from {options.resume_from}: checkpoints that PyTorch has saved hold weights and no more to go"
-                " on from; --init_from begins a new training with them"
+                f"--resume_from {options.resume_from}: a checkpoint that PyTorch has saved holds weights and no more to"
+                " go on from; --init_from begins a new training with them"
             )
     else:
         runs = Path(options.logdir_root, options.id)

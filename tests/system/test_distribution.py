@@ -35,6 +35,16 @@ CASES = {
             "init_from": str(GOLDEN / "lstm-skip" / "model.ckpt-1"),
         },
     ),
+    "deepsound": (
+        {
+            "network": "deepsound",
+            "frame_sizes": [16],
+            "q_levels": 32,
+            "weight_norm": True,
+            "learned_initial_state": True,
+        },
+        {"optimizer": "sgd", "jit_compile": False, "learning_rate": 0.1},
+    ),
     "toy": ({"model": "toy", "seq_len": 64}, {"optimizer": "rmsprop", "learning_rate": 0.01, "jit_compile": False}),
     "resumed": (
         json.loads((GOLDEN / "optimizers" / "model.config.json").read_text()),
@@ -49,6 +59,7 @@ CASES = {
 }
 CLIP_NORMS = {
     "gru-adam": 5.0,
+    "deepsound": 5.0,
     "xla": 5.0,
     "toy": 5.0,
     "lstm-sgd": 0.05,
