@@ -79,13 +79,14 @@ def parse(monkeypatch, parser, line):
 @pytest.mark.parametrize("parser", [cli.keras_tuner_options, cli.ray_tune_options])
 def test_the_documented_command_is_the_space_it_reads_as(monkeypatch, parser):
     line = (
-        "--data_dir path/to/dataset --num_epochs 20 --frame_sizes 16 64 --frame_sizes 32 128 --batch_size 32 64 128"
+        "--data_dir path/to/dataset --num_epochs 20 --frame_sizes 16 64 --frame_sizes 128 --frame_sizes 2 4 16 64"
+        " --batch_size 32 64 128"
         " --seq_len 512 1024 --num_rnn_layers 2 4 --skip_conn true False"
     )
     options = parse(monkeypatch, parser, line)
     space = scalars(options.space)
     assert list(space) == [*vars(SampleRNNConfig()), "batch_size", "optimizer", "learning_rate", "momentum"]
-    assert space["frame_sizes"] == ["16 64", "32 128"]
+    assert space["frame_sizes"] == ["16 64", "128", "2 4 16 64"]
     assert space["batch_size"] == [32, 64, 128]
     assert space["seq_len"] == [512, 1024]
     assert space["num_rnn_layers"] == [2, 4]
@@ -96,13 +97,13 @@ def test_the_documented_command_is_the_space_it_reads_as(monkeypatch, parser):
 
 def test_what_a_library_chose_becomes_what_was_meant(options):
     space = options.space | {
-        "frame_sizes": ((4, 16), (8, 16)),
+        "frame_sizes": ((4, 16), (8,)),
         "skip_conn": (True, False),
         "rnn_dropout": (0.0, 0.5),
     }
     chosen = {name: values[-1] for name, values in scalars(space).items()}
     choice = meant(space, {**chosen, "skip_conn": 0, "rnn_dropout": 0})
-    assert choice["frame_sizes"] == (8, 16)
+    assert choice["frame_sizes"] == (8,)
     assert choice["skip_conn"] is False
     assert choice["rnn_dropout"] == 0.0 and isinstance(choice["rnn_dropout"], float)
 
@@ -118,10 +119,11 @@ def test_a_value_given_twice_is_searched_once(options):
         ("--frame_sizes 64 16", "in ascending order"),
         ("--dim 64 99999999", "--dim: 99999999 is not a whole number from 1 to 1048576"),
         ("--dim 5000 --num_rnn_layers 16", "--dim 5000 --num_rnn_layers 16: dim is 5000; it must be less"),
+        ("--network prism deepsound", '--network deepsound: q_type is "mu-law"; it must be "linear"'),
         ("--dim 64 1048576", "--dim 1048576: dim is 1048576; it must be less"),
         (
-            "--frame_sizes 16 32 64",
-            r"--frame_sizes 16 32 64: frame_sizes is \[16, 32, 64\]; it must be two",
+            "--frame_sizes 16 32 48",
+            r"--frame_sizes 16 32 48: frame_sizes is \[16, 32, 48\]; it must be such that 48 is a multiple of 32",
         ),
     ],
 )
