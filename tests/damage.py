@@ -285,6 +285,7 @@ def places(values):
 # --- Checkpoints ---
 
 PRISM = GOLDEN / "gru-linear" / "model.ckpt-1"
+PYTORCH = GOLDEN / "deepsound-3tier"
 INDEX, SHARD, SETTINGS = (f"run/model.ckpt-1.{part}" for part in ("index", "data-00000-of-00001", "json"))
 GENERATE = ["generate", "--output_path", "out/x.wav", "--checkpoint_path", "run/model.ckpt-1", "--dur", "0.001",
             "--jit_compile", "False"]  # fmt: skip
@@ -320,6 +321,26 @@ def config_case(draw):
 def settings_case(draw):
     settings = json.loads(good_checkpoint()[SETTINGS])
     return GENERATE, good_checkpoint() | {SETTINGS: json_damaged(settings, draw)}
+
+
+def evaluate_case(draw):
+    """Damaged settings before they say what is to be evaluated, and on what."""
+    files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
+    path = draw.choice(["run", "run/model.ckpt-1"])
+    flags = draw.choice([["--held_out"], ["--held_out", "--data_dir", "c"], ["--data_dir", "c"]])
+    command = ["evaluate", "--checkpoint_path", path, *flags, "--jit_compile", "False", "--output_file", "out/t.csv"]
+    return command, files | settings_case(draw)[1]
+
+
+def torch_case(draw):
+    """A damaged file of PyTorch's, in both formats."""
+    good = PYTORCH / draw.choice(["ep1-it1", "legacy-ep1-it1"])
+    command = [argument.replace("model.ckpt-1", "ep1-it1") for argument in GENERATE]
+    config = (PYTORCH / "settings.json").read_bytes()
+    sizes = {"network": "deepsound", "frame_sizes": [4, 16], "num_rnn_layers": 2, "learned_initial_state": True}
+    kept = {key: value for key, value in json.loads(config).items() if key in ("dim", "q_levels", "weight_norm")}
+    files = {"run/ep1-it1": byte_damaged(good.read_bytes(), draw)}
+    return command, files | {"run/its.config.json": json.dumps(sizes | kept).encode()}
 
 
 def resume_case(draw):
@@ -502,6 +523,8 @@ KINDS: dict[str, Callable] = {
     "corpus": corpus_case,
     "config": config_case,
     "settings": settings_case,
+    "evaluate": evaluate_case,
+    "torch": torch_case,
     "resume": resume_case,
     "index": index_case,
     "shard": shard_case,
