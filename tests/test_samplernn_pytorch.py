@@ -17,7 +17,9 @@ from conftest import GOLDEN, ROOT
 from deepsound import FILES, NAMES, config_of, load_network
 from trainings import runs
 
+from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
+from samplernn.checkpoints.settings import model_config
 from samplernn.evaluation.evaluate import evaluate
 from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.models.registry import build, config_from_dict
@@ -33,6 +35,19 @@ def folder(tmp_path):
         shutil.copy(GOLDEN / NAMES[1] / file, tmp_path / file)
     (tmp_path / "its.config.json").write_text(json.dumps(config_of(NAMES[1])))
     return tmp_path
+
+
+def test_what_lies_beside_one_under_its_name_is_no_hindrance(folder):
+    shutil.move(folder / "its.config.json", folder / f"{FILES[0]}.config.json")
+    (folder / f"{FILES[0]}.wav").touch()
+    assert run_folders.resolve(str(folder / FILES[0])) == folder / FILES[0]
+    assert model_config(folder / FILES[0], None).to_dict() == config_from_dict(config_of(NAMES[1])).to_dict()
+
+
+def test_a_config_with_skip_connections_is_not_its(folder):
+    config = config_from_dict(config_of(NAMES[1]) | {"skip_conn": True})
+    with pytest.raises(InputError, match=r"is of a network of samplernn-pytorch; give a config .* without skip_conn"):
+        checkpoints.restore(folder / FILES[0], build(config))
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -120,12 +120,12 @@ def resolve(path: str, rolling: bool = False) -> Path:
         raise InputError(
             f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in it; name a run folder"
         )
+    if is_of_torch(given):
+        return given
     checkpoint = given.with_name(re.sub(r"(?s)(?<=.)\.(index|json|data-\d{5}-of-\d{5})\Z", "", given.name))
     if _is_complete(checkpoint):
         return checkpoint
     parts = [file.name for file in _files_of(checkpoint)]
-    if not parts and is_of_torch(given):
-        return given
     if parts:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
     if given.is_file():

@@ -51,6 +51,8 @@ def values_by_epoch(epoch: int, history: list[dict[str, float]], monitor: str) -
 def best_of_run(path: str) -> tuple[Path, str]:
     """The checkpoint that a user means by a path, of a folder the best one by what its run watched; and a phrase why.
 
+    Of a folder of runs it is one of the training that the newest of them goes on with.
+
     Raises:
         InputError: there is none, or a part of it is missing, or its settings are damaged.
     """
@@ -61,7 +63,8 @@ def best_of_run(path: str) -> tuple[Path, str]:
     history, monitor = settings.get("history"), settings.get("arguments", {}).get("monitor")
     if history and monitor in MONITORS:
         values = values_by_epoch(run_folders.epoch_of(checkpoint), history, monitor)
-        kept = of_training(run_folders.kept_in(checkpoint.parent), history)
+        runs = run_folders.runs_in(Path(path)) or [checkpoint.parent]
+        kept = of_training([found for run in runs for found in run_folders.kept_in(run)], history)
         if best := run_folders.best_of(kept, values, better(monitor)):
             return best, f"the best of its run by {monitor}, {values[run_folders.epoch_of(best)]:.4f}"
     return checkpoint, "the latest of its run, whose settings name no best"
@@ -167,7 +170,7 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
 
 def remark_on(checkpoint: Path, config: Config) -> str:
     """What is to be said before a checkpoint's network is heard or measured; nothing of our own and PRiSM's."""
-    return config.remark_on_others if run_folders.is_of_torch(checkpoint) else ""
+    return config.remark_on_foreign_weights if run_folders.is_of_torch(checkpoint) else ""
 
 
 def _check_size(checkpoint: Path, config: Config) -> None:

@@ -26,6 +26,7 @@ from samplernn.system.errors import InputError, RunError
 KEY_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 STATE = "state/"  # and a number
 SLOT = "/.OPTIMIZER_SLOT/optimizer/"
+NO_WEIGHTS = ("optimizer", "save_counter", "state", "random", PREFIX.rstrip("/"))  # beginnings of keys; slots are none
 
 log = logging.getLogger(__name__)
 
@@ -123,8 +124,9 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
 
 
 def _restore_of_torch(checkpoint: Path, model: Model) -> None:
-    variables = _weights(model)
-    for key, value in weights_of_torch(checkpoint, model.config).items():
+    variables, values = _weights(model), weights_of_torch(checkpoint, model.config)
+    _check_shapes(checkpoint, variables, {key: value.shape for key, value in values.items()})
+    for key, value in values.items():
         variables[key].assign(value)
     if model.averages:
         model.averages.begin()
@@ -209,8 +211,7 @@ def _scalars(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]
 
 
 def _check_shapes(checkpoint: Path, weights: dict[str, keras.Variable], shapes: dict[str, tuple[int, ...]]) -> None:
-    parts = {key.split("/")[0] for key in weights}
-    theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] in parts and SLOT not in key}
+    theirs = {key: shape for key, shape in shapes.items() if key.split("/")[0] not in NO_WEIGHTS and SLOT not in key}
     ours = {key: tuple(variable.shape) for key, variable in weights.items()}
     if averages := {key: shape for key, shape in shapes.items() if key.startswith(PREFIX)}:
         theirs |= averages

@@ -148,7 +148,7 @@ class Examination:
         if not usable:
             complaints.append(f"not one file can be used; replace them: {_complaints(self.facts, self.rate)}")
         elif len(usable) < len(self.facts) and not skip_unusable:
-            remedy = "remove or replace what cannot be used, or let train.py leave it out by --skip_unusable True"
+            remedy = "remove or replace what cannot be used, or leave it out by --skip_unusable True"
             complaints.append(f"{remedy}: {_complaints(self.facts, self.rate)}")
         if strict and (doubts := _doubts(usable)):
             examined = len(self.facts)

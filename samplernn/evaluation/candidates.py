@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from samplernn.audio.wav import Recording
-from samplernn.checkpoints.settings import best_of_run, model_config, read_settings, remark_on
-from samplernn.corpus.data import data_of
+from samplernn.checkpoints.settings import best_of_run, has_config, model_config, read_settings, remark_on
+from samplernn.corpus.data import Data, data_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.models.config import Config
 from samplernn.options.options import EvaluationOptions
@@ -51,7 +51,7 @@ def find_candidates(options: EvaluationOptions) -> list[Candidate]:
     Raises:
         InputError: a checkpoint or a file can't be used, or there is nothing to evaluate one on.
     """
-    candidates = [_find(path, options.config_file) for path in options.checkpoint_path]
+    candidates = [_find(path, options) for path in options.checkpoint_path]
     kinds = {candidate.config.data: candidate for candidate in candidates}
     if len(kinds) > 1:
         one, other, *_ = kinds.values()
@@ -59,23 +59,33 @@ def find_candidates(options: EvaluationOptions) -> list[Candidate]:
             f"--checkpoint_path: {one.checkpoint} is of {one.config.data} and {other.checkpoint} of"
             f" {other.config.data}, which cannot be compared; evaluate them one by one"
         )
-    return _cut_to_what_all_predict([_with_recordings(candidate, options) for candidate in candidates])
+    find = functools.cache(partial(_find_recordings, data_of(candidates[0].config)))
+    return _cut_to_what_all_predict([_with_recordings(candidate, options, find) for candidate in candidates])
 
 
-def _find(path: str, config_file: str | None) -> Candidate:
+def _find(path: str, options: EvaluationOptions) -> Candidate:
     checkpoint, why = best_of_run(path)
-    return Candidate(checkpoint, why, model_config(checkpoint, config_file))
+    of_several_its_own = len(options.checkpoint_path) > 1 and has_config(checkpoint)
+    return Candidate(checkpoint, why, model_config(checkpoint, None if of_several_its_own else options.config_file))
 
 
-def _with_recordings(candidate: Candidate, options: EvaluationOptions) -> Candidate:
-    data_dir = options.data_dir or _own_data_dir(candidate)
-    recordings = data_of(candidate.config).scan(data_dir, options.skip_unusable).recordings
+def _with_recordings(candidate: Candidate, options: EvaluationOptions, find: Callable) -> Candidate:
+    arguments = candidate.settings.get("arguments", {})
+    skip_unusable = options.skip_unusable or (options.held_out and arguments.get("skip_unusable") is True)
+    data_dir = tuple(options.data_dir or _own_data_dir(candidate))
+    recordings = find(data_dir, skip_unusable)
     if options.held_out:
         recordings = _held_out(candidate, recordings, data_dir)
     rate, learnt = recordings[0].sample_rate, candidate.settings.get("sample_rate")
     if learnt and learnt != rate:
         log.warning("%s was trained at %d Hz, and the files are at %d Hz.", candidate.checkpoint, learnt, rate)
     return replace(candidate, recordings=recordings)
+
+
+def _find_recordings(data: Data, data_dir: tuple[str, ...], skip_unusable: bool) -> list[Recording]:
+    """All that can be used, by paths without links: the same file is the same, however it is named."""
+    recordings = data.scan(data_dir, skip_unusable).recordings
+    return [replace(recording, path=recording.path.resolve()) for recording in recordings]
 
 
 def _own_data_dir(candidate: Candidate) -> Sequence[str]:
@@ -106,43 +116,45 @@ def _held_out(candidate: Candidate, recordings: list[Recording], data_dir: Seque
 
 def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
     """Cut each recording to the whole windows of that checkpoint that predicts least of it."""
-    lengths: dict[Path, list[int]] = defaultdict(list)
+    lengths: dict[Path, int] = {}
     for candidate in candidates:
         window = candidate.config.window.length
         for recording in candidate.recordings:
-            lengths[recording.path].append(recording.frames // window * window)
-    cut = []
-    for candidate in candidates:
-        recordings = [replace(recording, frames=min(lengths[recording.path])) for recording in candidate.recordings]
-        recordings = [recording for recording in recordings if recording.frames]
-        if not recordings:
-            longest = max(candidate.config.window.length for candidate in candidates)
+            whole = recording.frames // window * window
+            lengths[recording.path] = min(whole, lengths.get(recording.path, whole))
+    longest = max(candidate.config.window.length for candidate in candidates)
+    if short := [path for path, length in lengths.items() if not length]:
+        of_all, window = counted(len(lengths), "file"), counted(longest, "sample")
+        log.warning("Left out %d of %s: shorter than a window of %s.", len(short), of_all, window)
+
+    def cut(candidate: Candidate) -> Candidate:
+        long_enough = [recording for recording in candidate.recordings if lengths[recording.path]]
+        if not long_enough:
             raise InputError(f"--data_dir: not one file holds a window of {longest} samples; name longer ones")
-        cut.append(replace(candidate, recordings=recordings))
-    return cut
+        of_same_length = [replace(recording, frames=lengths[recording.path]) for recording in long_enough]
+        return replace(candidate, recordings=of_same_length)
+
+    return [cut(candidate) for candidate in candidates]
 
 
 def remarks(candidates: list[Candidate]) -> list[str]:
     """What is to be said before their figures are, a line each."""
     said = [remark_on(candidate.checkpoint, candidate.config) for candidate in candidates]
-    if len({tuple(recording.path for recording in candidate.recordings) for candidate in candidates}) > 1:
+    if len({frozenset(recording.path for recording in candidate.recordings) for candidate in candidates}) > 1:
         said.append("The checkpoints are evaluated on different files: their figures cannot be compared.")
     for candidate in candidates:
-        if heard := sum(_real(recording.path) in _trained_on(candidate) for recording in candidate.recordings):
+        trained_on = _trained_on(candidate)
+        if heard := sum(recording.path in trained_on for recording in candidate.recordings):
             of_all = counted(len(candidate.recordings), "file")
             said.append(f"{candidate.checkpoint} was trained on {heard} of {of_all}, which flatters it.")
     return [*dict.fromkeys(filter(None, said))]
 
 
-def _trained_on(candidate: Candidate) -> set[str]:
+def _trained_on(candidate: Candidate) -> set[Path]:
     """The files that its run was trained on, if they are still where they were."""
     names = candidate.settings.get("split", {}).get("training", [])
     try:
         first, _ = parse_folder(_own_data_dir(candidate)[0])
     except InputError:
         return set()
-    return {_real(first / name) for name in names}
-
-
-def _real(path: Path) -> str:
-    return os.path.realpath(path)
+    return {Path(os.path.realpath(first / name)) for name in names}

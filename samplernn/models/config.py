@@ -54,14 +54,14 @@ class Config(ABC):
 
     Attributes:
         data: the name of the kind of data that it is for, one of `corpus.data.KINDS`; a family may have a property.
-        remark_on_others: what is to be said where a network with weights of another program is heard or measured.
+        remark_on_foreign_weights: what is to be said where a network with such weights is heard or measured.
 
     Raises:
         InputError: a value has a wrong type or breaks a rule.
     """
 
     data: ClassVar[str]
-    remark_on_others: ClassVar[str] = ""
+    remark_on_foreign_weights: ClassVar[str] = ""
 
     # --- The parameters ---
 

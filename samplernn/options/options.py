@@ -181,17 +181,26 @@ class EvaluationOptions(ComputationOptions):
         "checkpoints to compare, or run folders, each for its best by what its run watched",
         repeatable=True,
     )
-    data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", ())
+    data_dir: tuple[str, ...] = option(
+        (),
+        several(PATH),
+        "folder with the files to evaluate on, WAV files, or several",
+        "with --held_out that of each run",
+        repeatable=True,
+    )
     held_out: bool = option(
         False,
         BOOLEAN,
-        "evaluate on what the run of each checkpoint has held out, in its own data_dir where none is given",
+        "evaluate on what the run of each checkpoint has held out",
     )
     skip_unusable: bool = option(
         False, BOOLEAN, "leave out files that cannot be used, and name them; if False, they are an error"
     )
     config_file: str | None = option(
-        None, optional(PATH), "JSON file with the parameters of the models", "the one beside each checkpoint"
+        None,
+        optional(PATH),
+        "JSON file with the parameters of the models; of several checkpoints it is for those without one of their own",
+        "the one beside each checkpoint",
     )
     batch_size: int = option(64, whole(1), "files that are read at the same time; the figures do not depend on it")
     output_file: str | None = option(

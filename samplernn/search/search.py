@@ -148,6 +148,7 @@ class Search:
         if not isinstance(earlier, dict):
             raise InputError(f"{self._file}: not the options of a search; move it away, or choose another --id")
         defaults = {option.name: option.default for option in options_of(type(self.options)) if not option.required}
+        defaults |= {option.name: [option.default] for option in space.hyperparameters(self.options.model)}
         return json.loads(json.dumps(defaults)) | earlier
 
     def _read(self, path: Path) -> Any:
@@ -264,7 +265,9 @@ class Search:
             return None
         try:
             content = self._read(path)
-            return Trial(**content | {"hyperparameters": space.from_json(content["hyperparameters"])})
+            return Trial(
+                **content | {"hyperparameters": space.from_json(self.options.model, content["hyperparameters"])}
+            )
         except (TypeError, KeyError, AttributeError):
             raise InputError(f"{path}: not the record of a trial; move it away, or choose another --id") from None
 

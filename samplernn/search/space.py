@@ -75,12 +75,22 @@ def scalar(value: Any) -> Any:
 
 def meant(space: Space, chosen: dict[str, Any]) -> Choice:
     """What is meant by the scalars that a library chose, which may have made 0 of False or 1.0 of 1."""
-    return {name: next(value for value in values if scalar(value) == chosen[name]) for name, values in space.items()}
+
+    def value(name: str, values: tuple) -> Any:
+        if len(values) == 1:  # an earlier version's library may not know the name
+            return values[0]
+        return next(value for value in values if scalar(value) == chosen[name])
+
+    return {name: value(name, values) for name, values in space.items()}
 
 
-def from_json(choice: dict[str, Any]) -> Choice:
-    """A choice as it was before it was written as JSON, which makes lists of tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in choice.items()}
+def from_json(family: str, choice: dict[str, Any]) -> Choice:
+    """A choice as it was before it was written as JSON, which makes lists of tuples.
+
+    What an earlier version did not know has its default.
+    """
+    read = {name: tuple(value) if isinstance(value, list) else value for name, value in choice.items()}
+    return {option.name: option.default for option in hyperparameters(family)} | read
 
 
 def network(family: str, choice: Choice) -> Config:

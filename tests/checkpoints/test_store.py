@@ -249,7 +249,18 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path, part, dam
         np.testing.assert_array_equal(variable, value)
 
 
-@pytest.mark.parametrize("change", [{"dim": 32}, {"num_rnn_layers": 1}, {"skip_conn": True}, {"rnn_type": "lstm"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dim": 32},
+        {"num_rnn_layers": 1},
+        {"skip_conn": True},
+        {"rnn_type": "lstm"},
+        {"weight_norm": True},
+        {"learned_initial_state": True},
+        {"frame_sizes": [4]},  # all of whose weights the checkpoint has
+    ],
+)
 def test_a_network_of_another_shape_is_refused(change):
     config = {**json.loads((GOLDEN / "gru" / "model.config.json").read_text()), **change}
     with pytest.raises(InputError, match="is of another network than the config"):

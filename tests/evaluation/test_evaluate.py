@@ -81,7 +81,7 @@ def test_all_files_count_to_their_last_whole_window_whatever_the_batch_size(make
         assert row["baseline_nats"] == pytest.approx(baseline, abs=1e-9)
 
 
-def test_checkpoints_of_different_windows_are_compared_over_what_all_predict(tmp_path, make_corpus, capsys):
+def test_checkpoints_of_different_windows_are_compared_over_what_all_predict(tmp_path, make_corpus, caplog):
     """One's windows are 64 samples, the other's 96; both predict 960 samples of 1000, and 0 of 64 and 80."""
     corpus, other = make_corpus([1000, 80, 64, 200]), tmp_path / "other"
     other.mkdir()
@@ -96,8 +96,27 @@ def test_checkpoints_of_different_windows_are_compared_over_what_all_predict(tmp
     for row in rows:
         assert row["nll_nats"] == pytest.approx(nll, abs=1e-6)
         assert (row["samples"], row["files"]) == (sum(samples), 2)
+    assert "Left out 2 of 4 files: shorter than a window of 96 samples." in caplog.text
     with pytest.raises(InputError, match="not one file holds a window of 96 samples"):
         evaluated(GRU, other / "model.ckpt-1", data_dir=make_corpus([80], folder="short"))
+
+
+@pytest.mark.xla
+def test_many_rows_compiled_by_xla_give_the_same(tmp_path, music):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for i in range(64):
+        soundfile.write(corpus / f"{i}.wav", music[i * 2000 : i * 2000 + 4096], 16000)
+    config = tmp_path / "long.config.json"
+    config.write_text(json.dumps(json.loads((GRU.parent / "model.config.json").read_text()) | {"seq_len": 1024}))
+    flags = {"data_dir": (str(corpus),), "config_file": str(config)}
+    rows = [
+        evaluate(EvaluationOptions(checkpoint_path=(str(GRU),), batch_size=batch_size, **flags))[0]
+        for batch_size in (64, 7)
+    ]
+    nll, _, _ = plain(GRU, sorted(corpus.iterdir()), [4096] * 64)
+    for row in rows:
+        assert row["nll_nats"] == pytest.approx(nll, abs=1e-6)
 
 
 def test_what_a_run_held_out_gives_the_number_that_training_printed(options, capsys):
@@ -129,6 +148,60 @@ def test_of_a_run_folder_it_is_the_best(options, capsys, monitor, values, best):
         assert row["checkpoint"] == str(run / f"model.ckpt-{best}")
     said = f"Evaluating {row['checkpoint']}, the best of its run by {monitor}, {values[best - 1]:.4f}."
     assert capsys.readouterr().out.count(said) == 2
+
+
+def test_of_a_resumed_run_it_is_the_best_of_its_training(options):
+    train(replace(options, num_epochs=2))
+    train(replace(options, num_epochs=3))
+    first, second = runs(options)
+    for path in (*first.glob("model.ckpt-*.json"), *second.glob("model.ckpt-*.json")):
+        settings = json.loads(path.read_text())
+        for logs, value in zip(settings["history"], (1.0, 3.0, 2.0)):
+            logs["val_loss"] = value
+        path.write_text(json.dumps(settings))
+    for folder, best in ((first.parent, first / "model.ckpt-1"), (second, second / "model.ckpt-3")):
+        (row,) = evaluated(folder, data_dir=options.data_dir[0])
+        assert row["checkpoint"] == str(best)
+
+
+def test_averages_are_evaluated_where_there_are_any(options):
+    train(replace(options, polyak_decay=0.9))
+    (run,) = runs(options)
+    (row,) = evaluated(run / "model.ckpt-2", held_out=True)
+    assert row["nll_nats"] == pytest.approx(read_settings(run / "model.ckpt-2")["history"][1]["val_loss"], abs=1e-6)
+
+
+def test_what_runs_held_out_is_compared_however_their_folders_are_named(options, make_corpus, monkeypatch, tmp_path):
+    """Of folders with weights, too, and with another window each."""
+    make_corpus([900] * 6, folder="more")
+    longer = tmp_path / "longer.config.json"
+    longer.write_text(json.dumps(json.loads(Path(options.config_file).read_text()) | {"seq_len": 256}))
+    monkeypatch.chdir(tmp_path)
+    train(replace(options, data_dir=("corpus:2", "more")))
+    absolute = (f"{tmp_path / 'corpus'}:2", str(tmp_path / "more"))
+    train(replace(options, id="other", data_dir=absolute, config_file=str(longer)))
+    (one,), (other,) = runs(options), runs(replace(options, id="other"))
+    rows = evaluated(one, other, held_out=True)
+    assert rows[0]["samples"] == rows[1]["samples"] and rows[0]["files"] == rows[1]["files"]
+
+
+def test_of_several_checkpoints_the_config_is_for_those_without_one(options, tmp_path):
+    train(options)
+    lone = tmp_path / "lone"
+    lone.mkdir()
+    for path in GRU.parent.glob("model.ckpt-1.*"):
+        shutil.copy(path, lone)
+    run, config = runs(options)[0], str(GRU.parent / "model.config.json")
+    rows = evaluated(run, lone / "model.ckpt-1", data_dir=options.data_dir[0], config_file=config)
+    assert [row["checkpoint"] for row in rows] == [str(run / "model.ckpt-2"), str(lone / "model.ckpt-1")]
+    with pytest.raises(InputError, match="is not the config of model.ckpt-2"):
+        evaluated(run, data_dir=options.data_dir[0], config_file=config)
+
+
+def test_what_a_run_left_out_as_unusable_is_left_out_of_what_it_held_out(options, tmp_path):
+    Path(options.data_dir[0], "broken.wav").write_text("I am a text")
+    train(replace(options, skip_unusable=True))
+    assert evaluated(runs(options)[0], held_out=True)[0]["files"] == 2
 
 
 def test_of_a_folder_whose_best_is_not_known_it_is_the_latest(capsys, make_corpus):

@@ -30,7 +30,7 @@ from samplernn.system.errors import InputError, RunError
 from samplernn.system.process import in_own_process
 from samplernn.training.train import train
 
-TINY_SPACE = {name: (value,) for name, value in from_json(TINY).items()} | {"batch_size": (2,)}
+TINY_SPACE = {name: (value,) for name, value in from_json("samplernn", TINY).items()} | {"batch_size": (2,)}
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""SampleRNN: three tiers (Mehri et al., ICLR 2017)."""
+"""SampleRNN: a sample tier below one or more tiers of frames (Mehri et al., ICLR 2017)."""

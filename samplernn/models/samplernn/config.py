@@ -31,7 +31,7 @@ class SampleRNNConfig(AudioTokensConfig):
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    remark_on_others = deepsound.REMARK
+    remark_on_foreign_weights = deepsound.REMARK
 
     seq_len: int = seq_len(1024)
     frame_sizes: tuple[int, ...] = option(
@@ -120,8 +120,9 @@ class SampleRNNConfig(AudioTokensConfig):
 
     def weights_from(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Those of samplernn-pytorch."""
-        if self.network != "deepsound":
-            raise InputError('a checkpoint of samplernn-pytorch; give a config whose network is "deepsound"')
+        if self.network != "deepsound" or self.skip_conn:
+            what = 'whose network is "deepsound", without skip_conn'
+            raise InputError(f"a network of samplernn-pytorch; give a config {what}")
         return deepsound.weights_from(self, tensors)
 
     @property
@@ -157,11 +158,11 @@ class SampleRNNConfig(AudioTokensConfig):
             recurrent += gates * dim**2 + self.num_rnn_layers * dim**2 + dim
         if self.learned_initial_state:
             recurrent += self.num_rnn_layers * dim * (1 if self.rnn_type == "gru" else 2)
-        deepsound = self.network == "deepsound"
-        hidden = 1 if deepsound else 2  # dense layers of the sample tier before the last
+        of_deepsound = self.network == "deepsound"
+        hidden = 1 if of_deepsound else 2  # dense layers of the sample tier before the last
         tiers = {}
         for size, ratio in reversed([*zip(self.frame_sizes, self.ratios)]):
-            upsampling = ratio * dim * (dim + deepsound)  # deepsound's has biases
+            upsampling = ratio * dim * (dim + of_deepsound)  # which has biases
             tiers[f"tier of {size}"] = (size + 1) * dim + recurrent + upsampling + 2 * dim * self.weight_norm
         sample = self.emb_size * (self.q_levels + smallest * dim) + hidden * (dim + 1) * dim + (dim + 1) * self.q_levels
         gains = (1 + hidden) * dim + self.q_levels

@@ -1,4 +1,4 @@
-"""The layers of the three tiers (SampleRNN paper, section 2). B batch, S samples, T frames, D dim, Q levels.
+"""The layers of the tiers (SampleRNN paper, section 2). B batch, S samples, T frames, D dim, Q levels.
 
 State is an argument and a result: a tuple with one entry a recurrent layer, `(h,)` for GRU and `(h, c)` for LSTM,
 each [D, B]. Nothing here remembers what it saw.

@@ -14,6 +14,13 @@ from samplernn.models.samplernn.networks import NETWORKS
 from samplernn.system.distribution import sum_over_replicas
 
 
+def _clip_elements(gradients, limit):
+    """Each element to ± a limit; those of no finite norm stay, so that scaling of the loss sees that it overflows."""
+    norm = tf.linalg.global_norm(gradients)
+    finite = tf.math.is_finite(norm)
+    return [tf.where(finite, tf.clip_by_value(part, -limit, limit), part) for part in gradients], norm
+
+
 class SampleRNN(AutoregressiveModel):
     """SampleRNN with one or more frame tiers above the sample tier (Mehri et al., ICLR 2017, section 2)."""
 
@@ -82,8 +89,7 @@ class SampleRNN(AutoregressiveModel):
     def clip(self, gradients, at_watched, scale):
         """Clip as the network's original does."""
         if self.network.clips_elements:
-            norm = tf.linalg.global_norm(gradients)
-            return [tf.clip_by_value(gradient, -scale, scale) for gradient in gradients], norm
+            return _clip_elements(gradients, scale)
         return self._clip_to_norm(gradients, at_watched, scale)
 
     def _clip_to_norm(self, gradients, at_watched, scale):

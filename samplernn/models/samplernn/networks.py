@@ -51,6 +51,11 @@ def _uniform_by_inputs(shape, dtype=None):
     return keras.initializers.RandomUniform(-limit, limit)(shape, dtype)
 
 
+def _standard_normal(shape, dtype=None):
+    """N(0, 1), with a seed that is drawn when it is called."""
+    return keras.initializers.RandomNormal(stddev=1.0)(shape, dtype)
+
+
 def _orthogonal_candidate(shape, dtype=None):
     """For a GRU's recurrent kernel [D, 3·D]: LeCun-uniform for the gates, orthogonal for the candidate."""
     dim = shape[0]
@@ -71,7 +76,7 @@ NETWORKS = {
         rnn="lecun_uniform",
         rnn_recurrent=_orthogonal_candidate,
         upsampling=_uniform_by_inputs,
-        embedding=keras.initializers.RandomNormal(stddev=1.0),
+        embedding=_standard_normal,
         convolution="he_uniform",
         hidden="he_uniform",
         outputs="lecun_uniform",

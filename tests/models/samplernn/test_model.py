@@ -171,8 +171,10 @@ def test_mixed_precision_learns_nearly_the_same(precision):
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
 
 
-def test_an_overflow_in_float16_skips_the_step_and_lowers_the_scale():
-    model = SampleRNN(SampleRNNConfig(frame_sizes=(4, 16), seq_len=32, dim=8, num_rnn_layers=1), "mixed_float16")
+@pytest.mark.parametrize("whose", ["prism", "deepsound"])
+def test_an_overflow_in_float16_skips_the_step_and_lowers_the_scale(whose):
+    tiny = {"frame_sizes": [4, 16], "seq_len": 32, "dim": 8, "num_rnn_layers": 1, "network": whose}
+    model = SampleRNN(SampleRNNConfig.from_dict(tiny), "mixed_float16")
     optimizer = make_optimizer("adam", 1e-3, 0.9, model)
     tokens = np.random.default_rng(0).integers(0, 256, [2, 16 + 32])
     optimizer.dynamic_scale.assign(2.0**120)

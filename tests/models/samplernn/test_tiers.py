@@ -1,5 +1,6 @@
 """Networks of any number of tiers, with learned initial states and normalized weights."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -70,8 +71,20 @@ def test_logits_are_those_of_the_plain_tiers(frame_sizes):
     np.testing.assert_allclose(logits[0], plain_logits(model, x.numpy()[0]), atol=1e-5)
 
 
-@pytest.mark.parametrize("changes", [{}, {"frame_sizes": [8]}, {"network": "deepsound", "frame_sizes": [2, 4, 16]}])
-def test_weights_that_are_normalized_are_at_first_what_they_were(changes):
+NORMALIZED = [{}, {"frame_sizes": [8]}, {"network": "deepsound", "frame_sizes": [2, 4, 16]}]
+
+
+@pytest.mark.parametrize("changes", NORMALIZED)
+def test_weights_are_not_changed_by_their_first_gains(changes):
+    model = SampleRNN(tiny(weight_norm=True, **changes))
+    first = [variable.numpy() for variable in model.trainable_variables]
+    set_gains(model, lambda norms: norms)
+    for variable, value in zip(model.trainable_variables, first):
+        np.testing.assert_allclose(variable, value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("changes", NORMALIZED)
+def test_a_weight_is_as_long_as_its_gain(changes):
     plain, normed = (SampleRNN(tiny(weight_norm=norm, **changes)) for norm in (False, True))
     weights = {plain.checkpoint_key(variable): variable for variable in plain.trainable_variables}
     gains = []
@@ -125,6 +138,30 @@ def test_the_length_of_a_normalized_weight_says_nothing():
         if is_normalized(model.checkpoint_key(variable)):
             variable.assign(3 * variable)
     np.testing.assert_allclose(model(x, state)[0], before, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_follows_float32(precision):
+    changes = {"network": "deepsound", "q_levels": 16, **EVERYTHING}
+    losses = {}
+    for of in ("float32", precision):
+        keras.utils.set_random_seed(1)
+        model = SampleRNN(tiny(**changes), of)
+        model.compile(optimizer=make_optimizer("sgd", 0.1, 0.0, model))
+        step, state, x = train_step(model), model.initial_state(2), items(model.config)
+        results = [step(x, x[:, 16:], tf.constant([True, True]), state)[0] for _ in range(8)]
+        losses[of] = [float(sums["nll"] / sums["targets"]) for sums in results]
+    np.testing.assert_allclose(losses[precision], losses["float32"], rtol=0.02)
+    assert losses["float32"][-1] < 0.9 * losses["float32"][0]
+
+
+def test_an_embedding_is_drawn_anew_for_each_network():
+    keras.utils.set_random_seed(1)
+    one, other = (SampleRNN(tiny(network="deepsound")).sample_mlp.embedding.embeddings.numpy() for _ in range(2))
+    keras.utils.set_random_seed(1)
+    same = SampleRNN(tiny(network="deepsound")).sample_mlp.embedding.embeddings
+    assert not np.any(one == other)
+    np.testing.assert_array_equal(same, one)
 
 
 @pytest.mark.parametrize(("rnn_type", "parts"), [("gru", 1), ("lstm", 2)])
