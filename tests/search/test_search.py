@@ -199,6 +199,26 @@ def test_the_order_of_values_makes_no_other_search(options):
     Search(among(options, dim=(16, 8), frame_sizes=((8, 16), (4, 16)))).check()
 
 
+def test_a_search_goes_on_that_an_earlier_version_began_without_some_hyperparameters(options):
+    search, later = Search(options), ("learned_initial_state", "weight_norm", "network", "hold_out")
+    with search.begun():
+        trial = search.run_trial("0", only_point(options))
+    for path, values in (
+        (search.folder / "search.json", None),
+        (search.folder / "trial_0/trial.json", "hyperparameters"),
+    ):
+        content = json.loads(path.read_text())
+        known = content[values] if values else content
+        assert all(known.pop(name, None) is not None for name in later if name in known or name != "hold_out")
+        path.write_text(json.dumps(content))
+    again = Search(options)
+    again.check()
+    assert again.trial("0").hyperparameters == trial.hyperparameters
+    again.write_table()
+    chosen = {name: value for name, value in scalars(options.space).items() if name not in later}
+    assert meant(options.space, {name: value[0] for name, value in chosen.items()}) == trial.hyperparameters
+
+
 def test_what_is_damaged_is_named(options, search):
     (search.folder / "trial_0").mkdir()
     (search.folder / "trial_0" / "trial.json").touch()
