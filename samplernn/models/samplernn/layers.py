@@ -299,16 +299,16 @@ class FrameTier(keras.layers.Layer):
     def step_weights(self, upsample_kernel):
         """The weights of `step`, which may upsample with another kernel [ratio, D, D] than the tier's own."""
         phases = tf.cast(self._phases(upsample_kernel), self.compute_dtype)
-        return transposed(self.input_dense), self.rnn.step_weights(), phases
+        has_biases = self.network.has_upsampling_biases
+        biases = tf.cast(self.upsample_bias, self.compute_dtype)[:, :, None] if has_biases else None
+        return transposed(self.input_dense), self.rnn.step_weights(), (phases, biases)
 
     def step(self, frame, state, conditioning, weights):
         """One frame of tokens [frame_size, B], conditioning [D, B] to [ratio, D, B] and the next state."""
-        inputs, rnn, phases = weights
+        inputs, rnn, (phases, biases) = weights
         frame, state = self.rnn.step(_add(affine(inputs, self._scaled(frame)), conditioning), state, rnn)
         upsampled = tf.reshape(tf.matmul(phases, frame), [self.ratio, self.dim, -1])
-        if self.network.has_upsampling_biases:
-            upsampled += tf.cast(self.upsample_bias, upsampled.dtype)[:, :, None]
-        return upsampled, state
+        return _add(upsampled, biases), state
 
     def _scaled(self, tokens):
         return (tf.cast(tokens, tf.float32) / (self.q_levels / 2) - 1) * 2
@@ -327,8 +327,8 @@ class FrameTier(keras.layers.Layer):
         return tf.reshape(upsample_kernel, [self.ratio * self.dim, self.dim])
 
 
-def _add(projected, conditioning):
-    return projected if conditioning is None else projected + conditioning
+def _add(x, more):
+    return x if more is None else x + more
 
 
 class SampleMLP(keras.layers.Layer):
