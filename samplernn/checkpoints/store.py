@@ -141,9 +141,12 @@ def weights_of_torch(checkpoint: Path, config: Config) -> dict[str, np.ndarray]:
     with _readable(checkpoint):
         tensors = torch_file.read(checkpoint)
     try:
-        return config.weights_from(tensors)
+        weights = config.weights_from(tensors)
     except InputError as error:
         raise InputError(f"{checkpoint} is of {error}") from None
+    if not all(np.isfinite(weight).all() for weight in weights.values()):
+        raise InputError(f"{checkpoint}: damaged (it has weights that are not numbers); name another one")
+    return weights
 
 
 def _of_optimizer(
