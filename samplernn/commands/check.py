@@ -42,6 +42,8 @@ def check(options: CheckOptions) -> Lines:
     config = None
     if origin or options.config_file:  # else it would have been the config of a checkpoint that cannot be used
         config = yield from guarded("the config", partial(training.choose_config, options, resumed or initial))
+    if config and (begins_from := resumed or initial):
+        yield from guarded("the checkpoint", partial(training.check_weights, begins_from, config))
     if config:
         averaged = options.polyak_decay is not None
         memory = expected_memory(config, options.batch_size, options.optimizer, averaged)

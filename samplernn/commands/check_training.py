@@ -54,6 +54,15 @@ def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> Co
     return resuming.choose_config(options, origin)
 
 
+def check_weights(origin: Resumed | Initial, config: Config) -> Lines:
+    """Whether a checkpoint's weights are those of the network; nothing is said where they are."""
+    from samplernn.checkpoints.store import restore
+    from samplernn.models import registry
+
+    yield from ()
+    restore(origin.checkpoint, registry.build(config))
+
+
 def check_recordings(options: CheckOptions, config: Config | None) -> Generator[Line, None, Corpus | None]:
     """Whether the recordings can be used; returns those that can."""
     from samplernn.corpus.data import data_of

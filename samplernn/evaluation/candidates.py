@@ -65,17 +65,21 @@ def find_candidates(options: EvaluationOptions) -> list[Candidate]:
 
 def _find(path: str, options: EvaluationOptions) -> Candidate:
     checkpoint, why = best_of_run(path)
-    of_several_its_own = len(options.checkpoint_path) > 1 and has_config(checkpoint)
-    return Candidate(checkpoint, why, model_config(checkpoint, None if of_several_its_own else options.config_file))
+    config_file = options.config_file
+    if config_file and len(options.checkpoint_path) > 1 and has_config(checkpoint):
+        log.warning("--config_file %s is not used for %s, which has a config of its own.", config_file, checkpoint)
+        config_file = None
+    return Candidate(checkpoint, why, model_config(checkpoint, config_file))
 
 
 def _with_recordings(candidate: Candidate, options: EvaluationOptions, find: Callable) -> Candidate:
     arguments = candidate.settings.get("arguments", {})
     skip_unusable = options.skip_unusable or (options.held_out and arguments.get("skip_unusable") is True)
+    held_out = _names_held_out(candidate) if options.held_out else None
     data_dir = tuple(options.data_dir or _own_data_dir(candidate))
     recordings = find(data_dir, skip_unusable)
-    if options.held_out:
-        recordings = _held_out(candidate, recordings, data_dir)
+    if held_out:
+        recordings = _named(held_out, recordings, f"--data_dir {' '.join(data_dir)}")
     rate, learnt = recordings[0].sample_rate, candidate.settings.get("sample_rate")
     if learnt and learnt != rate:
         log.warning("%s was trained at %d Hz, and the files are at %d Hz.", candidate.checkpoint, learnt, rate)
@@ -97,19 +101,23 @@ def _own_data_dir(candidate: Candidate) -> Sequence[str]:
     return given
 
 
-def _held_out(candidate: Candidate, recordings: list[Recording], data_dir: Sequence[str]) -> list[Recording]:
-    """Those that its run has held out, all of them."""
+def _names_held_out(candidate: Candidate) -> list[str]:
     names = candidate.settings.get("split", {}).get("validation")
     if not names:
         raise InputError(
             f"--held_out: {candidate.checkpoint} does not know what was held out; leave the flag out, and name by"
             " --data_dir what it was not trained on"
         )
+    return names
+
+
+def _named(names: list[str], recordings: list[Recording], data_dir: str) -> list[Recording]:
+    """The recordings of some names, all of them."""
     by_name = {recording.name: recording for recording in recordings}
     if missing := [name for name in names if name not in by_name]:
         raise InputError(
-            f"--data_dir {' '.join(data_dir)}: of {counted(len(names), 'file')} that the run of {candidate.checkpoint}"
-            f" has held out {len(missing)} are not there; name its own folders, in its order: {listed(missing)}"
+            f"{data_dir}: of {counted(len(names), 'file')} that the run has held out {len(missing)} are not there; name"
+            f" its own folders, in its order: {listed(missing)}"
         )
     return [by_name[name] for name in names]
 

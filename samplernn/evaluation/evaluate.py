@@ -17,7 +17,7 @@ from samplernn.models import registry
 from samplernn.models.model import Model
 from samplernn.options.options import EvaluationOptions
 from samplernn.system.device import refusals_explained, use_xla
-from samplernn.system.errors import RunError
+from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import make_writable_folder
 from samplernn.system.progress import ProgressBar
 from samplernn.training.loop import sums_over
@@ -36,10 +36,10 @@ def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
         InputError: an option, a checkpoint or a file can't be used; the message names it and the remedy.
         RunError: a model's output is not a number, or the disk refuses.
     """
-    if options.output_file:
-        make_writable_folder("--output_file", Path(options.output_file).parent)
     with refusals_explained(MEMORY_REMEDY):
         candidates = find_candidates(options)
+        if options.output_file:
+            _check_writable(Path(options.output_file))
         for candidate in candidates:
             print(f"Evaluating {candidate.checkpoint}, {candidate.why}.", flush=True)
         for remark in remarks(candidates):
@@ -49,6 +49,12 @@ def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
     if options.output_file:
         write(rows, options.output_file)
     return rows
+
+
+def _check_writable(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"--output_file {path}: it is a folder; name a file")
+    make_writable_folder("--output_file", path.parent)
 
 
 def measure(candidate: Candidate, options: EvaluationOptions) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def write(rows: Sequence[Row], path: str) -> None:
     try:
         write_whole(Path(path), text)
     except OSError as error:
-        raise cannot_be_written(error, "is it a folder, or the disk full?") from None
+        raise cannot_be_written(error, "is the disk full?") from None
 
 
 def _as_csv(rows: Sequence[Row]) -> str:

@@ -302,6 +302,28 @@ def test_what_a_training_would_refuse_is_a_problem(told, monkeypatch, tmp_path):
     assert told()[0].startswith("problem  TF_CONFIG: not valid JSON")
 
 
+def test_a_checkpoint_of_another_network_is_a_problem(told, tmp_path):
+    """One of another program's, too, that has no config beside it."""
+    golden = ROOT / "tests" / "golden"
+    for path in (golden / "gru").glob("model.ckpt-1.*"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "right.config.json").write_text((golden / "gru" / "model.config.json").read_text())
+    (tmp_path / "two-tier.config.json").write_text(
+        '{"seq_len": 64, "frame_sizes": [4], "dim": 16, "num_rnn_layers": 2}'
+    )
+    pytorchs = golden / "deepsound-2tier" / "ep1-it1"
+    for checkpoint, config, said in [
+        (tmp_path / "model.ckpt-1", "right", None),
+        (tmp_path / "model.ckpt-1", "two-tier", "is of another network than the config: big_frame_rnn/"),
+        (pytorchs, "right", 'is of a network of samplernn-pytorch; give a config whose network is "deepsound"'),
+    ]:
+        for flag in ("init_from", *(["resume_from"] if checkpoint != pytorchs else [])):
+            flags = {flag: str(checkpoint), "config_file": f"{config}.config.json", "data_dir": ()}
+            problems = [line for line in told(**flags) if line.startswith("problem")]
+            assert len(problems) == (said is not None)
+            assert all(problem.startswith(f"problem  {checkpoint} {said}") for problem in problems)
+
+
 def test_all_problems_are_named_at_once(told, tmp_path, monkeypatch):
     """Each of these hid those after it, in an earlier version."""
     (tmp_path / "corpus" / "damaged.wav").write_text("no audio")

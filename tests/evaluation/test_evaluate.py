@@ -192,7 +192,7 @@ def test_what_runs_held_out_is_compared_however_their_folders_are_named(options,
 
 
 @pytest.mark.network
-def test_of_several_checkpoints_the_config_is_for_those_without_one(options, tmp_path):
+def test_of_several_checkpoints_the_config_is_for_those_without_one(options, tmp_path, caplog):
     train(options)
     lone = tmp_path / "lone"
     lone.mkdir()
@@ -201,6 +201,7 @@ def test_of_several_checkpoints_the_config_is_for_those_without_one(options, tmp
     run, config = runs(options)[0], str(GRU.parent / "model.config.json")
     rows = evaluated(run, lone / "model.ckpt-1", data_dir=options.data_dir[0], config_file=config)
     assert [row["checkpoint"] for row in rows] == [str(run / "model.ckpt-2"), str(lone / "model.ckpt-1")]
+    assert f"--config_file {config} is not used for {run / 'model.ckpt-2'}" in caplog.text
     with pytest.raises(InputError, match="is not the config of model.ckpt-2"):
         evaluated(run, data_dir=options.data_dir[0], config_file=config)
 
@@ -273,7 +274,7 @@ def test_weights_that_are_damaged_end_in_a_line(options):
         ({}, "--data_dir is missing"),
         ({"data_dir": "x", "output_file": "out.txt"}, "--output_file out.txt: it must end in .json or .csv"),
         ({"data_dir": "nowhere"}, "nowhere"),
-        ({"held_out": True}, "does not know its --data_dir; name it"),
+        ({"held_out": True}, "does not know what was held out; leave the flag out"),
     ],
 )
 def test_what_cannot_be_evaluated_is_one_line(flags, said, monkeypatch, tmp_path):
@@ -294,5 +295,12 @@ def test_held_out_files_that_are_unknown_or_gone_are_named(options, make_corpus)
 
 def test_a_table_that_cannot_be_written_is_refused_before_anything_is_computed(tmp_path, make_corpus):
     (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    corpus = make_corpus([640])
     with pytest.raises(InputError, match="--output_file: .* can't be written"):
-        evaluated(GRU, data_dir=make_corpus([640]), output_file=str(tmp_path / "file" / "table.csv"))
+        evaluated(GRU, data_dir=corpus, output_file=str(tmp_path / "file" / "table.csv"))
+    with pytest.raises(InputError, match="--output_file .*folder.csv: it is a folder; name a file"):
+        evaluated(GRU, data_dir=corpus, output_file=str(tmp_path / "folder.csv"))
+    with pytest.raises(InputError, match="nowhere"):
+        evaluated(GRU, data_dir="nowhere", output_file=str(tmp_path / "new" / "table.csv"))
+    assert not (tmp_path / "new").exists()
