@@ -50,7 +50,8 @@ class SampleRNN(AutoregressiveModel):
 
     def forward(self, x, y, state, training):
         conditioning, state = self._condition(x, state, training)
-        sums = categorical(self._predict(x, conditioning), y, tf.float32 if training else tf.float64)
+        logits = self._predict(x, conditioning)
+        sums = categorical(logits, y) if training else categorical(logits, y, tf.float64)
         return Outcome(mean_nll(sums) / self.network.unit_of_loss, sums, state, watched=conditioning)
 
     def call(self, tokens, state, training=False):
