@@ -1,6 +1,6 @@
 """What every family's config says: its parameters and their rules, its windows and blocks, how large it is.
 
-Nothing here needs TensorFlow.
+Nothing here needs a library, so that flags are answered at once.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from samplernn.options.option import options_of
 from samplernn.options.values import Values
 from samplernn.system.errors import InputError
 from samplernn.system.words import did_you_mean, listed, shortened
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FAMILY = "model"  # the key by which a JSON config names its family
 NO_TARGET = -1  # the target where there is nothing to predict

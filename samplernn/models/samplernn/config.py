@@ -5,17 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
-from samplernn.models.samplernn import deepsound
 from samplernn.options.option import option
 from samplernn.options.values import BOOLEAN, FRACTION, Values, one_of, several, whole
 from samplernn.system.errors import InputError
 from samplernn.system.words import nearest_multiples
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_LAYERS = 128
 MAX_NUMBERS = 2**31  # that a network holds: 8 GB
@@ -31,7 +31,10 @@ class SampleRNNConfig(AudioTokensConfig):
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    remark_on_foreign_weights = deepsound.REMARK
+    remark_on_foreign_weights = (
+        "samplernn-pytorch stretches each file to its own extremes before it is quantized, so that its networks expect"
+        " full scale and a displaced silence; here audio is quantized as it is."
+    )
 
     seq_len: int = seq_len(1024)
     frame_sizes: tuple[int, ...] = option(
@@ -123,6 +126,8 @@ class SampleRNNConfig(AudioTokensConfig):
         if self.network != "deepsound" or self.skip_conn:
             what = 'whose network is "deepsound", without skip_conn'
             raise InputError(f"a network of samplernn-pytorch; give a config {what}")
+        from samplernn.models.samplernn import deepsound  # imports NumPy, which flags need not wait for
+
         return deepsound.weights_from(self, tensors)
 
     @property

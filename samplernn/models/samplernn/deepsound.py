@@ -10,11 +10,6 @@ import numpy as np
 from samplernn.models.config import Config
 from samplernn.system.errors import InputError
 
-REMARK = (
-    "samplernn-pytorch stretches each file to its own extremes before it is quantized, so that its networks expect full"
-    " scale and a displaced silence; here audio is quantized as it is."
-)
-
 
 class _Weight(NamedTuple):
     """How a weight is made.

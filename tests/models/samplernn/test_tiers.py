@@ -24,9 +24,15 @@ def tiny(**changes):
     [
         {"frame_sizes": [16]},
         {"frame_sizes": [1], "seq_len": 4},
-        {"frame_sizes": [2, 4, 8], "seq_len": 8, "rnn_type": "lstm", "skip_conn": True, **EVERYTHING},
+        {
+            "frame_sizes": [2, 4, 8],
+            "seq_len": 8,
+            "num_rnn_layers": 1,
+            "rnn_type": "lstm",
+            "skip_conn": True,
+            **EVERYTHING,
+        },
         {"network": "deepsound", "seq_len": 16, "q_levels": 32, **EVERYTHING},
-        {"network": "deepsound", "q_levels": 32, "frame_sizes": [8], "seq_len": 8, "skip_conn": True},
     ],
 )
 def test_networks_of_other_tiers_keep_the_contract(changes):
@@ -140,9 +146,8 @@ def test_the_length_of_a_normalized_weight_says_nothing():
     np.testing.assert_allclose(model(x, state)[0], before, atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_follows_float32(precision):
-    changes = {"network": "deepsound", "q_levels": 16, **EVERYTHING}
+def test_mixed_precision_follows_float32():
+    changes, precision = {"network": "deepsound", "q_levels": 16, **EVERYTHING}, "mixed_bfloat16"
     losses = {}
     for of in ("float32", precision):
         keras.utils.set_random_seed(1)
