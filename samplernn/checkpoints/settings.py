@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from samplernn.checkpoints import run_folders
-from samplernn.checkpoints.store import shapes_of, weights_of_torch
+from samplernn.checkpoints.store import restore, shapes_of, weights_of_torch
 from samplernn.models.config import Config
-from samplernn.models.registry import config_from_dict, load_config, network_differences
+from samplernn.models.registry import build, config_from_dict, load_config, network_differences
 from samplernn.options.options import MONITORS, better
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
@@ -166,6 +166,15 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
         )
     _check_size(checkpoint, config)
     return config
+
+
+def check_weights(checkpoint: Path, config: Config) -> None:
+    """Read a checkpoint's weights into a network of a config.
+
+    Raises:
+        InputError: it cannot be read, or is of another network.
+    """
+    restore(checkpoint, build(config))
 
 
 def remark_on(checkpoint: Path, config: Config) -> str:

@@ -54,13 +54,11 @@ def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> Co
     return resuming.choose_config(options, origin)
 
 
-def check_weights(origin: Resumed | Initial, config: Config) -> Lines:
-    """Whether a checkpoint's weights are those of the network; nothing is said where they are."""
-    from samplernn.checkpoints.store import restore
-    from samplernn.models import registry
+def check_weights(origin: Resumed | Initial, config: Config) -> None:
+    """Whether a checkpoint's weights are those of the network; InputError where they are not."""
+    from samplernn.checkpoints import settings
 
-    yield from ()
-    restore(origin.checkpoint, registry.build(config))
+    settings.check_weights(origin.checkpoint, config)
 
 
 def check_recordings(options: CheckOptions, config: Config | None) -> Generator[Line, None, Corpus | None]:

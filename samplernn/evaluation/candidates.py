@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from samplernn.audio.wav import Recording
-from samplernn.checkpoints.settings import best_of_run, has_config, model_config, read_settings, remark_on
+from samplernn.checkpoints.settings import (
+    best_of_run,
+    check_weights,
+    has_config,
+    model_config,
+    read_settings,
+    remark_on,
+)
 from samplernn.corpus.data import Data, data_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.models.config import Config
@@ -69,7 +76,9 @@ def _find(path: str, options: EvaluationOptions) -> Candidate:
     if config_file and len(options.checkpoint_path) > 1 and has_config(checkpoint):
         log.warning("--config_file %s is not used for %s, which has a config of its own.", config_file, checkpoint)
         config_file = None
-    return Candidate(checkpoint, why, model_config(checkpoint, config_file))
+    config = model_config(checkpoint, config_file)
+    check_weights(checkpoint, config)  # before hours are spent on another one
+    return Candidate(checkpoint, why, config)
 
 
 def _with_recordings(candidate: Candidate, options: EvaluationOptions, find: Callable) -> Candidate:
