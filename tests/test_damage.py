@@ -32,7 +32,7 @@ EXECUTING = {"pickle", "cPickle", "dill", "marshal", "shelve", "yaml", "torch", 
 SHORT = {
     "without TensorFlow": damage.cases(chunk=150, ffmpeg=50, corpus=60),
     "with TensorFlow": damage.cases(
-        config=40, settings=4, evaluate=6, torch=20, index=60, shard=4, state=2, name=4, special=8
+        config=30, settings=4, evaluate=4, torch=15, index=40, shard=4, state=2, name=4, special=8
     ),
 }
 LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 1500, "settings": 100, "evaluate": 100,

@@ -125,6 +125,7 @@ def test_what_is_in_one_is_not_executed(options, folder, kind, said):
         assert (folder / "harm").exists()
 
 
+@pytest.mark.long
 def test_the_command_ends_in_one_line_and_with_status_2(folder):
     flags = ["--checkpoint_path", malicious(folder, "stream"), "--output_path", folder / "out.wav"]
     command = [sys.executable, str(ROOT / "generate.py"), *map(str, flags)]

@@ -388,6 +388,7 @@ def test_flags_of_a_training_may_stand_beside_it(monkeypatch):
     assert cli.training_options() == CheckOptions(batch_size=8, logdir_root="x")
 
 
+@pytest.mark.long
 def test_the_check_as_a_process(make_corpus, tmp_path):
     corpus = make_corpus([2000] * 3)
     (corpus / "notes.txt").touch()

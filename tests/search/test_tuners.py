@@ -215,6 +215,7 @@ def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_baye
     assert trial.intermediate_values == {1: 0.5, 2: 0.25, 3: 0.125}
 
 
+@pytest.mark.long
 def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder):
     search = folder / "logdir" / "ray_tune" / "r"
     flags = [

@@ -295,7 +295,7 @@ def test_nan_stops_training_and_keeps_the_last_good_checkpoint(options, monkeypa
 @pytest.mark.parametrize(
     ("place", "config", "flags"),
     [
-        pytest.param((1, 3), {}, {}, marks=pytest.mark.network),
+        pytest.param((1, 3), {}, {}, marks=[pytest.mark.network, pytest.mark.long]),
         pytest.param((0, 0), LSTM, {}, marks=pytest.mark.network),
         ((0, 0), {}, {"optimizer": "rmsprop"}),
         ((1, 9), {}, {"optimizer": "sgd"}),

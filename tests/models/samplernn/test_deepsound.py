@@ -28,7 +28,8 @@ def test_log_probabilities_are_the_originals(name, file):
 
 
 @pytest.mark.parametrize(
-    ("name", "jit_compile"), [*((name, False) for name in NAMES), pytest.param(NAMES[1], True, marks=pytest.mark.xla)]
+    ("name", "jit_compile"),
+    [*((name, False) for name in NAMES), pytest.param(NAMES[1], True, marks=[pytest.mark.xla, pytest.mark.long])],
 )
 def test_sgd_steps_as_the_originals(name, jit_compile):
     golden, model = load_golden(name), load_network(name)

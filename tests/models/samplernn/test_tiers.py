@@ -22,7 +22,7 @@ def tiny(**changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"frame_sizes": [16]},
+        pytest.param({"frame_sizes": [16]}, marks=pytest.mark.long),
         {"frame_sizes": [1], "seq_len": 4},
         {
             "frame_sizes": [2, 4, 8],
@@ -32,7 +32,7 @@ def tiny(**changes):
             "skip_conn": True,
             **EVERYTHING,
         },
-        {"network": "deepsound", "seq_len": 16, "q_levels": 32, **EVERYTHING},
+        pytest.param({"network": "deepsound", "seq_len": 16, "q_levels": 32, **EVERYTHING}, marks=pytest.mark.long),
     ],
 )
 def test_networks_of_other_tiers_keep_the_contract(changes):
@@ -146,6 +146,7 @@ def test_the_length_of_a_normalized_weight_says_nothing():
     np.testing.assert_allclose(model(x, state)[0], before, atol=1e-5)
 
 
+@pytest.mark.long
 def test_mixed_precision_follows_float32():
     changes, precision = {"network": "deepsound", "q_levels": 16, **EVERYTHING}, "mixed_bfloat16"
     losses = {}
