@@ -192,6 +192,7 @@ def test_what_runs_held_out_is_compared_however_their_folders_are_named(options,
 
 
 @pytest.mark.network
+@pytest.mark.long
 def test_of_several_checkpoints_the_config_is_for_those_without_one(options, tmp_path, caplog):
     train(options)
     lone = tmp_path / "lone"

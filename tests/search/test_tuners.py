@@ -113,6 +113,7 @@ def test_without_the_library_its_name_is_an_import_error(tmp_path):
 # --- keras_tuner.py ---
 
 
+@pytest.mark.long
 def test_keras_tuner_searches_and_tells_of_the_best(folder):
     search = folder / "logdir" / "keras_tuner" / "k"
     flags = ["--id", "k", "--max_trials", "2", "--type", "random_search", "--optimizer", "sgd"]

@@ -677,6 +677,7 @@ def test_a_place_that_no_training_can_have_stood_in_is_refused(options, monkeypa
 
 
 @pytest.mark.network
+@pytest.mark.long
 def test_the_sums_of_version_1_are_gone_on_with(options, monkeypatch):
     """Which it wrote as a list, and without the name of the family."""
     train(replace(options, id="whole"))

@@ -129,7 +129,9 @@ def test_a_family_that_knows_no_other_programs_checkpoints_says_so():
         ToyConfig.tiny().weights_from({})
 
 
-@pytest.mark.parametrize(("network", "moves"), [("deepsound", True), ("prism", False)])
+@pytest.mark.parametrize(
+    ("network", "moves"), [("deepsound", True), pytest.param("prism", False, marks=pytest.mark.long)]
+)
 def test_momentum_moves_embeddings_that_a_window_lacks_where_gradients_are_dense(network, moves):
     model = SampleRNN(tiny(network=network))
     embeddings = model.sample_mlp.embedding.embeddings
