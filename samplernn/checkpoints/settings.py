@@ -43,6 +43,13 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
         raise InputError(f"{path}: {error}; move it away to use the checkpoint without its settings") from None
 
 
+def arguments_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """The flags of the run; `data_dir` is a list, where version 1.0 has one text."""
+    arguments = settings.get("arguments", {})
+    one = isinstance(arguments.get("data_dir"), str)
+    return arguments | ({"data_dir": [arguments["data_dir"]]} if one else {})
+
+
 def values_by_epoch(epoch: int, history: list[dict[str, float]], monitor: str) -> dict[int, float]:
     """A monitored value after each number of epochs for which it is known; the history ends with that of `epoch`."""
     return {number: logs[monitor] for number, logs in enumerate(history, epoch - len(history) + 1)}

@@ -13,6 +13,7 @@ from typing import Any
 
 from samplernn.audio.wav import Recording
 from samplernn.checkpoints.settings import (
+    arguments_of,
     best_of_run,
     check_weights,
     has_config,
@@ -51,6 +52,11 @@ class Candidate:
         """What is known beside the checkpoint; nothing is beside other programs'."""
         return read_settings(self.checkpoint) or {}
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The flags of its run."""
+        return arguments_of(self.settings)
+
 
 def find_candidates(options: EvaluationOptions) -> list[Candidate]:
     """The checkpoints that the flags name, with their recordings.
@@ -82,8 +88,8 @@ def _find(path: str, options: EvaluationOptions) -> Candidate:
 
 
 def _with_recordings(candidate: Candidate, options: EvaluationOptions, find: Callable) -> Candidate:
-    arguments = candidate.settings.get("arguments", {})
-    skip_unusable = options.skip_unusable or (options.held_out and arguments.get("skip_unusable") is True)
+    of_run = options.held_out and candidate.arguments.get("skip_unusable") is True
+    skip_unusable = options.skip_unusable or of_run
     held_out = _names_held_out(candidate) if options.held_out else None
     data_dir = tuple(options.data_dir or _own_data_dir(candidate))
     recordings = find(data_dir, skip_unusable)
@@ -103,11 +109,10 @@ def _find_recordings(data: Data, data_dir: tuple[str, ...], skip_unusable: bool)
 
 def _own_data_dir(candidate: Candidate) -> Sequence[str]:
     """The folders that its run was given."""
-    data_dir = candidate.settings.get("arguments", {}).get("data_dir")
-    given = [data_dir] if isinstance(data_dir, str) else data_dir  # one, as version 1.0 has it
-    if not (isinstance(given, list) and given and all(isinstance(path, str) for path in given)):
+    data_dir = candidate.arguments.get("data_dir")
+    if not (isinstance(data_dir, list) and data_dir and all(isinstance(path, str) for path in data_dir)):
         raise InputError(f"--held_out: {candidate.checkpoint} does not know its --data_dir; name it")
-    return given
+    return data_dir
 
 
 def _names_held_out(candidate: Candidate) -> list[str]:

@@ -172,49 +172,6 @@ class GenerationOptions(SoundOptions, ComputationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationOptions(ComputationOptions):
-    """The options of evaluate.py."""
-
-    checkpoint_path: tuple[str, ...] = option(
-        MISSING,
-        several(PATH),
-        "checkpoints to compare, or run folders, each for its best by what its run watched",
-        repeatable=True,
-    )
-    data_dir: tuple[str, ...] = option(
-        (),
-        several(PATH),
-        "folder with the files to evaluate on, WAV files, or several",
-        "with --held_out that of each run",
-        repeatable=True,
-    )
-    held_out: bool = option(
-        False,
-        BOOLEAN,
-        "evaluate on what the run of each checkpoint has held out",
-    )
-    skip_unusable: bool = option(
-        False, BOOLEAN, "leave out files that cannot be used, and name them; if False, they are an error"
-    )
-    config_file: str | None = option(
-        None,
-        optional(PATH),
-        "JSON file with the parameters of the models; of several checkpoints it is for those without one of their own",
-        "the one beside each checkpoint",
-    )
-    batch_size: int = option(64, whole(1), "files that are read at the same time; the figures do not depend on it")
-    output_file: str | None = option(
-        None, optional(PATH), "where to write the table, a path that ends in .json or .csv; a file there is replaced"
-    )
-
-    def __post_init__(self):
-        if not self.data_dir and not self.held_out:
-            raise InputError("--data_dir is missing: name the folder with the files to evaluate on, or give --held_out")
-        if self.output_file and Path(self.output_file).suffix.lower() not in (".json", ".csv"):
-            raise InputError(f"--output_file {self.output_file}: it must end in .json or .csv")
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainingOptions(CorpusOptions, SoundOptions, ComputationOptions):
     """The options of train.py."""
 
@@ -294,6 +251,47 @@ class TrainingOptions(CorpusOptions, SoundOptions, ComputationOptions):
     def __post_init__(self):
         if self.resume_from and self.init_from:
             raise InputError("--resume_from goes on with a run, --init_from begins a new one; leave out one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions(ComputationOptions):
+    """The options of evaluate.py."""
+
+    checkpoint_path: tuple[str, ...] = option(
+        MISSING,
+        several(PATH),
+        "checkpoints to compare, or run folders, each for its best by what its run watched",
+        repeatable=True,
+    )
+    data_dir: tuple[str, ...] = option(
+        (),
+        several(PATH),
+        "folder with the files to evaluate on, WAV files, or several",
+        "with --held_out that of each run",
+        repeatable=True,
+    )
+    held_out: bool = option(
+        False,
+        BOOLEAN,
+        "evaluate on what the run of each checkpoint has held out",
+    )
+    skip_unusable: bool = with_default(TrainingOptions, "skip_unusable", False)
+    config_file: str | None = option(
+        None,
+        optional(PATH),
+        "JSON file with the parameters of the models; of several checkpoints it is for those without one of their own",
+        "the one beside each checkpoint",
+    )
+    batch_size: int = option(64, whole(1), "files that are read at the same time; the figures do not depend on it")
+    output_file: str | None = option(
+        None, optional(PATH), "where to write the table, a path that ends in .json or .csv; a file there is replaced"
+    )
+
+    def __post_init__(self):
+        if not self.data_dir and not self.held_out:
+            raise InputError("--data_dir is missing: name the folder with the files to evaluate on, or give --held_out")
+        if self.output_file and Path(self.output_file).suffix.lower() not in (".json", ".csv"):
+            raise InputError(f"--output_file {self.output_file}: it must end in .json or .csv")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
-from samplernn.checkpoints.settings import has_config, model_config, read_settings, sums_of
+from samplernn.checkpoints.settings import arguments_of, has_config, model_config, read_settings, sums_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.corpus.split import Split
 from samplernn.corpus.windows import training_steps
@@ -45,9 +45,7 @@ class Resumed:
     @property
     def arguments(self) -> dict[str, Any]:
         """The flags of the run."""
-        arguments = self.settings.get("arguments", {})
-        one = isinstance(arguments.get("data_dir"), str)  # as version 1.0 has it
-        return arguments | ({"data_dir": [arguments["data_dir"]]} if one else {})
+        return arguments_of(self.settings)
 
     @property
     def that_another_is_further(self) -> str:
