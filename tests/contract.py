@@ -41,7 +41,8 @@ class _Case:
         self.model = registry.build(config)
         for number, variable in enumerate(self.model.trainable_variables):
             variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.3))
-        length = self.window.left + LONG * self.window.length + self.window.right
+        generated = _read_length(config) + 2 * config.block_length
+        length = self.window.left + max(LONG * self.window.length, generated) + self.window.right
         self.items = self.draw([ROWS, length])
 
     def draw(self, shape, seed=0):
@@ -62,6 +63,11 @@ class _Case:
         outcome = self.model.forward(x, y, state, training=False)
         assert {name: tuple(value.shape) for name, value in outcome.sums.items()} == self.model.sum_shapes
         return float(outcome.sums["nll"]), outcome.state
+
+
+def _read_length(config):
+    """The items of a seed that are read in a test, of about a window."""
+    return -(-config.window.length // config.seed_multiple) * config.seed_multiple
 
 
 def _only(y, rows=slice(None), positions=slice(None)):
@@ -183,8 +189,8 @@ def _check_training(case):
 
 def _check_generation(case):
     """Drawing the true items finds them as likely as a window does, block by block, from a state that was read too."""
-    block, left, length = case.config.block_length, case.window.left, case.window.length
-    read = -(-length // case.config.seed_multiple) * case.config.seed_multiple
+    block, left = case.config.block_length, case.window.left
+    read = _read_length(case.config)
     state = case.model.read(tf.constant(case.items[:, : left + read]), case.model.initial_state(ROWS))
     _assert_same_state(state, case.nll(*case.part(0, read))[1])
     context, drawn = tf.constant(case.items[:, read : read + left]), []

@@ -11,6 +11,7 @@ from samplernn.options.values import one_of, whole
 
 MU_LAW_LEVELS = 256
 MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
+MAX_NUMBERS = 2**31  # that a network holds: 8 GB
 
 
 def seq_len(default: int) -> Any:

@@ -193,6 +193,11 @@ class Config(ABC):
         return self.window.left
 
     @property
+    def seed_padding(self) -> int:
+        """How much of the context of a seed's first item is padding, as before a recording; the rest are its own."""
+        return 0
+
+    @property
     def seed_multiple(self) -> int:
         """What the number of items of a seed is a multiple of."""
         return 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from samplernn.models.config import FAMILY, Config
 from samplernn.models.samplernn.config import SampleRNNConfig
+from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
 from samplernn.system.words import did_you_mean, listed, shortened
@@ -35,6 +36,7 @@ class Family:
 
 FAMILIES = {
     "samplernn": Family(SampleRNNConfig, "samplernn.models.samplernn.model:SampleRNN"),
+    "wavenet": Family(WaveNetConfig, "samplernn.models.wavenet.model:WaveNet"),
 }
 DEFAULT_FAMILY = "samplernn"
 

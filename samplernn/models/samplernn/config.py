@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
+from samplernn.models.audio_tokens import MAX_NUMBERS, MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
 from samplernn.options.option import option
 from samplernn.options.values import BOOLEAN, FRACTION, Values, one_of, several, whole
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_LAYERS = 128
-MAX_NUMBERS = 2**31  # that a network holds: 8 GB
 FRAME_SIZES = several(whole(1, MAX_SIZE), "one or more whole numbers from 1 up, such as [16, 64]")
 EMBEDDINGS = "sample_mlp/embedding/embeddings"  # their key in checkpoints
 

@@ -15,10 +15,10 @@ import keras
 import tensorflow as tf
 
 from samplernn.models import recurrence
+from samplernn.models.dropout import drop_channels
 from samplernn.models.samplernn.networks import NETWORKS
 from samplernn.models.samplernn.products import Dense, add_gains, affine, as_columns, normalized, transposed
 from samplernn.system.device import has_gpu
-from samplernn.system.distribution import own_rows
 
 REDUCED_SLICES = 16  # more are no faster
 RNN_LAYERS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
@@ -105,23 +105,10 @@ class RNNStack(keras.layers.Layer):
 
         def run_layer(i, x, layer_state):
             if training and self.dropout:
-                x = self._drop_out(x)
+                x = drop_channels(x, self.dropout, self.dropout_seed, rows=0)
             return run(self.rnns[i], x, layer_state)
 
         return self._through_layers(frames, state, run_layer, lambda i, x: self.skips[i](x), axis=2)
-
-    def _drop_out(self, x):
-        """Zero a part of [B, T, in] by one mask for all the frames of a window, as Keras's recurrent layers do it.
-
-        The mask is drawn for the whole batch by each replica, which takes its own rows of it.
-        """
-
-        def draw(rows):
-            ones = tf.ones([rows, 1, x.shape[2]], x.dtype)
-            return keras.random.dropout(ones, self.dropout, seed=self.dropout_seed)
-
-        kept = own_rows(draw, x.shape[0]) > 0
-        return tf.where(kept, x * (1 / (1 - self.dropout)), tf.zeros([], x.dtype))
 
     def step_weights(self):
         """For each layer, those of the input's and of the state's projection; for each skip connection, its own."""

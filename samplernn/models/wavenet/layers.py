@@ -1,0 +1,161 @@
+"""The layers (WaveNet paper, sections 2.1 to 2.4). B batch, S samples, Q levels.
+
+Time comes first, [S, B, channels], so that what a filter sees at one of its taps lies in one piece. Products are in the
+layers' precision, all sums in float32.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from samplernn.audio.quantize import quantizer
+from samplernn.models.dropout import drop_channels
+from samplernn.models.wavenet.config import WaveNetConfig
+
+
+def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """[..., in] by [in, out]: float32 [..., out], of one product."""
+    rows = tf.reshape(tf.cast(x, kernel.dtype), [-1, x.shape[-1]])
+    return tf.cast(tf.reshape(tf.matmul(rows, kernel), [*x.shape[:-1], kernel.shape[-1]]), tf.float32)
+
+
+class Input(keras.layers.Layer):
+    """What stands for each level: an embedding, or its audio projected, which are both a row of a table."""
+
+    def __init__(self, config: WaveNetConfig, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.config = config
+
+    def build(self, input_shape=None):
+        width = self.config.residual_size
+        if self.config.input_format == "one-hot":
+            self.embeddings = self.add_weight(name="embeddings", shape=[self.config.q_levels, width])
+        else:
+            self.kernel = self.add_weight(name="kernel", shape=[1, width])
+            self.bias = self.add_weight(name="bias", shape=[width], initializer="zeros")
+
+    def table(self) -> tf.Tensor:
+        """[Q, residual]."""
+        if self.config.input_format == "one-hot":
+            return tf.convert_to_tensor(self.embeddings)
+        levels = quantizer(self.config.q_type, self.config.q_levels).decode(range(self.config.q_levels))
+        return tf.matmul(levels[:, None], self.kernel) + self.bias
+
+    def call(self, tokens):
+        """Tokens of any shape to [..., residual]."""
+        return tf.gather(self.table(), tokens)
+
+
+class Block(keras.layers.Layer):
+    """A dilated causal convolution, its gate, and what leaves it to the next block and to the sum of the skips.
+
+    The last block of a network has no next one.
+    """
+
+    def __init__(self, dilation, config: WaveNetConfig, is_last: bool, dropout_seed, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # sums stay float32
+        self.dilation = dilation
+        self.config = config
+        self.is_last = is_last
+        self.dropout_seed = dropout_seed
+
+    def build(self, input_shape=None):
+        taps, width, inner = self.config.filter_length, self.config.residual_size, self.config.inner_size
+        leaving = self.config.skip_size + (0 if self.is_last else width)
+        self.kernel = self.add_weight(name="kernel", shape=[taps, width, 2 * inner])  # the oldest tap first
+        self.bias = self.add_weight(name="bias", shape=[2 * inner], initializer="zeros")
+        self.output_kernel = self.add_weight(name="output_kernel", shape=[inner, leaving])
+        self.output_bias = self.add_weight(name="output_bias", shape=[leaving], initializer="zeros")
+
+    def step_weights(self):
+        """The kernels of its taps, that of all of them, that of what leaves it, and the biases of both."""
+        kernel, output_kernel = [tf.cast(part, self.compute_dtype) for part in (self.kernel, self.output_kernel)]
+        of_all = tf.reshape(kernel, [-1, kernel.shape[-1]])
+        biases = [tf.convert_to_tensor(bias) for bias in (self.bias, self.output_bias)]
+        return tf.unstack(kernel), of_all, output_kernel, *biases
+
+    def call(self, x, history, training=False):
+        """Run over a window.
+
+        Args:
+            x: [S, B, residual].
+            history: its last inputs before the window, [(filter_length - 1) · dilation, residual, B].
+
+        Returns:
+            The next block's input, the skip [S, B, skip], and the last inputs after the window.
+        """
+        length, weights = x.shape[0], self.step_weights()
+        heard = tf.concat([tf.transpose(history, [0, 2, 1]), x], axis=0)
+        next_history = tf.transpose(heard[length:], [0, 2, 1])
+        if training and self.config.dropout:
+            heard = drop_channels(heard, self.config.dropout, self.dropout_seed, rows=1)
+        gates = self.convolve_newest(heard[-length:], self.convolve_past(heard, length, weights), weights)
+        return *self.leave(x, gates, weights), next_history
+
+    def convolve_past(self, heard, length, weights):
+        """What the convolution makes of all its taps but the newest, for so many samples.
+
+        Args:
+            heard: from the first sample's oldest tap on, [length or more, B, residual].
+
+        Returns:
+            [length, B, 2 · inner], with the bias.
+        """
+        (*past, _), _, _, bias, _ = weights
+        starts = [tap * self.dilation for tap in range(len(past))]
+        return bias + sum(product(heard[start : start + length], kernel) for start, kernel in zip(starts, past))
+
+    def convolve_newest(self, x, past, weights):
+        """The convolution, where that of all taps but the newest is known: [..., residual] to [..., 2 · inner]."""
+        (*_, newest), *_ = weights
+        return past + product(x, newest)
+
+    def convolve(self, taps, weights):
+        """The convolution at one sample, in one product: what each tap sees [B, residual] to [B, 2 · inner]."""
+        _, kernel, _, bias, _ = weights
+        return product(tf.concat(taps, axis=-1), kernel) + bias
+
+    def leave(self, x, gates, weights):
+        """What leaves the block.
+
+        Args:
+            x: its input, [..., residual].
+            gates: its convolution, [..., 2 · inner].
+
+        Returns:
+            The next block's input, [..., residual], and the skip, [..., skip].
+        """
+        *_, output_kernel, _, output_bias = weights
+        filtered, gate = tf.split(gates, 2, axis=-1)
+        leaving = product(tf.tanh(filtered) * tf.sigmoid(gate), output_kernel) + output_bias
+        if self.is_last:
+            return x, leaving
+        residual = self.config.residual_size
+        return x + leaving[..., :residual], leaving[..., residual:]
+
+
+class Output(keras.layers.Layer):
+    """From the sum of the skips to the logits."""
+
+    def __init__(self, config: WaveNetConfig, **kwargs):
+        super().__init__(autocast=False, **kwargs)  # sums stay float32
+        self.config = config
+
+    def build(self, input_shape=None):
+        width, levels = self.config.skip_size, self.config.q_levels
+        self.hidden_kernel = self.add_weight(name="hidden_kernel", shape=[width, width])
+        self.hidden_bias = self.add_weight(name="hidden_bias", shape=[width], initializer="zeros")
+        self.kernel = self.add_weight(name="kernel", shape=[width, levels])
+        self.bias = self.add_weight(name="bias", shape=[levels], initializer="zeros")
+
+    def step_weights(self):
+        """The kernels and biases of its two layers."""
+        kernels = [tf.cast(kernel, self.compute_dtype) for kernel in (self.hidden_kernel, self.kernel)]
+        return *kernels, tf.convert_to_tensor(self.hidden_bias), tf.convert_to_tensor(self.bias)
+
+    def call(self, skips, weights=None):
+        """[..., skip] to float32 logits [..., Q]."""
+        hidden_kernel, kernel, hidden_bias, bias = weights or self.step_weights()
+        hidden = tf.nn.relu(product(tf.nn.relu(skips), hidden_kernel) + hidden_bias)
+        return product(hidden, kernel) + bias

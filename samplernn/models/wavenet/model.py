@@ -1,0 +1,91 @@
+"""The network, over a window and sample by sample (WaveNet paper, sections 2.1 to 2.4). B batch, S samples, Q levels."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from samplernn.models.likelihood import categorical, mean_nll
+from samplernn.models.model import AutoregressiveModel, Outcome
+from samplernn.models.wavenet.config import WaveNetConfig
+from samplernn.models.wavenet.generation import BlockOfSamples
+from samplernn.models.wavenet.layers import Block, Input, Output
+
+
+class WaveNet(AutoregressiveModel):
+    """WaveNet (van den Oord et al., 2016), whose blocks remember what they have heard last.
+
+    The state is for each block its last inputs, [(filter_length - 1) · dilation, residual_size, B]. So windows that
+    follow one another are one long window, and a sample is a window of one.
+    """
+
+    def __init__(self, config: WaveNetConfig, precision: str = "float32"):
+        super().__init__(config, precision, name="wavenet")
+        self.input_layer = Input(config, name="input")
+        self.output_layer = Output(config, dtype=precision, name="output")
+        last = len(config.dilations) - 1
+        for number, dilation in enumerate(config.dilations):
+            block = Block(dilation, config, number == last, self.dropout_seed, dtype=precision, name=f"block_{number}")
+            setattr(self, block.name, block)
+        self.build()
+
+    @property
+    def blocks(self) -> list[Block]:
+        """In the order in which they are computed."""
+        return [getattr(self, f"block_{number}") for number in range(len(self.config.dilations))]
+
+    def build(self, input_shape=None):
+        for layer in (self.input_layer, *self.blocks, self.output_layer):
+            layer.build()
+        self.built = True
+
+    def initial_state(self, rows):
+        return tuple(tf.zeros([length, self.config.residual_size, rows]) for length in self.config.histories)
+
+    def forward(self, x, y, state, training):
+        logits, state = self(x, state, training=training)
+        sums = categorical(logits, y) if training else categorical(logits, y, tf.float64)
+        return Outcome(mean_nll(sums), sums, state)
+
+    def call(self, tokens, state, training=False):
+        """Predict every sample from the true ones before it (teacher forcing).
+
+        Args:
+            tokens: int [B, 1 + S].
+            state: from `initial_state` or from the call for the window before.
+
+        Returns:
+            Logits [B, S, Q] for `tokens[:, 1:]`, and the state for the next window.
+        """
+        skips, state = self._through_blocks(tokens, state, training)
+        return tf.transpose(self.output_layer(skips), [1, 0, 2]), state
+
+    def read(self, items, state):
+        _, state = self._through_blocks(items, state, training=False)
+        return state
+
+    def _through_blocks(self, tokens, state, training):
+        """The sum of the skips of all blocks, [S, B, skip], and the next state."""
+        x = self.input_layer(tf.transpose(tokens[:, :-1]))  # [S, B, residual]
+        total, next_state = 0.0, []
+        for block, history in zip(self.blocks, state):
+            x, skip, history = block(x, history, training=training)
+            total += skip
+            next_state.append(history)
+        return total, tuple(next_state)
+
+    # --- Generation ---
+
+    def step_weights(self):
+        return (
+            self.input_layer.table(),
+            [block.step_weights() for block in self.blocks],
+            self.output_layer.step_weights(),
+        )
+
+    def generate_block(self, context, state, draw, weights=None, conditioning=None):
+        generate = BlockOfSamples(
+            self.config.turns, self.blocks, self.output_layer, weights or self.step_weights(), draw
+        )
+        histories = {number: tf.transpose(history, [0, 2, 1]) for number, history in enumerate(state)}
+        tokens, histories = generate(context[:, 0], histories)
+        return tf.transpose(tokens), tuple(tf.transpose(histories[n], [0, 2, 1]) for n in range(len(state)))
