@@ -13,7 +13,7 @@ import numpy as np
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.store import restore, shapes_of, weights_of_torch
 from samplernn.models.config import Config
-from samplernn.models.registry import build, config_from_dict, load_config, network_differences
+from samplernn.models.registry import build, config_from_dict, load_config, name_of
 from samplernn.options.options import MONITORS, better
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError
@@ -165,7 +165,12 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
         for name, given, its in config.network_differences(fitted):
             log.warning("%s is %s in the config, %s in the checkpoint, whose own it is.", name, given, its)
         config = fitted
-    if differences := network_differences(config, own or config):
+    if own and type(own) is not type(config):
+        raise InputError(
+            f"{checkpoint} is a {name_of(own)}; the config {config_file} is of {name_of(config)}; leave --config_file"
+            " out to use its own"
+        )
+    if differences := config.network_differences(own or config):
         listed = ", ".join(f"{name} is {given} (there {its})" for name, given, its in differences)
         raise InputError(
             f"--config_file {config_file} is not the config of {checkpoint.name}, which is in {where}: {listed};"

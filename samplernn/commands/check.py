@@ -54,6 +54,8 @@ def check(options: CheckOptions) -> Lines:
     if corpus:  # of which network, and what was held out before, may not be known
         network = config or machine.tiny_config(options)
         yield from guarded("--data_dir", partial(training.check_split, options, network, corpus, resumed))
+    if config:
+        yield from guarded("the receptive field", partial(training.check_receptive_field, config, corpus))
     if options.generate:
         yield from guarded("the clips", partial(training.check_clips, options, config, corpus))
     yield from guarded("memory", partial(machine.check_memory, memory))

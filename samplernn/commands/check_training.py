@@ -85,6 +85,14 @@ def check_split(options: CheckOptions, config: Config, corpus: Corpus, resumed: 
     yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
 
 
+def check_receptive_field(config: Config, corpus: Corpus | None) -> Lines:
+    """How far back the network looks, where that has a bound."""
+    from samplernn.training.overview import receptive_field
+
+    if told := receptive_field(config, corpus):
+        yield ok(f"receptive field: {told}")
+
+
 def check_clips(options: CheckOptions, config: Config | None, corpus: Corpus | None) -> Lines:
     """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
     from samplernn.corpus.seed import examine_seed

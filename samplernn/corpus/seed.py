@@ -24,6 +24,12 @@ class Context:
 
     tokens: np.ndarray  # int32 [n], as many as the model needs or more
     seed: dict[str, Any] | None = None  # the audio that they are from, as the JSON says it; None: silence
+    padding: int = 0  # how many of the tokens, the first, are before the audio
+
+    @property
+    def heard(self) -> np.ndarray:
+        """The tokens of the audio."""
+        return self.tokens[self.padding :]
 
 
 def seed_context(
@@ -36,8 +42,9 @@ def seed_context(
         sample_rate: Hz, that of the audio that the model has learnt.
         seed: path of the audio, of any sample rate; None for silence.
         offset: where the stretch begins, in samples of that audio.
-        dur: its length in seconds; None for the config's seed_length, or as much as there is. Behind the left context
-            a multiple of the config's seed_multiple is read, as much as fits in.
+        dur: its length in seconds; None for the config's seed_length, or as much as there is. Behind the left context,
+            of which the config's seed_padding is none of the audio's, a multiple of the config's seed_multiple is read,
+            as much as fits in.
 
     Raises:
         InputError: the seed is not audio, or ends before the stretch does.
@@ -46,18 +53,22 @@ def seed_context(
     data, left = AudioTokens(config), config.window.left
     if seed is None:
         return Context(np.full(left, data.padding))
+    own_left = left - config.seed_padding
     recording = examine_seed(seed)
     if dur:
         wished = round(dur * sample_rate)
     else:
         there = (recording.frames - offset) * sample_rate // recording.sample_rate
         wished = min(config.seed_length, there)
-    length = left + max(0, wished - left) // config.seed_multiple * config.seed_multiple
+    multiples = (wished - own_left) // config.seed_multiple
+    length = own_left + max(multiples, 0 if own_left else 1) * config.seed_multiple
     _check_length(recording, sample_rate, length, offset, dur)
     tokens = data.quantizer.encode(_read(recording, sample_rate, offset, length))
+    padding = np.full(config.seed_padding, data.padding)
     source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
-    return Context(tokens, source | own_rate | {"dur": length / sample_rate})
+    source |= own_rate | {"dur": length / sample_rate}
+    return Context(np.concatenate([padding, tokens]), source, config.seed_padding)
 
 
 def examine_seed(seed: str) -> Recording:

@@ -98,7 +98,7 @@ class _Sequences:
         self._generator = generator
         self._context = context
         self._options = options
-        self._lead = context.tokens if options.include_seed else context.tokens[:0]
+        self._lead = context.heard if options.include_seed else context.heard[:0]
         self._num_items = count_samples(options.dur, options.sample_rate, before=len(self._lead))
         self._temperature = match_temperatures(options.temperature, options.num_seqs)
         self._names = output_names(options.output_path, run_folders.epoch_of(checkpoint), self._temperature)

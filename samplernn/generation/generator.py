@@ -12,7 +12,7 @@ from samplernn.generation.output import output_of
 from samplernn.models.model import AutoregressiveModel
 from samplernn.options import temperature as temperatures
 from samplernn.options.options import DEFAULT_SAMPLE_RATE
-from samplernn.system.device import has_gpu, use_xla
+from samplernn.system.device import has_gpu, number_of_cores, use_xla
 from samplernn.system.errors import RunError
 
 ITEMS_A_CALL = 1024  # generated between two chances to report and to stop
@@ -38,6 +38,7 @@ class Generator:
         self.output = output_of(model.config, top_k, top_p)
         self._weights = tf.function(model.step_weights, autograph=False)
         self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=self.jit_compile)
+        self._parts = tf.function(self._generate_side_by_side, autograph=False)
         readable = self.jit_compile and not (model.has_cudnn_kernels and has_gpu())
         self._read = tf.function(model.read, autograph=False, jit_compile=readable)
         self._blocks_a_call = max(1, ITEMS_A_CALL // model.config.block_length)
@@ -96,7 +97,7 @@ class Generator:
             seconds = np.arange(start, start + length) / sample_rate
             values = np.stack([temperatures.at(value, seconds) for value in temperature], axis=1)  # [length, B]
             given = None if conditioning is None else _whole(conditioning[:, start : start + length], length)
-            items, context, state = self._blocks(context, state, weights, values.astype(np.float32), uniforms, given)
+            items, context, state = self._parts(context, state, weights, values.astype(np.float32), uniforms, given)
             items = items[:, : num_items - start].numpy()
             if (items < 0).any():
                 raise RunError(
@@ -104,6 +105,25 @@ class Generator:
                     " use another checkpoint, or --precision float32"
                 )
             yield items
+
+    def _generate_side_by_side(self, context, state, weights, temperature, uniforms, conditioning):
+        """As `_generate_blocks`, which computes parts of the rows at the same time, each of the same size."""
+        number = self._number_of_parts(context.shape[0])
+
+        def of_part(i):
+            rows = slice(i * context.shape[0] // number, (i + 1) * context.shape[0] // number)
+            state_of_rows = tf.nest.map_structure(lambda part: part[..., rows], state)
+            given = None if conditioning is None else conditioning[rows]
+            return self._blocks(context[rows], state_of_rows, weights, temperature[:, rows], uniforms[:, rows], given)
+
+        items, contexts, states = zip(*map(of_part, range(number)))
+        state = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=-1), *states)
+        return tf.concat(items, axis=0), tf.concat(contexts, axis=0), state
+
+    def _number_of_parts(self, rows: int) -> int:
+        """One for each core, where a product is too small to be shared between cores; XLA compiles for one size."""
+        cores = number_of_cores() if self.jit_compile and self.model.config.fits_in_cache and not has_gpu() else 1
+        return max(number for number in range(1, cores + 1) if rows % number == 0)
 
     def _generate_blocks(self, context, state, weights, temperature, uniforms, conditioning):
         length, left = self.model.config.block_length, self.model.config.window.left

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FAMILY = "model"  # the key by which a JSON config names its family
+CACHED_NUMBERS = 2**22  # 16 MB
 NO_TARGET = -1  # the target where there is nothing to predict
 
 
@@ -171,6 +172,11 @@ class Config(ABC):
         return sum(self.parameters.values())
 
     @property
+    def fits_in_cache(self) -> bool:
+        """Whether a processor may be expected to have the weights in its caches from one item to the next."""
+        return self.num_parameters < CACHED_NUMBERS
+
+    @property
     @abstractmethod
     def activations(self) -> float:
         """About how many numbers backpropagation through one row's window keeps."""
@@ -179,6 +185,11 @@ class Config(ABC):
     @abstractmethod
     def uniform_loss(self) -> float:
         """The loss of a model that knows nothing, in nats an item: all that an item can be is equally likely."""
+
+    @property
+    def receptive_field(self) -> int | None:
+        """By how many items before it an item is predicted; None where there is no bound, as with recurrence."""
+        return None
 
     # --- Generation ---
 

@@ -17,12 +17,12 @@ SLOT_NAMES = {
 
 
 def make_optimizer(name: str, learning_rate: float, momentum: float, model: Model) -> keras.optimizers.Optimizer:
-    """Build an optimizer with the original's settings and its slots for a model; momentum is not adam's.
+    """Build an optimizer with the original's settings, and its slots, for a model; momentum is not adam's.
 
     For a model that computes in float16 it scales the loss, lest small gradients vanish.
     """
     build, settings = {
-        "adam": (keras.optimizers.Adam, {"epsilon": 1e-4}),
+        "adam": (keras.optimizers.Adam, {"epsilon": model.adam_epsilon}),
         "sgd": (keras.optimizers.SGD, {"momentum": momentum}),
         "rmsprop": (keras.optimizers.RMSprop, {"momentum": momentum, "epsilon": 1e-5}),
     }[name]

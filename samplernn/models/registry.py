@@ -51,8 +51,7 @@ def config_from_dict(values: Any) -> Config:
         raise InputError('the config must be a JSON object of parameters, such as {"dim": 1024}')
     name = DEFAULT_FAMILY if values.get(FAMILY) is None else values[FAMILY]
     if not isinstance(name, str) or name not in FAMILIES:
-        families = listed(list(FAMILIES), " or ")
-        hint = did_you_mean(str(name), FAMILIES, shown="'{}'") or f"it must be {families}"
+        hint = did_you_mean(str(name), FAMILIES, shown="'{}'") or f"it must be one of {listed(list(FAMILIES))}"
         raise InputError(f"{FAMILY} is {shortened(repr(name))}; {hint}")
     return FAMILIES[name].config.from_dict({key: value for key, value in values.items() if key != FAMILY})
 
@@ -82,13 +81,6 @@ def default_config() -> Config:
 def name_of(config: Config) -> str:
     """The name of a config's family."""
     return next(name for name, family in FAMILIES.items() if family.config is type(config))
-
-
-def network_differences(config: Config, other: Config) -> list[tuple[str, Any, Any]]:
-    """In what two networks differ: (name of the parameter, that of the first, that of the other)."""
-    if type(config) is not type(other):
-        return [(FAMILY, name_of(config), name_of(other))]
-    return config.network_differences(other)
 
 
 def build(config: Config, precision: str = "float32") -> Model:

@@ -58,6 +58,12 @@ def versions() -> dict[str, str]:
     return modules | {"python": platform.python_version()}
 
 
+def number_of_cores() -> int:
+    """On which this process may compute, and TensorFlow does."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, int(os.environ.get("TF_NUM_INTRAOP_THREADS") or allowed))
+
+
 def has_gpu() -> bool:
     """Whether TensorFlow computes on a GPU."""
     import tensorflow as tf

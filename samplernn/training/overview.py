@@ -8,7 +8,9 @@ from pathlib import Path
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import of_training
 from samplernn.corpus.data import data_of
+from samplernn.corpus.scan import Corpus
 from samplernn.corpus.windows import training_steps
+from samplernn.models.config import Config
 from samplernn.models.memory import expected_memory
 from samplernn.options.option import changed_flags
 from samplernn.options.options import SCRIPTS, GenerationOptions, TrainingOptions, better
@@ -39,12 +41,26 @@ def overview(options: TrainingOptions, beginning: Beginning, progress: Progress,
         "To train on": audio(split.training),
         "To validate": audio(split.validation),
         "Parameters": f"{config.num_parameters:,}: {parts}",
+        "Receptive field": receptive_field(config, corpus),
         "Memory": f"about {memory / 1e9:.1f} GB" + (" on each device" if replicas > 1 else ""),
         "An epoch": f"{counted(steps, 'step')} of {counted(batch_size, 'window')} of {of_window}",
         "Run folder": printable(str(folder)),
     }
+    lines = {name: text for name, text in lines.items() if text}
     width = max(map(len, lines)) + 2
     return "\n".join(f"{name:{width}}{text}" for name, text in lines.items())
+
+
+def receptive_field(config: Config, corpus: Corpus | None) -> str:
+    """How far back the network looks, if that has a bound: in items, and where the corpus is known in milliseconds."""
+    if config.receptive_field is None:
+        return ""
+    said = counted(config.receptive_field, data_of(config).unit)
+    if corpus:
+        said += f", {1000 * config.receptive_field / corpus.sample_rate:.1f} ms"
+        if config.receptive_field > max(recording.frames for recording in corpus.recordings):
+            said += ", which is more than any file has"
+    return said
 
 
 def why_ended(options: TrainingOptions, progress: Progress, early: bool, how_to_go_on: HowToGoOn) -> str:

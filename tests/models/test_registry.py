@@ -31,7 +31,7 @@ def test_a_config_names_its_family_and_without_a_name_it_is_the_first_there_was(
     ("values", "said"),
     [
         ({"model": "samplern"}, "model is 'samplern'; did you mean 'samplernn'?"),
-        ({"model": "gpt"}, "model is 'gpt'; it must be samplernn or toy"),
+        ({"model": "gpt"}, "model is 'gpt'; it must be one of samplernn, wavenet, predictor, toy"),
         ({"model": ["toy"]}, r"model is \['toy'\]"),
         ({"modle": "toy"}, "unknown parameter 'modle'; did you mean 'model'?"),
         ({"model": "toy", "dim": 8}, "unknown parameter 'dim'; "),
@@ -45,5 +45,5 @@ def test_what_names_none_or_is_not_of_it_is_refused(values, said):
 def test_a_checkpoint_of_another_family_is_refused(tmp_path):
     path = tmp_path / "toy.config.json"
     path.write_text(json.dumps({"model": "toy"}))
-    with pytest.raises(InputError, match=r"is not the config of model.ckpt-1, .*: model is toy \(there samplernn\)"):
+    with pytest.raises(InputError, match=r"model.ckpt-1 is a samplernn; the config .*toy.config.json is of toy; leave"):
         model_config(GOLDEN / "gru" / "model.ckpt-1", str(path))

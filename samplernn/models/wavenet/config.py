@@ -13,7 +13,6 @@ from samplernn.options.values import FRACTION, one_of, whole
 MAX_REPEATS = 128
 MAX_STAGES = 20  # dilations up to half a million samples
 MAX_FILTER_LENGTH = 64
-CACHED_NUMBERS = 2**22  # that a processor's caches hold: 16 MB
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class WaveNetConfig(AudioTokensConfig):
 
     @classmethod
     def tiny(cls) -> WaveNetConfig:
-        return cls(seq_len=64, num_stages=5, residual_size=8, inner_size=8, skip_size=16)
+        return cls(seq_len=64, num_stages=3, residual_size=8, inner_size=8, skip_size=16)
 
     @property
     def dilations(self) -> list[int]:
@@ -90,7 +89,7 @@ class WaveNetConfig(AudioTokensConfig):
 
         A loop costs time, but saves reading weights, which counts where they come from memory.
         """
-        return (128, 16, 1) if self.num_parameters < CACHED_NUMBERS else (128, 16, 4, 2, 1)
+        return (128, 16, 1) if self.fits_in_cache else (128, 16, 4, 2, 1)
 
     @property
     def block_length(self) -> int:

@@ -1,4 +1,4 @@
-"""The network, over a window and sample by sample (WaveNet paper, sections 2.1 to 2.4). B batch, S samples, Q levels."""
+"""The layers wired together (WaveNet paper, sections 2.1 to 2.4). B batch, S samples, Q levels."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ class WaveNet(AutoregressiveModel):
     follow one another are one long window, and a sample is a window of one.
     """
 
+    adam_epsilon = 1e-8
+
     def __init__(self, config: WaveNetConfig, precision: str = "float32"):
-        super().__init__(config, precision, name="wavenet")
+        super().__init__(config, precision, name="wavenet", autocast=False)  # the state stays float32
         self.input_layer = Input(config, name="input")
         self.output_layer = Output(config, dtype=precision, name="output")
         last = len(config.dilations) - 1

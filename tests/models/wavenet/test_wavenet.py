@@ -1,0 +1,187 @@
+"""WaveNet over a window, from window to window, and sample by sample, against the network as the paper has it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from contract import verify_contract
+
+from samplernn.audio.quantize import quantizer
+from samplernn.generation.generator import Generator
+from samplernn.models.wavenet.config import WaveNetConfig
+from samplernn.models.wavenet.model import WaveNet
+from samplernn.system.errors import InputError
+
+SILENCE = 128
+
+
+def tiny(**changes):
+    """Dilations of 1 to 32, twice: longer than the inner turns of generation, and than the windows."""
+    of_all = {"seq_len": 24, "num_stages": 6, "residual_size": 4, "inner_size": 3, "skip_size": 6}
+    return WaveNetConfig.from_dict(of_all | changes)
+
+
+def network(config):
+    """With weights of which each matters."""
+    model = WaveNet(config)
+    for number, variable in enumerate(model.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.4))
+    return model
+
+
+def plain_logits(model, tokens):
+    """Of each token of one file, by a loop over samples in which every block looks up what it heard before."""
+    config = model.config
+    weights = {variable.path.split("/", 1)[1]: variable.numpy() for variable in model.trainable_variables}
+    levels = quantizer(config.q_type, config.q_levels)
+    heard, logits = [[] for _ in config.dilations], []
+    for before in [levels.zero, *tokens[:-1]]:
+        if config.input_format == "one-hot":
+            x = weights["input/embeddings"][before]
+        else:
+            x = levels.decode(np.array([before])) @ weights["input/kernel"] + weights["input/bias"]
+        total = 0
+        for number, dilation in enumerate(config.dilations):
+            of_block = {name: weights[f"block_{number}/{name}"] for name in ("kernel", "bias", "output_kernel")}
+            heard[number].append(x)
+            convolved = of_block["bias"]
+            for tap, kernel in enumerate(of_block["kernel"]):
+                ago = (config.filter_length - 1 - tap) * dilation
+                if ago < len(heard[number]):
+                    convolved = convolved + heard[number][-1 - ago] @ kernel
+            filtered, gate = convolved[: config.inner_size], convolved[config.inner_size :]
+            z = np.tanh(filtered) / (1 + np.exp(-gate))
+            leaving = z @ of_block["output_kernel"] + weights[f"block_{number}/output_bias"]
+            total = total + leaving[-config.skip_size :]
+            x = x + leaving[: config.residual_size] if number + 1 < len(config.dilations) else None
+        hidden = np.maximum(np.maximum(total, 0) @ weights["output/hidden_kernel"] + weights["output/hidden_bias"], 0)
+        logits.append(hidden @ weights["output/kernel"] + weights["output/bias"])
+    return np.array(logits)
+
+
+VARIANTS = [
+    {},
+    {"filter_length": 3, "q_type": "linear", "q_levels": 40},
+    {"input_format": "continuous", "num_repeats": 3, "num_stages": 3, "filter_length": 4},
+]
+
+
+@pytest.fixture
+def short_turns(monkeypatch):
+    """Have loops of generation that take an instant without being compiled."""
+    monkeypatch.setattr(WaveNetConfig, "turns", (16, 4, 1))
+
+
+@pytest.mark.parametrize("changes", VARIANTS)
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_sequence_its_windows_and_its_samples_are_the_plain_network_from_the_first_sample_on(
+    short_turns, changes, rows
+):
+    model = network(tiny(**changes))
+    zero, levels = quantizer(model.config.q_type, model.config.q_levels).zero, model.config.q_levels
+    length = 80
+    tokens = np.random.default_rng(0).integers(0, levels, [rows, length]).astype(np.int32)
+    expected = np.stack([plain_logits(model, row) for row in tokens])
+
+    padded = tf.constant(np.pad(tokens, [(0, 0), (1, 0)], constant_values=zero))
+    whole, _ = model(padded, model.initial_state(rows))
+    np.testing.assert_allclose(whole, expected, atol=1e-4)
+
+    state, windows = model.initial_state(rows), []
+    for start, end in [(0, 1), (1, 8), (8, 60), (60, length)]:
+        logits, state = model(padded[:, start : end + 1], state)
+        windows.append(logits)
+    np.testing.assert_allclose(tf.concat(windows, axis=1), expected, atol=1e-4)
+
+    drawn, context, state = [], padded[:, :1], model.initial_state(rows)
+    for start in range(0, length, model.config.block_length):
+
+        def draw(logits, position, start=start):
+            drawn.append(logits)
+            return tf.constant(tokens[:, start + int(position)])
+
+        block, state = model.generate_block(context, state, draw)
+        context = block[:, -1:]
+    np.testing.assert_allclose(tf.stack(drawn, axis=1), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"num_stages": 3}, {"num_stages": 2, "filter_length": 3, "num_repeats": 3}])
+def test_logits_depend_on_the_receptive_field_before_them_and_on_nothing_else(changes):
+    """By the Jacobian of logits by what stands for each token."""
+    model = network(tiny(input_format="continuous", **changes))
+    field = model.config.receptive_field
+    length = field + 5
+    with tf.GradientTape() as tape:
+        x = tf.random.stateless_normal([length, 1, model.config.residual_size], [1, 2])
+        tape.watch(x)
+        total, y = 0.0, x
+        for block, history in zip(model.blocks, model.initial_state(1)):
+            y, skip, _ = block(y, history)
+            total += skip
+        logits = tf.reduce_sum(model.output_layer(total) * tf.range(1.0, model.config.q_levels + 1), axis=[1, 2])
+    jacobian = np.abs(tape.jacobian(logits, x)).max(axis=(2, 3))  # [predicted, heard], heard one before predicted
+    back = np.arange(length)[:, None] - np.arange(length)[None]
+    assert (jacobian[(back < 0) | (back >= field)] == 0).all()
+    assert (jacobian[(back >= 0) & (back < field)] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("repeats", "stages", "filter_length", "field"),
+    [(3, 10, 3, 6139), (6, 10, 3, 12277), (3, 13, 3, 49147), (4, 8, 2, 1021), (2, 10, 2, 2047)],
+)
+def test_the_receptive_fields_of_the_papers_networks(repeats, stages, filter_length, field):
+    config = WaveNetConfig(num_repeats=repeats, num_stages=stages, filter_length=filter_length)
+    assert config.receptive_field == config.seed_length == field
+
+
+@pytest.mark.parametrize(
+    "changes", [{"input_format": "continuous", "q_type": "linear", "q_levels": 16, "filter_length": 3, "seq_len": 8}]
+)
+def test_other_networks_keep_the_contract(short_turns, changes):
+    verify_contract("wavenet", tiny(**changes))
+
+
+@pytest.mark.parametrize("turns", [(128, 16, 1), (128, 16, 4, 2, 1), (8, 1)])
+def test_however_the_loops_are_nested_the_same_is_generated(monkeypatch, turns):
+    model = network(tiny(filter_length=3))
+    monkeypatch.setattr(WaveNetConfig, "turns", turns)
+    generator = Generator(model, jit_compile=False)
+    (tokens,) = generator(np.array([[SILENCE]]), 200, [1e-6], [[0]])
+    logits, _ = model(np.concatenate([[[SILENCE]], tokens], axis=1), model.initial_state(1))
+    np.testing.assert_array_equal(tokens[0], np.argmax(logits[0], axis=1)[:200])
+
+
+def test_dropout_is_of_whole_channels_and_only_in_training():
+    config = tiny(dropout=0.5)
+    model, x = network(config), tf.random.stateless_uniform([3, 25], [0, 1], maxval=256, dtype=tf.int32)
+    plain = network(tiny())(x, model.initial_state(3))[0]
+    np.testing.assert_array_equal(model(x, model.initial_state(3))[0], plain)
+    first, second = (model(x, model.initial_state(3), training=True)[0] for _ in range(2))
+    assert not np.allclose(first, plain) and not np.allclose(first, second)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_predicts_nearly_the_same(precision):
+    config, x = tiny(), tf.random.stateless_uniform([2, 49], [0, 1], maxval=256, dtype=tf.int32)
+    exact, mixed = WaveNet(config), WaveNet(config, precision)
+    for variable, other in zip(exact.variables, mixed.variables):
+        other.assign(variable)
+    logits, state = mixed(x, mixed.initial_state(2))
+    expected, _ = exact(x, exact.initial_state(2))
+    assert {part.dtype for part in (logits, *state)} == {tf.float32}
+    np.testing.assert_allclose(logits, expected, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"filter_length": 1}, "filter_length is 1; it must be a whole number from 2"),
+        ({"num_stages": 0}, "num_stages is 0; it must be a whole number from 1"),
+        ({"input_format": "raw"}, 'input_format is "raw"; it must be one-hot or continuous'),
+        ({"dim": 64}, "unknown parameter 'dim'"),
+        ({"residual_size": 2**20, "inner_size": 2**20}, "the network would hold"),
+        ({"num_stages": 20, "residual_size": 4096, "inner_size": 1}, "each sequence would remember"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_the_remedy(values, said):
+    with pytest.raises(InputError, match=said):
+        WaveNetConfig.from_dict(values)
