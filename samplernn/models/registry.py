@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samplernn.models.config import FAMILY, Config
+from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.system.errors import InputError
@@ -36,6 +37,7 @@ class Family:
 
 FAMILIES = {
     "samplernn": Family(SampleRNNConfig, "samplernn.models.samplernn.model:SampleRNN"),
+    "predictor": Family(PredictorConfig, "samplernn.models.predictor.model:Predictor"),
     "wavenet": Family(WaveNetConfig, "samplernn.models.wavenet.model:WaveNet"),
 }
 DEFAULT_FAMILY = "samplernn"
