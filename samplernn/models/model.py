@@ -56,12 +56,12 @@ class Model(keras.Model, ABC):
         averages: of its weights, if a training keeps any.
         exchanges: whether replicas exchange anything inside `forward`.
         has_cudnn_kernels: whether on a GPU a window is computed by kernels that XLA cannot compile.
-        adam_epsilon: what adam adds to the roots of its second moments; by default PRiSM's.
+        adam_epsilon: what adam adds to the roots of its second moments.
     """
 
     has_cudnn_kernels = False
     exchanges = False
-    adam_epsilon = 1e-4
+    adam_epsilon = 1e-8
 
     def __init__(self, config: Config, precision: str = "float32", **kwargs):
         """`precision` is a Keras dtype policy: float32, mixed_bfloat16 or mixed_float16."""

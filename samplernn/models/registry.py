@@ -37,8 +37,8 @@ class Family:
 
 FAMILIES = {
     "samplernn": Family(SampleRNNConfig, "samplernn.models.samplernn.model:SampleRNN"),
-    "predictor": Family(PredictorConfig, "samplernn.models.predictor.model:Predictor"),
     "wavenet": Family(WaveNetConfig, "samplernn.models.wavenet.model:WaveNet"),
+    "predictor": Family(PredictorConfig, "samplernn.models.predictor.model:Predictor"),
 }
 DEFAULT_FAMILY = "samplernn"
 

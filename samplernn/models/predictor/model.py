@@ -14,7 +14,7 @@ from samplernn.audio.quantize import quantizer
 from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
 from samplernn.models.predictor.config import PredictorConfig
-from samplernn.models.wavenet.layers import product
+from samplernn.models.products import product
 
 
 class Weights(NamedTuple):

@@ -25,6 +25,7 @@ class SampleRNN(AutoregressiveModel):
     """SampleRNN with one or more frame tiers above the sample tier (Mehri et al., ICLR 2017, section 2)."""
 
     has_cudnn_kernels = True
+    adam_epsilon = 1e-4  # PRiSM's
 
     def __init__(self, config: SampleRNNConfig, precision: str = "float32"):
         super().__init__(config, precision, name="sample_rnn")

@@ -11,13 +11,8 @@ import tensorflow as tf
 
 from samplernn.audio.quantize import quantizer
 from samplernn.models.dropout import drop_channels
+from samplernn.models.products import product
 from samplernn.models.wavenet.config import WaveNetConfig
-
-
-def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """[..., in] by [in, out]: float32 [..., out], of one product."""
-    rows = tf.reshape(tf.cast(x, kernel.dtype), [-1, x.shape[-1]])
-    return tf.cast(tf.reshape(tf.matmul(rows, kernel), [*x.shape[:-1], kernel.shape[-1]]), tf.float32)
 
 
 class Input(keras.layers.Layer):

@@ -18,8 +18,6 @@ class WaveNet(AutoregressiveModel):
     follow one another are one long window, and a sample is a window of one.
     """
 
-    adam_epsilon = 1e-8
-
     def __init__(self, config: WaveNetConfig, precision: str = "float32"):
         super().__init__(config, precision, name="wavenet", autocast=False)  # the state stays float32
         self.input_layer = Input(config, name="input")

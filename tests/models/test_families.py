@@ -1,0 +1,101 @@
+"""What every family's networks do in the user's hands: trained, stopped, resumed, generated from, and measured."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from torture import assert_equal
+from trainings import StopAt, runs, with_callback
+
+from samplernn.checkpoints import store as checkpoints
+from samplernn.evaluation.evaluate import evaluate
+from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.models import registry
+from samplernn.models.optimizer import make_optimizer
+from samplernn.options.options import EvaluationOptions, GenerationOptions
+from samplernn.training.train import train
+
+NEW = [name for name in registry.FAMILIES if name != registry.DEFAULT_FAMILY]
+
+
+@pytest.fixture
+def of_family(options, tmp_path):
+    """A function that has a training be of a family's tiny network."""
+
+    def choose(name):
+        path = tmp_path / "tiny.config.json"
+        path.write_text(json.dumps(registry.config_to_dict(registry.FAMILIES[name].config.tiny())))
+        return replace(options, config_file=str(path))
+
+    return choose
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) for name in NEW])
+def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(of_family, monkeypatch, capsys, name):
+    options = replace(of_family(name), polyak_decay=0.9)
+    train(replace(options, id="whole"))
+    out = capsys.readouterr().out
+    field = registry.load_config(options.config_file).receptive_field
+    assert f"\nReceptive field  {field} samples, {field / 16:.1f} ms" in out
+    with_callback(monkeypatch, StopAt(1, 3))
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(options, id="parts"))
+    monkeypatch.undo()
+    train(replace(options, id="parts"))
+    (whole,), (_, last) = (runs(replace(options, id=name)) for name in ("whole", "parts"))
+    assert_equal(whole / "model.ckpt-2", last / "model.ckpt-2")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A function that saves a network, of weights that make it certain of its predictions, and returns its path."""
+
+    def save(config):
+        model = registry.build(config)
+        for number, variable in enumerate(model.trainable_variables):
+            variable.assign(tf.random.stateless_normal(variable.shape, [number, 7]))
+        path = tmp_path / "model.ckpt-1"
+        settings = {"config": registry.config_to_dict(config), "arguments": {}, "sample_rate": 16000}
+        checkpoints.save(path, model, make_optimizer("sgd", 0.1, 0.0, model), settings)
+        return str(path)
+
+    return save
+
+
+@pytest.mark.parametrize("name", registry.FAMILIES)
+@pytest.mark.parametrize("seeded", [False, True])
+def test_what_is_generated_greedily_is_what_evaluation_expects(tmp_path, music, saved, name, seeded):
+    """From silence; behind a seed too, where that is read as a file is, from its start."""
+    config = registry.FAMILIES[name].config.tiny()
+    if seeded and config.seed_padding < config.window.left:
+        pytest.skip("a seed of this family is not read as a file is")
+    checkpoint, seed = saved(config), {}
+    if seeded:
+        soundfile.write(tmp_path / "seed.wav", music[:500], 16000)
+        seed = {"seed": str(tmp_path / "seed.wav"), "seed_dur": 0.02, "include_seed": True}
+    options = GenerationOptions(
+        output_path=str(tmp_path / "out" / "a.wav"),
+        checkpoint_path=checkpoint,
+        dur=0.05,
+        top_k=1,
+        random_seed=0,
+        **seed,
+    )
+    (path,) = generate_from_checkpoint(options)
+    assert len(np.unique(soundfile.read(path)[0][-700:])) > 5  # it is not one level for ever
+    assert wrong(checkpoint, path) == (wrong(checkpoint, tmp_path / "seed.wav", 320) if seeded else 0)
+
+
+def wrong(checkpoint, wav, length=None):
+    """How many samples of the first windows of a file are not the likeliest."""
+    folder = wav.parent / "evaluated" / wav.stem
+    folder.mkdir(parents=True)
+    audio, rate = soundfile.read(wav, frames=length or -1, dtype="int16")
+    soundfile.write(folder / wav.name, audio, rate)
+    data = {"data_dir": (str(folder),), "jit_compile": False}
+    (row,) = evaluate(EvaluationOptions(checkpoint_path=(checkpoint,), **data))
+    assert row["samples"] == len(audio) // 64 * 64
+    return round((1 - row["accuracy"]) * row["samples"])
