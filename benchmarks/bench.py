@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -34,11 +35,14 @@ from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
 from samplernn.models import registry  # noqa: E402
 from samplernn.models.config import Config  # noqa: E402
+from samplernn.models.registry import load_config  # noqa: E402
 from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
+from samplernn.models.wavenet.config import WaveNetConfig  # noqa: E402
 from samplernn.options.options import PRECISIONS, ChunkOptions, TrainingOptions  # noqa: E402
 from samplernn.options.values import BOOLEAN, automatic  # noqa: E402
 from samplernn.training.steps import model_to_train, train_step  # noqa: E402
 
+CONFIGS = Path(__file__).parent.parent / "configs"
 MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
 SAMPLE_RATE = 16000
 SMALL = SampleRNNConfig(dim=256, num_rnn_layers=2, seq_len=512)
@@ -96,9 +100,38 @@ def rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
                 **GENERATE_BYTES,
             ),
         )
+    yield from wavenet_rows(precision, jit)
     yield "load 1 million samples, one core", load
     yield "wait for data in training, dim 256", lambda *row: wait(*row, precision, jit)
     yield "chunk_audio, 36 minutes", chunk
+
+
+def wavenet_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
+    """Those of WaveNet. Of each weight but those of the input there is one product a sample, in training three."""
+    small = WaveNetConfig(seq_len=2048)
+    ada, large = (load_config(CONFIGS / f"{name}.config.json") for name in ("ada-local", "wavenet-large"))
+    for name, config, batch_size in (("wavenet", small, 8), ("ada-local", ada, 4)):
+        operations = 6 * weights_in_products(config) * batch_size * config.seq_len
+        yield (
+            f"train step, {name}, {batch_size} x {config.seq_len}",
+            timed(lambda c=config, b=batch_size: training_steps(c, b, precision, jit), operations=operations),
+        )
+    without_history = replace(small, num_stages=1, num_repeats=len(small.dilations))  # each block hears one sample
+    for name, config in (("wavenet", small), ("the same without history", without_history)):
+        yield f"generate 1 s, {name}, 1 sequence", timed(lambda c=config: generation(c, 1, precision, jit), SECOND)
+    for sequences in (8, 32):
+        operations = 2 * weights_in_products(small) * sequences * SAMPLE_RATE
+        work = timed(lambda n=sequences: generation(small, n, precision, jit), SECOND, operations=operations)
+        yield f"generate 1 s, wavenet, {sequences} sequences", work
+    yield (
+        "generate 1 s, wavenet-large, 1 sequence",
+        timed(lambda: generation(large, 1, precision, jit), SECOND, dram=4 * large.num_parameters * SAMPLE_RATE),
+    )
+
+
+def weights_in_products(config: WaveNetConfig) -> int:
+    """About how many there are."""
+    return config.num_parameters - config.parameters["input"]
 
 
 def timed(

@@ -1,6 +1,6 @@
 """What the networks in configs/ cost, and what they learn in the same time: the table of docs/families.md.
 
-    python benchmarks/configs.py                                   # the cost: about six minutes
+    python benchmarks/configs.py --only fast deep                  # the cost
     python benchmarks/configs.py --data_dir chunks --minutes 10    # then what those for the chunks' sample rate learn
 
 A network learns for as many steps as would take these minutes at the time of a step that was measured before, whatever
@@ -35,10 +35,11 @@ SEED = 0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", nargs="+", help="folders with WAV files to learn from")
+    parser.add_argument("--only", nargs="+", help="names of the configs, all by default")
     parser.add_argument("--minutes", type=float, default=10, help="how long to learn")
     arguments = parser.parse_args()
-    paths = sorted(FOLDER.glob("*.config.json"))
-    configs = {path.name.removesuffix(".config.json"): load_config(path) for path in paths}
+    paths = {path.name.removesuffix(".config.json"): path for path in sorted(FOLDER.glob("*.config.json"))}
+    configs = {name: load_config(path) for name, path in paths.items() if name in (arguments.only or paths)}
     a_step = {}
     print(f"{'config':14} {'parameters':>11} {'GB':>5} {'s/step':>7} {'s per s of audio':>17}")
     for name, config in configs.items():

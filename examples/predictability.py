@@ -20,12 +20,12 @@ from samplernn.options.option import option, options_of, with_default  # noqa: E
 from samplernn.options.options import CorpusOptions, TrainingOptions  # noqa: E402
 from samplernn.options.values import PATH, whole  # noqa: E402
 from samplernn.system.device import prepare_device  # noqa: E402
-from samplernn.system.files import make_writable_folder, write_whole  # noqa: E402
+from samplernn.system.files import make_writable_folder, write_whole, written_aside  # noqa: E402
 
 RECEPTIVE_FIELDS = (0, *(2**power for power in range(11)))
 SEQ_LEN = 512
 BATCH_SIZE = 8
-LEARNING_RATE = 0.03  # at first; it falls to 0, so that no end is a bad moment
+LEARNING_RATE = 0.003  # at first; it falls to 0, so that no end is a bad moment
 SEED = 0
 
 
@@ -35,7 +35,7 @@ class Options:
 
     data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", MISSING)
     output_dir: str = option("./predictability", PATH, "folder for profile.csv and profile.png")
-    steps: int = option(200, whole(1), "steps of training for each receptive field")
+    steps: int = option(600, whole(1), "steps of training for each receptive field")
 
 
 def main():
@@ -49,7 +49,8 @@ def main():
         print(f"receptive field {receptive_field:4}: {nll:.3f} nats, {nll / log(2):.3f} bits a sample", flush=True)
     rows = [f"{field},{nll:.4f},{nll / log(2):.4f},{options.steps}" for field, nll in profile.items()]
     write_whole(folder / "profile.csv", "\n".join(["receptive_field,nll_nats,nll_bits,steps", *rows]) + "\n")
-    (folder / "profile.png").write_bytes(draw(profile))
+    with written_aside(folder / "profile.png") as aside:
+        aside.write_bytes(draw(profile))
     print(f"Look: {folder / 'profile.png'}")
 
 

@@ -1,9 +1,10 @@
 """The registry of families: which there are, and what a config that names one becomes."""
 
 import json
+import re
 
 import pytest
-from conftest import GOLDEN, TINY
+from conftest import GOLDEN, ROOT, TINY
 from toy import Toy, ToyConfig
 
 from samplernn.checkpoints.settings import model_config
@@ -47,3 +48,14 @@ def test_a_checkpoint_of_another_family_is_refused(tmp_path):
     path.write_text(json.dumps({"model": "toy"}))
     with pytest.raises(InputError, match=r"model.ckpt-1 is a samplernn; the config .*toy.config.json is of toy; leave"):
         model_config(GOLDEN / "gru" / "model.ckpt-1", str(path))
+
+
+def test_each_ready_made_config_is_described():
+    rows = re.findall(
+        r"^\| `(.+?)`.*? \| ([\d.]+) M \|", (ROOT / "docs" / "families.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    configs = {
+        path.name.removesuffix(".config.json"): registry.load_config(path) for path in (ROOT / "configs").iterdir()
+    }
+    assert dict(rows) == {name: f"{config.num_parameters / 1e6:.1f}" for name, config in configs.items()}
+    assert configs["default"] == registry.default_config()

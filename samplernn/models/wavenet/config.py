@@ -120,6 +120,10 @@ class WaveNetConfig(AudioTokensConfig):
 
     @property
     def activations(self) -> float:
-        """For a sample and a block its input with its gradient; twice the gates and their gradients; ..."""
-        a_block = 2 * self.residual_size + 6 * self.inner_size + self.residual_size + self.skip_size
-        return self.seq_len * (len(self.dilations) * a_block + 4 * self.skip_size + 4 * self.q_levels)
+        """For a sample and a block three times what runs through it, six times the gated layer (twice that wide, with
+        its gradient, and what leaves it) and a skip; for a sample four times the layers behind the blocks and four
+        times Q (logits, probabilities and their gradients); the histories, of which there are eight copies in a step.
+        """
+        of_block = 3 * self.residual_size + 6 * self.inner_size + self.skip_size
+        of_sample = len(self.dilations) * of_block + 4 * self.skip_size + 4 * self.q_levels
+        return self.seq_len * of_sample + 8 * self.receptive_field * self.residual_size
