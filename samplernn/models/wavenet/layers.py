@@ -6,6 +6,8 @@ layers' precision, all sums in float32.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import keras
 import tensorflow as tf
 
@@ -42,6 +44,23 @@ class Input(keras.layers.Layer):
         return tf.gather(self.table(), tokens)
 
 
+class BlockWeights(NamedTuple):
+    """What a block computes with: kernels in its precision, biases in float32.
+
+    Attributes:
+        taps: a kernel for each, the oldest first, [residual, 2 · inner].
+        kernel: all of them as one, [filter_length · residual, 2 · inner].
+        bias: of the convolution, [2 · inner].
+        output_kernel, output_bias: of what leaves it.
+    """
+
+    taps: list[tf.Tensor]
+    kernel: tf.Tensor
+    bias: tf.Tensor
+    output_kernel: tf.Tensor
+    output_bias: tf.Tensor
+
+
 class Block(keras.layers.Layer):
     """A dilated causal convolution, its gate, and what leaves it to the next block and to the sum of the skips.
 
@@ -63,12 +82,15 @@ class Block(keras.layers.Layer):
         self.output_kernel = self.add_weight(name="output_kernel", shape=[inner, leaving])
         self.output_bias = self.add_weight(name="output_bias", shape=[leaving], initializer="zeros")
 
-    def step_weights(self):
-        """The kernels of its taps, that of all of them, that of what leaves it, and the biases of both."""
-        kernel, output_kernel = [tf.cast(part, self.compute_dtype) for part in (self.kernel, self.output_kernel)]
-        of_all = tf.reshape(kernel, [-1, kernel.shape[-1]])
-        biases = [tf.convert_to_tensor(bias) for bias in (self.bias, self.output_bias)]
-        return tf.unstack(kernel), of_all, output_kernel, *biases
+    def step_weights(self) -> BlockWeights:
+        kernel = tf.cast(self.kernel, self.compute_dtype)
+        return BlockWeights(
+            tf.unstack(kernel),
+            tf.reshape(kernel, [-1, kernel.shape[-1]]),
+            tf.convert_to_tensor(self.bias),
+            tf.cast(self.output_kernel, self.compute_dtype),
+            tf.convert_to_tensor(self.output_bias),
+        )
 
     def call(self, x, history, training=False):
         """Run over a window.
@@ -97,19 +119,16 @@ class Block(keras.layers.Layer):
         Returns:
             [length, B, 2 · inner], with the bias.
         """
-        (*past, _), _, _, bias, _ = weights
-        starts = [tap * self.dilation for tap in range(len(past))]
-        return bias + sum(product(heard[start : start + length], kernel) for start, kernel in zip(starts, past))
+        past = enumerate(weights.taps[:-1])
+        return weights.bias + sum(product(heard[tap * self.dilation :][:length], kernel) for tap, kernel in past)
 
     def convolve_newest(self, x, past, weights):
         """The convolution, where that of all taps but the newest is known: [..., residual] to [..., 2 · inner]."""
-        (*_, newest), *_ = weights
-        return past + product(x, newest)
+        return past + product(x, weights.taps[-1])
 
     def convolve(self, taps, weights):
         """The convolution at one sample, in one product: what each tap sees [B, residual] to [B, 2 · inner]."""
-        _, kernel, _, bias, _ = weights
-        return product(tf.concat(taps, axis=-1), kernel) + bias
+        return product(tf.concat(taps, axis=-1), weights.kernel) + weights.bias
 
     def leave(self, x, gates, weights):
         """What leaves the block.
@@ -121,9 +140,8 @@ class Block(keras.layers.Layer):
         Returns:
             The next block's input, [..., residual], and the skip, [..., skip].
         """
-        *_, output_kernel, _, output_bias = weights
         filtered, gate = tf.split(gates, 2, axis=-1)
-        leaving = product(tf.tanh(filtered) * tf.sigmoid(gate), output_kernel) + output_bias
+        leaving = product(tf.tanh(filtered) * tf.sigmoid(gate), weights.output_kernel) + weights.output_bias
         if self.is_last:
             return x, leaving
         residual = self.config.residual_size

@@ -6,6 +6,7 @@ import tensorflow as tf
 from contract import verify_contract
 
 from samplernn.audio.quantize import quantizer
+from samplernn.generation import generator as generation
 from samplernn.generation.generator import Generator
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.models.wavenet.model import WaveNet
@@ -148,6 +149,22 @@ def test_however_the_loops_are_nested_the_same_is_generated(monkeypatch, turns):
     (tokens,) = generator(np.array([[SILENCE]]), 200, [1e-6], [[0]])
     logits, _ = model(np.concatenate([[[SILENCE]], tokens], axis=1), model.initial_state(1))
     np.testing.assert_array_equal(tokens[0], np.argmax(logits[0], axis=1)[:200])
+
+
+@pytest.mark.xla
+def test_sequences_on_several_cores_are_those_of_one(monkeypatch):
+    monkeypatch.setattr(WaveNetConfig, "turns", (8, 1))
+    monkeypatch.setattr(generation, "ITEMS_A_CALL", 16)
+    model, found = network(tiny(num_stages=2, num_repeats=1)), []
+    for cores, parts in ((1, 1), (2, 2), (4, 3)):  # of six rows
+        monkeypatch.setattr(generation, "number_of_cores", lambda cores=cores: cores)
+        generator = Generator(model, jit_compile=True)
+        assert generator._number_of_parts(6) == parts
+        state = generator.read(np.array([SILENCE, 3, 7]))
+        found.append(np.concatenate([*generator(np.full([6, 1], 7), 40, [1.0] * 6, [[n] for n in range(6)], state)], 1))
+    assert len(np.unique(found[0], axis=0)) == 6
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 def test_dropout_is_of_whole_channels_and_only_in_training():
