@@ -7,8 +7,7 @@ import pytest
 from conftest import ROOT
 
 from samplernn.commands import cli
-from samplernn.models.registry import load_config
-from samplernn.models.samplernn.config import SampleRNNConfig
+from samplernn.models.registry import FAMILIES, load_config, name_of
 from samplernn.options.option import as_flags, changed_flags, option, options_of, with_default
 from samplernn.options.options import CheckOptions, ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.options.values import BOOLEAN, PATH, TEMPERATURE, automatic, one_of, optional, several, whole
@@ -63,14 +62,16 @@ def test_every_default_can_be_written_as_a_flag(monkeypatch, options_class):
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").iterdir()), ids=lambda path: path.name)
 def test_a_config_as_flags_of_a_search_is_the_config(monkeypatch, path):
     config = load_config(path)
-    monkeypatch.setattr(sys, "argv", ["script.py", "--data_dir", "d", *as_flags(vars(config))])
+    monkeypatch.setattr(
+        sys, "argv", ["script.py", "--data_dir", "d", "--model", name_of(config), *as_flags(vars(config))]
+    )
     space = cli.keras_tuner_options().space
-    assert SampleRNNConfig(**{name: space[name][0] for name in vars(config)}) == config
+    assert type(config)(**{name: space[name][0] for name in vars(config)}) == config
     assert all(len(values) == 1 for values in space.values())
 
 
 def test_every_option_says_what_it_is_for():
-    for options_class in (*COMMANDS, CheckOptions, SampleRNNConfig):
+    for options_class in (*COMMANDS, CheckOptions, *(family.config for family in FAMILIES.values())):
         helps = [option.help for option in options_of(options_class)]
         assert len(set(helps)) == len(helps)
         assert not [help_ for help_ in helps if not help_ or help_.endswith(".")]
