@@ -25,7 +25,7 @@ from samplernn.system.files import make_writable_folder, write_whole, written_as
 RECEPTIVE_FIELDS = (0, *(2**power for power in range(11)))
 SEQ_LEN = 512
 BATCH_SIZE = 8
-LEARNING_RATE = 0.003  # at first; it falls to 0, so that no end is a bad moment
+LEARNING_RATE = 0.03  # at first; it falls to 0, so that no end is a bad moment
 SEED = 0
 
 
