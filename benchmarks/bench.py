@@ -35,7 +35,6 @@ from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
 from samplernn.models import registry  # noqa: E402
 from samplernn.models.config import Config  # noqa: E402
-from samplernn.models.registry import load_config  # noqa: E402
 from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
 from samplernn.models.wavenet.config import WaveNetConfig  # noqa: E402
 from samplernn.options.options import PRECISIONS, ChunkOptions, TrainingOptions  # noqa: E402
@@ -109,7 +108,7 @@ def rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
 def wavenet_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
     """Those of WaveNet. Of each weight but those of the input there is one product a sample, in training three."""
     small = WaveNetConfig(seq_len=2048)
-    ada, large = (load_config(CONFIGS / f"{name}.config.json") for name in ("ada-local", "wavenet-large"))
+    ada, large = (registry.load_config(CONFIGS / f"{name}.config.json") for name in ("ada-local", "wavenet-large"))
     for name, config, batch_size in (("wavenet", small, 8), ("ada-local", ada, 4)):
         operations = 6 * weights_in_products(config) * batch_size * config.seq_len
         yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from samplernn.models.config import Config
@@ -11,7 +12,7 @@ from samplernn.options.values import one_of, whole
 
 MU_LAW_LEVELS = 256
 MAX_SIZE = 2**20  # of a window or a layer: beyond every use, but not beyond what can be counted
-MAX_NUMBERS = 2**31  # that a network holds: 8 GB
+MAX_NUMBERS = 2**31  # that a network holds, or remembers: 8 GB
 
 
 def seq_len(default: int) -> Any:
@@ -42,6 +43,12 @@ class AudioTokensConfig(Config):
         super()._normalize()
         if self.q_type == "mu-law":
             object.__setattr__(self, "q_levels", MU_LAW_LEVELS)
+
+    def _complaints_of_size(self, name: str, what: str, numbers: int) -> Iterator[str]:
+        """A complaint about a parameter where `what` more numbers than there may be."""
+        if numbers > MAX_NUMBERS:
+            most = f"{what} {numbers} numbers, {MAX_NUMBERS} are the most"
+            yield self._complaint(name, f"less, or another parameter: {most}")
 
     @property
     def uniform_loss(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from samplernn.models.audio_tokens import MAX_NUMBERS, MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
+from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
 from samplernn.options.option import option
 from samplernn.options.values import one_of, whole
@@ -35,9 +35,7 @@ class PredictorConfig(AudioTokensConfig):
     emb_size: int = option(16, whole(1, MAX_SIZE), "width of that embedding", searchable=True)
 
     def _broken_rules_of_size(self) -> Iterator[str]:
-        if self.num_parameters > MAX_NUMBERS:
-            network = f"the network would hold {self.num_parameters} numbers, {MAX_NUMBERS} are the most"
-            yield self._complaint("hidden_size", f"less, or another parameter: {network}")
+        yield from self._complaints_of_size("hidden_size", "the network would hold", self.num_parameters)
 
     @classmethod
     def tiny(cls) -> PredictorConfig:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from samplernn.models.audio_tokens import MAX_NUMBERS, MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
+from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
 from samplernn.options.option import option
 from samplernn.options.values import BOOLEAN, FRACTION, Values, one_of, several, whole
@@ -105,9 +105,7 @@ class SampleRNNConfig(AudioTokensConfig):
 
     def _broken_rules_of_size(self) -> Iterator[str]:
         numbers = max(self.num_parameters, self.frame_sizes[0] * self.q_levels * self.dim)  # the sample tier's table
-        if numbers > MAX_NUMBERS:
-            network = f"the network would hold {numbers} numbers, {MAX_NUMBERS} are the most"
-            yield self._complaint("dim", f"less, or another parameter: {network}")
+        yield from self._complaints_of_size("dim", "the network would hold", numbers)
 
     @classmethod
     def tiny(cls) -> SampleRNNConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from samplernn.models.audio_tokens import MAX_NUMBERS, MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
+from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
 from samplernn.options.option import option
 from samplernn.options.values import FRACTION, one_of, whole
@@ -53,13 +53,9 @@ class WaveNetConfig(AudioTokensConfig):
     )
 
     def _broken_rules_of_size(self) -> Iterator[str]:
-        if self.num_parameters > MAX_NUMBERS:
-            network = f"the network would hold {self.num_parameters} numbers, {MAX_NUMBERS} are the most"
-            yield self._complaint("residual_size", f"less, or another parameter: {network}")
-        history = (self.receptive_field - 1) * self.residual_size
-        if history > MAX_NUMBERS:
-            state = f"each sequence would remember {history} numbers, {MAX_NUMBERS} are the most"
-            yield self._complaint("num_stages", f"less, or another parameter: {state}")
+        yield from self._complaints_of_size("residual_size", "the network would hold", self.num_parameters)
+        history = sum(self.histories) * self.residual_size
+        yield from self._complaints_of_size("num_stages", "each sequence would remember", history)
 
     @classmethod
     def tiny(cls) -> WaveNetConfig:

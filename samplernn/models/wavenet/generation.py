@@ -15,10 +15,10 @@ import tensorflow as tf
 
 from samplernn.models.wavenet.layers import Block, Output
 
-Histories = dict[
-    int, tf.Tensor
-]  # by the blocks' numbers, their last inputs [(filter_length - 1) · dilation, B, residual]
-Pasts = dict[int, tuple[Any, tf.Tensor]]  # a position, and from there on the convolved past [n, B, 2 · inner]
+# By the blocks' numbers: their last inputs, [(filter_length - 1) · dilation, B, residual]; and a position, with the
+# convolved past from there on, [n, B, 2 · inner].
+Histories = dict[int, tf.Tensor]
+Pasts = dict[int, tuple[Any, tf.Tensor]]
 
 
 class BlockOfSamples:
