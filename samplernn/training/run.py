@@ -96,21 +96,8 @@ class Run:
         run_folders.discard_rolling(self.folder, self._progress.epoch, self._progress.step - 1)
 
     def _save(self, checkpoint: Path, state: Sequence[np.ndarray] = ()) -> None:
-        checkpoints.save(checkpoint, self._model, self._model.optimizer, self._settings(), state)
-
-    def _settings(self) -> dict[str, Any]:
-        """What is to be known beside a checkpoint."""
-        split = self._beginning.split
-        return {
-            **resuming.progress_as_settings(self._progress),
-            "config": config_to_dict(self._model.config),
-            "arguments": asdict(self._options),
-            "sample_rate": self._beginning.corpus.sample_rate,
-            "versions": versions(),
-            "split": split.names(),
-            "training_frames": split.training_frames,
-            "mix": split.mix,
-        }
+        settings = settings_of(self._options, self._beginning, self._progress)
+        checkpoints.save(checkpoint, self._model, self._model.optimizer, settings, state)
 
     def _clips(self, checkpoint: Path, epoch: int) -> GenerationOptions:
         """How generate.py is to be called for the same audio."""
@@ -135,3 +122,18 @@ class Run:
             precision=options.precision,
             jit_compile=options.jit_compile,
         )
+
+
+def settings_of(options: TrainingOptions, beginning: Beginning, progress: Progress) -> dict[str, Any]:
+    """What is to be known beside a checkpoint."""
+    split = beginning.split
+    return {
+        **resuming.progress_as_settings(progress),
+        "config": config_to_dict(beginning.config),
+        "arguments": asdict(options),
+        "sample_rate": beginning.corpus.sample_rate,
+        "versions": versions(),
+        "split": split.names(),
+        "training_frames": split.training_frames,
+        "mix": split.mix,
+    }

@@ -102,12 +102,13 @@ def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.S
         check_agreement(strategy, beginning.facts(options))
     if report and worker.is_chief:
         remark_on_split(beginning.split, beginning.resumed)
-    model = _build_model(options, beginning, strategy)
+    model = build_model(options, beginning, strategy)
     progress = resuming.restore_progress(beginning.resumed, options, model, beginning.split)
     return _Training(options, worker, beginning, model, progress, report)
 
 
-def _build_model(options: TrainingOptions, beginning: Beginning, strategy: tf.distribute.Strategy) -> Model:
+def build_model(options: TrainingOptions, beginning: Beginning, strategy: tf.distribute.Strategy) -> Model:
+    """The network that a training begins with, on the devices of a strategy, and its optimizer."""
     keras.utils.set_random_seed(options.random_seed)
     with strategy.scope():
         model = model_to_train(beginning.config, options)

@@ -1,0 +1,232 @@
+"""What networks in configs/ learn in the same time: the table and the figure of docs/families.md, and their audio.
+
+    python benchmarks/learning.py --data_dir chunks --only fast wavenet --minutes 3 10 --random_seed 0 1 2
+
+A minute is as many steps as the machine takes in it while it does nothing else, by the time of a step that is measured
+before a config's first training and kept in output_dir; so trainings may well run beside other work. At the end of each
+stage the loss on what is held out is noted, a checkpoint saved and a clip generated. What output_dir holds already is
+not done again: with further --minutes each training goes on from its last stage. For files of 16 kHz.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import log
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from samplernn.checkpoints import run_folders, store
+from samplernn.corpus.loader import Loader
+from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.models.registry import load_config
+from samplernn.options.options import GenerationOptions, TrainingOptions
+from samplernn.system.process import in_own_process
+from samplernn.training.beginning import Beginning, find_beginning
+from samplernn.training.loop import Progress, evaluate, fit
+from samplernn.training.resuming import gather_state, restore_progress
+from samplernn.training.run import settings_of
+from samplernn.training.steps import validation_step
+from samplernn.training.train import build_model
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+REPEATS = 15  # of a step that is timed
+SECONDS_A_STEP = "seconds_a_step.json"
+CLIP_SECONDS = 6
+SEED = 0  # of the clips
+
+
+@dataclass(frozen=True)
+class Training:
+    """One that is to be held against others."""
+
+    name: str  # of its config
+    data_dir: tuple[str, ...]
+    batch_size: int
+    learning_rate: float
+    polyak_decay: float | None
+    random_seed: int
+
+    @property
+    def options(self) -> TrainingOptions:
+        """Those of train.py that give the same steps."""
+        return TrainingOptions(
+            data_dir=self.data_dir,
+            config_file=str(CONFIGS / f"{self.name}.config.json"),
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            polyak_decay=self.polyak_decay,
+            random_seed=self.random_seed,
+        )
+
+    def folder(self, output_dir: Path) -> Path:
+        """Where its stages are, each in a folder that its minutes name."""
+        return output_dir / f"{self.name}-{self.random_seed}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data_dir", nargs="+", required=True, help="folders with WAV files to learn from")
+    parser.add_argument("--output_dir", type=Path, default=Path("learning"), help="folder for all that comes of it")
+    parser.add_argument("--only", nargs="+", default=["fast", "two-tier-fast", "wavenet"], help="names of the configs")
+    parser.add_argument("--minutes", nargs="+", type=float, default=[3, 10], help="the ends of the stages")
+    parser.add_argument("--random_seed", nargs="+", type=int, default=[0], help="for each a training")
+    parser.add_argument("--batch_size", type=int, default=8, help="as of train.py, and so are the next ones")
+    parser.add_argument("--learning_rate", type=float, default=0.003)
+    parser.add_argument("--polyak_decay", type=float, default=0.999)
+    given = parser.parse_args()
+    given.output_dir.mkdir(parents=True, exist_ok=True)
+    for name in given.only:
+        for random_seed in given.random_seed:
+            training = Training(
+                name, tuple(given.data_dir), given.batch_size, given.learning_rate, given.polyak_decay, random_seed
+            )
+            a_step = seconds_a_step(training, given.output_dir / SECONDS_A_STEP)
+            stages = {round(minutes * 60 / a_step): minutes for minutes in given.minutes}
+            in_own_process(learn, training, stages, training.folder(given.output_dir))
+    found = results(given.output_dir)
+    print(table(found))
+    (given.output_dir / "learning.png").write_bytes(figure(found))
+
+
+# --- Training ---
+
+
+def seconds_a_step(training: Training, file: Path) -> float:
+    """The median of some, measured unless the file has it."""
+    known = json.loads(file.read_text()) if file.exists() else {}
+    key = f"{training.name}, batch {training.batch_size}"
+    if key not in known:
+        known[key] = in_own_process(measured, training)
+        file.write_text(json.dumps(known, indent=2) + "\n")
+    return known[key]
+
+
+def measured(training: Training) -> float:
+    from bench import training_steps
+    from machine import seconds
+
+    work = training_steps(load_config(training.options.config_file), training.batch_size, "float32", None)
+    return float(np.median([seconds(work) for _ in range(REPEATS)]))
+
+
+def learn(training: Training, stages: dict[int, float], folder: Path) -> None:
+    """Train from the last stage that there is to the last that is asked for.
+
+    Args:
+        training: of what, and how.
+        stages: the minutes of each, by the steps after which it ends.
+        folder: of the training.
+    """
+    options = training.options
+    if done := sorted(folder.glob("*/*.index"), key=lambda index: float(index.parent.name)):
+        options = replace(options, resume_from=str(done[-1].with_suffix("")))
+    beginning = find_beginning(options, tell=False)
+    model = build_model(options, beginning, tf.distribute.get_strategy())
+    progress = restore_progress(beginning.resumed, options, model, beginning.split)
+    if max(stages) > int(model.optimizer.iterations):
+        ends = Stages(training, stages, folder, beginning, progress)
+        with suppress(StopIteration):
+            fit(model, beginning.split, options.batch_size, options.random_seed, sys.maxsize, [ends], progress)
+
+
+class Stages(keras.callbacks.Callback):
+    """Notes at the end of each stage what has been learnt; StopIteration after the last."""
+
+    def __init__(
+        self, training: Training, stages: dict[int, float], folder: Path, beginning: Beginning, progress: Progress
+    ):
+        super().__init__()
+        self._training = training
+        self._stages = stages
+        self._folder = folder
+        self._beginning = beginning
+        self._progress = progress
+
+    def on_train_batch_end(self, batch, logs=None):
+        steps = int(self.model.optimizer.iterations)
+        if steps in self._stages:
+            self._end_stage(steps, self._stages[steps])
+        if steps >= max(self._stages):
+            raise StopIteration
+
+    def _end_stage(self, steps: int, minutes: float) -> None:
+        model, training = self.model, self._training
+        with model.averaged():
+            loader = Loader(model.config, training.batch_size)
+            held_out = evaluate(model, validation_step(model), loader, self._beginning.split.validation)
+        folder = self._folder / f"{minutes:g}"
+        folder.mkdir(parents=True)
+        checkpoint = run_folders.rolling_prefix(folder, self._progress.epoch, self._progress.step)
+        stage = {"config": training.name, "random_seed": training.random_seed, "minutes": minutes, "steps": steps}
+        settings = settings_of(training.options, self._beginning, self._progress) | {"stage": stage | held_out}
+        store.save(checkpoint, model, model.optimizer, settings, gather_state(model, self._progress))
+        generate_from_checkpoint(
+            GenerationOptions(
+                output_path=str(folder / "clip.wav"),
+                checkpoint_path=str(checkpoint),
+                dur=CLIP_SECONDS,
+                random_seed=SEED,
+            )
+        )
+        print(settings["stage"], flush=True)
+
+
+# --- What has come of it ---
+
+
+def results(output_dir: Path) -> list[dict]:
+    """What was noted of each stage of each training."""
+    settings = [json.loads(file.read_text()) for file in sorted(output_dir.glob("*/*/*.ckpt-*.json"))]
+    return sorted((each["stage"] for each in settings), key=lambda s: (s["config"], s["minutes"], s["random_seed"]))
+
+
+def table(found: list[dict]) -> str:
+    """In Markdown."""
+    rows = ["| Config | Minutes | Steps | NLL, nats | bits |", "|---|---|---|---|---|"]
+    stages = defaultdict(list)
+    for each in found:
+        stages[each["config"], each["minutes"], each["steps"]].append(each["loss"])
+    for (config, minutes, steps), losses in stages.items():
+        nats, bits = (", ".join(f"{loss / unit:.3f}" for loss in losses) for unit in (1, log(2)))
+        rows.append(f"| `{config}` | {minutes:g} | {steps} | {nats} | {bits} |")
+    return "\n".join(rows)
+
+
+def figure(found: list[dict]) -> bytes:
+    """A PNG of the NLL over the minutes, a line for each training, a color for each config."""
+    from matplotlib.figure import Figure
+
+    picture = Figure(figsize=(7, 4), dpi=100, layout="constrained")
+    axes = picture.add_subplot()
+    trainings = defaultdict(list)
+    for each in found:
+        trainings[each["config"], each["random_seed"]].append((each["minutes"], each["loss"]))
+    names = sorted({name for name, _ in trainings})
+    for (name, seed), line in trainings.items():
+        first = seed == min(number for other, number in trainings if other == name)
+        axes.plot(*zip(*line), marker="o", color=f"C{names.index(name)}", label=name if first else None)
+    axes.set_xscale("log")
+    ticks = sorted({each["minutes"] for each in found})
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set(xlabel="minutes of two cores", ylabel="nats a sample, on held-out files")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    png = io.BytesIO()
+    picture.savefig(png, format="png")
+    return png.getvalue()
+
+
+if __name__ == "__main__":
+    main()
