@@ -14,7 +14,7 @@ from samplernn.audio.quantize import quantizer
 from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
 from samplernn.models.predictor.config import PredictorConfig
-from samplernn.models.products import product
+from samplernn.models.products import add_bias, product
 
 
 class Weights(NamedTuple):
@@ -89,8 +89,8 @@ class Predictor(AutoregressiveModel):
 
     def _predict(self, convolved, weights):
         """[..., hidden] to float32 logits [..., Q]."""
-        hidden = tf.nn.relu(product(tf.nn.relu(convolved), weights.hidden_kernel) + weights.hidden_bias)
-        return product(hidden, weights.output_kernel) + weights.output_bias
+        hidden = tf.nn.relu(add_bias(product(tf.nn.relu(convolved), weights.hidden_kernel), weights.hidden_bias))
+        return add_bias(product(hidden, weights.output_kernel), weights.output_bias)
 
     # --- Generation ---
 

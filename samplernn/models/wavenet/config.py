@@ -23,7 +23,7 @@ class WaveNetConfig(AudioTokensConfig):
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    seq_len: int = seq_len(2048)
+    seq_len: int = seq_len(512)
     q_type: str = q_type()
     q_levels: int = q_levels()
     input_format: str = option(

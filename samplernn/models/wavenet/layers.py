@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from samplernn.audio.quantize import quantizer
 from samplernn.models.dropout import drop_channels
-from samplernn.models.products import product
+from samplernn.models.products import add_bias, product
 from samplernn.models.wavenet.config import WaveNetConfig
 
 
@@ -120,7 +120,8 @@ class Block(keras.layers.Layer):
             [length, B, 2 · inner], with the bias.
         """
         past = enumerate(weights.taps[:-1])
-        return weights.bias + sum(product(heard[tap * self.dilation :][:length], kernel) for tap, kernel in past)
+        convolved = sum(product(heard[tap * self.dilation :][:length], kernel) for tap, kernel in past)
+        return add_bias(convolved, weights.bias)
 
     def convolve_newest(self, x, past, weights):
         """The convolution, where that of all taps but the newest is known: [..., residual] to [..., 2 · inner]."""
@@ -128,7 +129,7 @@ class Block(keras.layers.Layer):
 
     def convolve(self, taps, weights):
         """The convolution at one sample, in one product: what each tap sees [B, residual] to [B, 2 · inner]."""
-        return product(tf.concat(taps, axis=-1), weights.kernel) + weights.bias
+        return add_bias(product(tf.concat(taps, axis=-1), weights.kernel), weights.bias)
 
     def leave(self, x, gates, weights):
         """What leaves the block.
@@ -141,7 +142,8 @@ class Block(keras.layers.Layer):
             The next block's input, [..., residual], and the skip, [..., skip].
         """
         filtered, gate = tf.split(gates, 2, axis=-1)
-        leaving = product(tf.tanh(filtered) * tf.sigmoid(gate), weights.output_kernel) + weights.output_bias
+        leaving = product(tf.tanh(filtered) * tf.sigmoid(gate), weights.output_kernel)
+        leaving = add_bias(leaving, weights.output_bias)
         if self.is_last:
             return x, leaving
         residual = self.config.residual_size
@@ -170,5 +172,5 @@ class Output(keras.layers.Layer):
     def call(self, skips, weights=None):
         """[..., skip] to float32 logits [..., Q]."""
         hidden_kernel, kernel, hidden_bias, bias = weights or self.step_weights()
-        hidden = tf.nn.relu(product(tf.nn.relu(skips), hidden_kernel) + hidden_bias)
-        return product(hidden, kernel) + bias
+        hidden = tf.nn.relu(add_bias(product(tf.nn.relu(skips), hidden_kernel), hidden_bias))
+        return add_bias(product(hidden, kernel), bias)
