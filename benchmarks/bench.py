@@ -116,8 +116,10 @@ def wavenet_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callab
             timed(lambda c=config, b=batch_size: training_steps(c, b, precision, jit), operations=operations),
         )
     without_history = replace(small, num_stages=1, num_repeats=len(small.dilations))  # each block hears one sample
-    for name, config in (("wavenet", small), ("the same without history", without_history)):
-        yield f"generate 1 s, {name}, 1 sequence", timed(lambda c=config: generation(c, 1, precision, jit), SECOND)
+    yield (
+        "generate 1 s, wavenet, 1 sequence",
+        in_turns(*(lambda c=config: generation(c, 1, precision, jit) for config in (small, without_history))),
+    )
     for sequences in (8, 32):
         operations = 2 * weights_in_products(small) * sequences * SAMPLE_RATE
         work = timed(lambda n=sequences: generation(small, n, precision, jit), SECOND, operations=operations)
@@ -157,6 +159,19 @@ def timed(
         rate = median(rates)
         show(name, took, operations / rate.gemm, dram / rate.dram + cache / rate.cache)
         show_rates(name, rate)
+
+    return measure
+
+
+def in_turns(start: Callable[[], Callable[[], object]], start_other: Callable[[], Callable[[], object]]):
+    """Measure a row of generation whose floor is what the same network takes without its history."""
+
+    def measure(name: str, machine: Machine, repeats: int) -> None:
+        works = start(), start_other()
+        took, floor = np.array([[mean_seconds(work, span=1) * SECOND for work in works] for _ in range(repeats)]).T
+        factor, ratio = np.median(took), np.median(took / floor)
+        print(f"{name:44} {factor:8.3f} {'-':>14} {'-':>9} {ratio:6.2f}", flush=True)
+        print(f"  ({name}: real-time factor {factor:.2f}; without history {np.median(floor):.3f} s)", flush=True)
 
     return measure
 
