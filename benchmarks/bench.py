@@ -29,6 +29,7 @@ prepare_gpus()
 
 from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa: E402
 
+from configs import CONFIGS  # noqa: E402
 from samplernn.audio.chunking import chunk_files  # noqa: E402
 from samplernn.corpus.loader import Loader  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
@@ -41,7 +42,6 @@ from samplernn.options.options import PRECISIONS, ChunkOptions, TrainingOptions 
 from samplernn.options.values import BOOLEAN, automatic  # noqa: E402
 from samplernn.training.steps import model_to_train, train_step  # noqa: E402
 
-CONFIGS = Path(__file__).parent.parent / "configs"
 MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
 SAMPLE_RATE = 16000
 SMALL = SampleRNNConfig(dim=256, num_rnn_layers=2, seq_len=512)

@@ -18,7 +18,7 @@ from samplernn.models.config import Config
 from samplernn.models.registry import load_config
 from samplernn.system.process import in_own_process
 
-FOLDER = Path(__file__).parent.parent / "configs"
+CONFIGS = Path(__file__).parent.parent / "configs"
 REPEATS = 7
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of the configs, all by default")
     parser.add_argument("--batch_size", type=int, default=16, help="of a training step")
     arguments = parser.parse_args()
-    paths = {path.name.removesuffix(".config.json"): path for path in sorted(FOLDER.glob("*.config.json"))}
+    paths = {path.name.removesuffix(".config.json"): path for path in sorted(CONFIGS.glob("*.config.json"))}
     print(f"{'config':18} {'parameters':>11} {'GB':>5} {'s/step':>7} {'s per s of audio':>17}")
     for name in arguments.only or paths:
         config = load_config(paths[name])

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import sys
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import log
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from configs import CONFIGS
+from configs import training as cost
 from samplernn.checkpoints import run_folders, store
 from samplernn.corpus.loader import Loader
 from samplernn.generation.generate import generate_from_checkpoint
@@ -39,39 +41,9 @@ from samplernn.training.run import settings_of
 from samplernn.training.steps import validation_step
 from samplernn.training.train import build_model
 
-CONFIGS = Path(__file__).parent.parent / "configs"
-REPEATS = 15  # of a step that is timed
 SECONDS_A_STEP = "seconds_a_step.json"
 CLIP_SECONDS = 6
 SEED = 0  # of the clips
-
-
-@dataclass(frozen=True)
-class Training:
-    """One that is to be held against others."""
-
-    name: str  # of its config
-    data_dir: tuple[str, ...]
-    batch_size: int
-    learning_rate: float
-    polyak_decay: float | None
-    random_seed: int
-
-    @property
-    def options(self) -> TrainingOptions:
-        """Those of train.py that give the same steps."""
-        return TrainingOptions(
-            data_dir=self.data_dir,
-            config_file=str(CONFIGS / f"{self.name}.config.json"),
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            polyak_decay=self.polyak_decay,
-            random_seed=self.random_seed,
-        )
-
-    def folder(self, output_dir: Path) -> Path:
-        """Where its stages are, each in a folder that its minutes name."""
-        return output_dir / f"{self.name}-{self.random_seed}"
 
 
 def main() -> None:
@@ -86,14 +58,22 @@ def main() -> None:
     parser.add_argument("--polyak_decay", type=float, default=0.999)
     given = parser.parse_args()
     given.output_dir.mkdir(parents=True, exist_ok=True)
-    for name in given.only:
-        for random_seed in given.random_seed:
-            training = Training(
-                name, tuple(given.data_dir), given.batch_size, given.learning_rate, given.polyak_decay, random_seed
-            )
-            a_step = seconds_a_step(training, given.output_dir / SECONDS_A_STEP)
-            stages = {round(minutes * 60 / a_step): minutes for minutes in given.minutes}
-            in_own_process(learn, training, stages, training.folder(given.output_dir))
+    for name, random_seed in itertools.product(given.only, given.random_seed):
+        options = TrainingOptions(
+            id=f"{name}-{random_seed}",
+            data_dir=tuple(given.data_dir),
+            config_file=str(CONFIGS / f"{name}.config.json"),
+            batch_size=given.batch_size,
+            learning_rate=given.learning_rate,
+            polyak_decay=given.polyak_decay,
+            random_seed=random_seed,
+        )
+        a_step = seconds_a_step(name, options, given.output_dir / SECONDS_A_STEP)
+        stages = {
+            round(minutes * 60 / a_step): {"config": name, "random_seed": random_seed, "minutes": minutes}
+            for minutes in given.minutes
+        }
+        in_own_process(learn, options, stages, given.output_dir / options.id)
     found = results(given.output_dir)
     print(table(found))
     (given.output_dir / "learning.png").write_bytes(figure(found))
@@ -102,40 +82,31 @@ def main() -> None:
 # --- Training ---
 
 
-def seconds_a_step(training: Training, file: Path) -> float:
-    """The median of some, measured unless the file has it."""
+def seconds_a_step(name: str, options: TrainingOptions, file: Path) -> float:
+    """The median of some of a config, measured unless the file has it."""
     known = json.loads(file.read_text()) if file.exists() else {}
-    key = f"{training.name}, batch {training.batch_size}"
+    key = f"{name}, batch {options.batch_size}"
     if key not in known:
-        known[key] = in_own_process(measured, training)
+        known[key], _ = in_own_process(cost, load_config(options.config_file), options.batch_size)
         file.write_text(json.dumps(known, indent=2) + "\n")
     return known[key]
 
 
-def measured(training: Training) -> float:
-    from bench import training_steps
-    from machine import seconds
-
-    work = training_steps(load_config(training.options.config_file), training.batch_size, "float32", None)
-    return float(np.median([seconds(work) for _ in range(REPEATS)]))
-
-
-def learn(training: Training, stages: dict[int, float], folder: Path) -> None:
+def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> None:
     """Train from the last stage that there is to the last that is asked for.
 
     Args:
-        training: of what, and how.
-        stages: the minutes of each, by the steps after which it ends.
+        options: those of train.py that give the same steps.
+        stages: what is to be noted of each, its minutes at least, by the steps after which it ends.
         folder: of the training.
     """
-    options = training.options
     if done := sorted(folder.glob("*/*.index"), key=lambda index: float(index.parent.name)):
         options = replace(options, resume_from=str(done[-1].with_suffix("")))
     beginning = find_beginning(options, tell=False)
     model = build_model(options, beginning, tf.distribute.get_strategy())
     progress = restore_progress(beginning.resumed, options, model, beginning.split)
     if max(stages) > int(model.optimizer.iterations):
-        ends = Stages(training, stages, folder, beginning, progress)
+        ends = Stages(options, stages, folder, beginning, progress)
         with suppress(StopIteration):
             fit(model, beginning.split, options.batch_size, options.random_seed, sys.maxsize, [ends], progress)
 
@@ -144,10 +115,15 @@ class Stages(keras.callbacks.Callback):
     """Notes at the end of each stage what has been learnt; StopIteration after the last."""
 
     def __init__(
-        self, training: Training, stages: dict[int, float], folder: Path, beginning: Beginning, progress: Progress
+        self,
+        options: TrainingOptions,
+        stages: dict[int, dict],
+        folder: Path,
+        beginning: Beginning,
+        progress: Progress,
     ):
         super().__init__()
-        self._training = training
+        self._options = options
         self._stages = stages
         self._folder = folder
         self._beginning = beginning
@@ -156,30 +132,25 @@ class Stages(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         steps = int(self.model.optimizer.iterations)
         if steps in self._stages:
-            self._end_stage(steps, self._stages[steps])
+            self._end_stage(self._stages[steps] | {"steps": steps})
         if steps >= max(self._stages):
             raise StopIteration
 
-    def _end_stage(self, steps: int, minutes: float) -> None:
-        model, training = self.model, self._training
+    def _end_stage(self, stage: dict) -> None:
+        model = self.model
         with model.averaged():
-            loader = Loader(model.config, training.batch_size)
-            held_out = evaluate(model, validation_step(model), loader, self._beginning.split.validation)
-        folder = self._folder / f"{minutes:g}"
+            loader = Loader(model.config, self._options.batch_size)
+            stage |= evaluate(model, validation_step(model), loader, self._beginning.split.validation)
+        folder = self._folder / f"{stage['minutes']:g}"
         folder.mkdir(parents=True)
         checkpoint = run_folders.rolling_prefix(folder, self._progress.epoch, self._progress.step)
-        stage = {"config": training.name, "random_seed": training.random_seed, "minutes": minutes, "steps": steps}
-        settings = settings_of(training.options, self._beginning, self._progress) | {"stage": stage | held_out}
+        settings = settings_of(self._options, self._beginning, self._progress) | {"stage": stage}
         store.save(checkpoint, model, model.optimizer, settings, gather_state(model, self._progress))
+        clip = str(folder / "clip.wav")
         generate_from_checkpoint(
-            GenerationOptions(
-                output_path=str(folder / "clip.wav"),
-                checkpoint_path=str(checkpoint),
-                dur=CLIP_SECONDS,
-                random_seed=SEED,
-            )
+            GenerationOptions(output_path=clip, checkpoint_path=str(checkpoint), dur=CLIP_SECONDS, random_seed=SEED)
         )
-        print(settings["stage"], flush=True)
+        print(stage, flush=True)
 
 
 # --- What has come of it ---
