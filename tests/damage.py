@@ -7,8 +7,10 @@ import functools
 import io
 import json
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -291,10 +293,37 @@ GENERATE = ["generate", "--output_path", "out/x.wav", "--checkpoint_path", "run/
             "--jit_compile", "False"]  # fmt: skip
 
 
-@functools.cache
-def good_checkpoint():
-    """The files of a checkpoint that says all that one of this project says."""
+def of_prism():
+    """The config of a checkpoint of the original's, its index and its shard."""
     config = json.loads((PRISM.parent / "model.config.json").read_text())
+    return config, *(PRISM.with_name(Path(name).name).read_bytes() for name in (INDEX, SHARD))
+
+
+def of_this_project(family):
+    """The same of a family's tiny network, with what a training by adam with averages keeps of it."""
+    import keras  # here, for what needs no checkpoint is met without TensorFlow
+
+    from samplernn.checkpoints import store
+    from samplernn.models import registry
+    from samplernn.models.optimizer import make_optimizer
+
+    keras.utils.set_random_seed(0)
+    model = registry.build(registry.FAMILIES[family].config.tiny())
+    model.average_weights(0.9)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, Path(INDEX).stem)
+        store.save(path, model, make_optimizer("adam", 0.001, 0.0, model), {})
+        files = [path.with_name(Path(name).name).read_bytes() for name in (INDEX, SHARD)]
+    return registry.config_to_dict(model.config), *files
+
+
+CHECKPOINTS = {"samplernn": of_prism, "wavenet": functools.partial(of_this_project, "wavenet")}
+
+
+@functools.cache
+def good_checkpoint(family="samplernn"):
+    """The files of a checkpoint that says all that one of this project says."""
+    config, index, shard = CHECKPOINTS[family]()
     logs = {"loss": 5.5, "accuracy": 0.1, "val_loss": 5.4, "val_accuracy": 0.2}
     settings = {
         "epoch": 1,
@@ -306,30 +335,30 @@ def good_checkpoint():
         "split": {"training": ["0.wav", "1.wav"], "validation": ["2.wav", "3.wav"]},
     }
     return {
-        INDEX: PRISM.with_name("model.ckpt-1.index").read_bytes(),
-        SHARD: PRISM.with_name("model.ckpt-1.data-00000-of-00001").read_bytes(),
+        INDEX: index,
+        SHARD: shard,
         SETTINGS: json.dumps(settings).encode(),
     }
 
 
-def config_case(draw):
-    good = {name: data for name, data in good_checkpoint().items() if name != SETTINGS}
-    config = json.loads(good_checkpoint()[SETTINGS])["config"]
+def config_case(draw, family="samplernn"):
+    good = {name: data for name, data in good_checkpoint(family).items() if name != SETTINGS}
+    config = json.loads(good_checkpoint(family)[SETTINGS])["config"]
     return [*GENERATE, "--config_file", "my.config.json"], good | {"my.config.json": json_damaged(config, draw)}
 
 
-def settings_case(draw):
-    settings = json.loads(good_checkpoint()[SETTINGS])
-    return GENERATE, good_checkpoint() | {SETTINGS: json_damaged(settings, draw)}
+def settings_case(draw, family="samplernn"):
+    settings = json.loads(good_checkpoint(family)[SETTINGS])
+    return GENERATE, good_checkpoint(family) | {SETTINGS: json_damaged(settings, draw)}
 
 
-def evaluate_case(draw):
+def evaluate_case(draw, family="samplernn"):
     """Damaged settings before they say what is to be evaluated, and on what."""
     files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
     path = draw.choice(["run", "run/model.ckpt-1"])
     flags = draw.choice([["--held_out"], ["--held_out", "--data_dir", "c"], ["--data_dir", "c"]])
     command = ["evaluate", "--checkpoint_path", path, *flags, "--jit_compile", "False", "--output_file", "out/t.csv"]
-    return command, files | settings_case(draw)[1]
+    return command, files | settings_case(draw, family)[1]
 
 
 def torch_case(draw):
@@ -343,16 +372,16 @@ def torch_case(draw):
     return command, files | {"run/its.config.json": json.dumps(sizes | kept).encode()}
 
 
-def resume_case(draw):
+def resume_case(draw, family="samplernn"):
     """Damaged settings before a training that goes on with them."""
     files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
     flags = ["--data_dir", "c", "--resume_from", "run/model.ckpt-1", "--num_epochs", "2", "--batch_size", "2"]
     quick = ["--generate", "False", "--jit_compile", "False", "--logdir_root", "out", "--output_dir", "out"]
-    return ["train", *flags, *quick, "--checkpoint_policy", "Best"], files | settings_case(draw)[1]
+    return ["train", *flags, *quick, "--checkpoint_policy", "Best"], files | settings_case(draw, family)[1]
 
 
-def shard_case(draw):
-    return GENERATE, good_checkpoint() | {SHARD: byte_damaged(good_checkpoint()[SHARD], draw)}
+def shard_case(draw, family="samplernn"):
+    return GENERATE, good_checkpoint(family) | {SHARD: byte_damaged(good_checkpoint(family)[SHARD], draw)}
 
 
 def state_case(draw):
@@ -370,8 +399,8 @@ def state_case(draw):
     }
 
 
-def index_case(draw):
-    return GENERATE, good_checkpoint() | {INDEX: index_damaged(good_checkpoint()[INDEX], draw)}
+def index_case(draw, family="samplernn"):
+    return GENERATE, good_checkpoint(family) | {INDEX: index_damaged(good_checkpoint(family)[INDEX], draw)}
 
 
 def index_damaged(index, draw):
@@ -532,7 +561,8 @@ KINDS: dict[str, Callable] = {
     "name": name_case,
     "special": special_case,
 }
-
+OF_NETWORKS = ("config", "settings", "evaluate", "resume", "index", "shard")
+KINDS |= {f"wavenet_{kind}": functools.partial(KINDS[kind], family="wavenet") for kind in OF_NETWORKS}
 
 WITHOUT_TENSORFLOW = ("chunk", "ffmpeg", "corpus")
 

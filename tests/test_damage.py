@@ -31,12 +31,15 @@ EXECUTING = {"pickle", "cPickle", "dill", "marshal", "shelve", "yaml", "torch", 
 
 SHORT = {
     "without TensorFlow": damage.cases(chunk=150, ffmpeg=50, corpus=60),
-    "with TensorFlow": damage.cases(
-        config=30, settings=4, evaluate=4, torch=15, index=40, shard=4, state=2, name=4, special=8
-    ),
+    "with TensorFlow": [
+        *damage.cases(config=30, settings=4, evaluate=4, torch=15, index=40, shard=4, state=2, name=4, special=8),
+        *damage.cases(wavenet_config=6, wavenet_settings=1, wavenet_evaluate=3, wavenet_index=20, wavenet_shard=3),
+    ],
 }
 LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 1500, "settings": 100, "evaluate": 100,
-        "torch": 400, "resume": 20, "index": 1000, "shard": 100, "state": 30, "name": 100, "special": 100}  # fmt: skip
+        "torch": 400, "resume": 20, "index": 1000, "shard": 100, "state": 30, "name": 100, "special": 100,
+        "wavenet_config": 200, "wavenet_settings": 20, "wavenet_evaluate": 20, "wavenet_resume": 10,
+        "wavenet_index": 200, "wavenet_shard": 20}  # fmt: skip
 
 
 def meet_all(names, folder):
@@ -122,7 +125,10 @@ def test_thousands_of_damaged_inputs_are_refused_in_one_line_or_used(kind, tmp_p
 
 @pytest.mark.parametrize(
     "name",
-    [*damage.cases(chunk=5), *(pytest.param(name, marks=pytest.mark.long) for name in damage.cases(config=2, index=3))],
+    [
+        *damage.cases(chunk=5),
+        *(pytest.param(name, marks=pytest.mark.long) for name in damage.cases(config=2, index=3, wavenet_index=2)),
+    ],
 )
 def test_the_scripts_end_as_the_harness_says(name, tmp_path):
     (end,) = meet_all([name], tmp_path)
