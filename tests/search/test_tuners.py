@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras_tuner
+import numpy as np
 import optuna
 import pytest
 from conftest import ROOT
@@ -26,10 +27,9 @@ from samplernn.search.ray_tuning import _Bayesian, distinct_points
 from samplernn.search.search import Search, Trial
 from samplernn.system.errors import InputError
 
-SPACE = """
-    --data_dir corpus --num_epochs 3 --seq_len 128 --dim 8 --num_rnn_layers 1 --emb_size 8 --batch_size 2
-    --jit_compile False
-"""
+COMMON = "--data_dir corpus --num_epochs 3 --batch_size 2 --jit_compile False --seq_len 128"
+SPACE = f"{COMMON} --dim 8 --num_rnn_layers 1 --emb_size 8"
+SPACE_OF_WAVENETS = f"{COMMON} --model wavenet --num_repeats 1 --residual_size 8 --inner_size 8 --skip_size 8"
 FOUR_POINTS = ["--frame_sizes", "4", "16", "--frame_sizes", "8", "16", "--learning_rate", "0.001", "0.01"]
 SPACE_OF_THE_CORPUS = {"batch_size": (2,), "seq_len": (128,)}
 ONE_POINT = ["--learning_rate", "0.001", "--frame_sizes", "4", "16"]
@@ -48,15 +48,13 @@ def slow_folder(tmp_path, make_corpus):
     return tmp_path
 
 
-def command(script, *arguments):
-    return [sys.executable, str(ROOT / script), *SPACE.split(), *arguments]
+def command(script, *arguments, space=SPACE):
+    return [sys.executable, str(ROOT / script), *space.split(), *arguments]
 
 
-def run(script, *arguments, folder, **environment):
-    return subprocess.run(
-        command(script, *arguments), cwd=folder, capture_output=True, text=True, timeout=600,
-        env={**os.environ, **environment},
-    )  # fmt: skip
+def run(script, *arguments, folder, space=SPACE):
+    arguments = command(script, *arguments, space=space)
+    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 def interrupt(script, *arguments, folder, when, sent):
@@ -114,11 +112,16 @@ def test_without_the_library_its_name_is_an_import_error(tmp_path):
 
 
 @pytest.mark.long
-def test_keras_tuner_searches_and_tells_of_the_best(folder):
-    search = folder / "logdir" / "keras_tuner" / "k"
+@pytest.mark.parametrize(
+    ("space", "name", "value"),
+    [(SPACE, "frame_sizes", [4, 16]), (SPACE_OF_WAVENETS, "num_stages", 2)],
+    ids=["samplernn", "wavenet"],
+)
+def test_keras_tuner_searches_and_tells_of_the_best(folder, space, name, value):
+    search, text = folder / "logdir" / "keras_tuner" / "k", " ".join(map(str, np.ravel(value)))
     flags = ["--id", "k", "--max_trials", "2", "--type", "random_search", "--optimizer", "sgd"]
-    flags += ["--learning_rate", "0.1", "1e30", "--frame_sizes", "4", "16"]
-    result = run("keras_tuner.py", *flags, folder=folder)
+    flags += ["--learning_rate", "0.1", "1e30", f"--{name}", *text.split()]
+    result = run("keras_tuner.py", *flags, folder=folder, space=space)
     assert (result.returncode, result.stderr) == (0, "")
     bad, best = sorted(table(search), key=lambda row: row["learning_rate"] == "0.1")
     assert bad["learning_rate"] == "1e+30" and bad["ended"].startswith("failed: The loss is")
@@ -131,9 +134,9 @@ def test_keras_tuner_searches_and_tells_of_the_best(folder):
         f" |-Best step: {best['best epoch']}",
         " > Hyperparameters:",
     ]
-    assert " |-frame_sizes: 4 16" in summary and " |-learning_rate: 0.1" in summary
+    assert f" |-{name}: {text}" in summary and " |-learning_rate: 0.1" in summary
     assert f"Trial {bad['trial']} failed: The loss is" in result.stdout
-    assert json.loads((search / "best.config.json").read_text())["frame_sizes"] == [4, 16]
+    assert json.loads((search / "best.config.json").read_text())[name] == value
     (checkpoint,) = re.findall("The best one's best checkpoint: (.*)", result.stdout)
     assert checkpoint.endswith(f"model.ckpt-{best['best epoch']}") and (folder / f"{checkpoint}.index").exists()
 
@@ -217,31 +220,29 @@ def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_baye
 
 
 @pytest.mark.long
-def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder):
-    search = folder / "logdir" / "ray_tune" / "r"
-    flags = [
-        *FOUR_POINTS,
-        "--id",
-        "r",
-        "--num_trials",
-        "2",
-        "--num_cpus",
-        "2",
-        "--num_gpus",
-        "1",
-        "--gpus_per_trial",
-        "0.5",
-    ]
-    result = run("ray_tune.py", *flags, folder=folder)
+@pytest.mark.parametrize(
+    ("space", "values", "by_default"),
+    [
+        (SPACE, "--frame_sizes 4 16 --frame_sizes 8 16", {"skip_conn": False}),
+        (SPACE_OF_WAVENETS, "--num_stages 2 3", {"dropout": 0}),
+    ],
+    ids=["samplernn", "wavenet"],
+)
+def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder, space, values, by_default):
+    search, name = folder / "logdir" / "ray_tune" / "r", values.split()[0].removeprefix("--")
+    flags = ["--id", "r", "--num_trials", "2", "--num_cpus", "2", "--num_gpus", "1", "--gpus_per_trial", "0.5"]
+    flags += [*values.split(), "--learning_rate", "0.001", "0.01"]
+    result = run("ray_tune.py", *flags, folder=folder, space=space)
     assert (result.returncode, result.stderr) == (0, "")
     rows = table(search)
-    assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows) == 2
+    assert len({(row[name], row["learning_rate"]) for row in rows}) == len(rows) == 2
     assert all(re.fullmatch("3 epochs|stopped by ASHA, behind other trials", row["ended"]) for row in rows)
     best = min(rows, key=lambda row: float(row["best val_loss"]))
     hyperparameters = json.loads(re.search(r"^\{.*^\}", result.stdout, re.MULTILINE | re.DOTALL)[0])
     assert list(hyperparameters) == sorted(hyperparameters)
-    assert hyperparameters["frame_sizes"] == list(map(int, best["frame_sizes"].split()))
-    assert hyperparameters["skip_conn"] is False and hyperparameters["batch_size"] == 2
+    assert list(map(str, np.ravel(hyperparameters[name]))) == best[name].split()
+    assert hyperparameters.items() >= {**by_default, "batch_size": 2}.items()
+    assert json.loads((search / "best.config.json").read_text())[name] == hyperparameters[name]
     assert f"Best trial: {best['trial']}" in result.stdout
     assert f"Training iterations: {best['epochs']} epochs" in result.stdout
     assert f"train.py --data_dir corpus --id r_trial_{best['trial']} " in result.stdout
