@@ -24,7 +24,6 @@ from samplernn.system.files import make_writable_folder, write_whole, written_as
 
 RECEPTIVE_FIELDS = (0, *(2**power for power in range(11)))
 SEQ_LEN = 512
-BATCH_SIZE = 8
 LEARNING_RATE = 0.03  # at first; it falls to 0, so that no end is a bad moment
 SEED = 0
 
@@ -34,18 +33,19 @@ class Options:
     """What the flags are."""
 
     data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", MISSING)
+    batch_size: int = with_default(TrainingOptions, "batch_size", 8)
     output_dir: str = option("./predictability", PATH, "folder for profile.csv and profile.png")
     steps: int = option(600, whole(1), "steps of training for each receptive field")
 
 
 def main():
     options = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
-    split, folder = split_of(options.data_dir), Path(options.output_dir)
+    split, folder = split_of(options), Path(options.output_dir)
     make_writable_folder("--output_dir", folder)
     prepare_device()
     profile = {}
     for receptive_field in RECEPTIVE_FIELDS:
-        profile[receptive_field] = nll = held_out_nll(receptive_field, split, options.steps)
+        profile[receptive_field] = nll = held_out_nll(receptive_field, split, options)
         print(f"receptive field {receptive_field:4}: {nll:.3f} nats, {nll / log(2):.3f} bits a sample", flush=True)
     rows = [f"{field},{nll:.4f},{nll / log(2):.4f},{options.steps}" for field, nll in profile.items()]
     write_whole(folder / "profile.csv", "\n".join(["receptive_field,nll_nats,nll_bits,steps", *rows]) + "\n")
@@ -54,16 +54,16 @@ def main():
     print(f"Look: {folder / 'profile.png'}")
 
 
-def split_of(data_dir):
+def split_of(options):
     """What is trained on and what is held out, the same for all."""
     from samplernn.corpus.scan import scan_corpus
     from samplernn.corpus.split import split_corpus
 
-    return split_corpus(scan_corpus(data_dir).recordings, SEQ_LEN, BATCH_SIZE, val_frac=0.1)
+    return split_corpus(scan_corpus(options.data_dir).recordings, SEQ_LEN, options.batch_size, val_frac=0.1)
 
 
-def held_out_nll(receptive_field, split, steps):
-    """That of a predictor after so many steps of training, in nats a sample."""
+def held_out_nll(receptive_field, split, options):
+    """That of a predictor after its steps of training, in nats a sample."""
     import keras
 
     from samplernn.corpus.loader import Loader
@@ -74,10 +74,14 @@ def held_out_nll(receptive_field, split, steps):
     config = config_from_dict({"model": "predictor", "receptive_field": receptive_field, "seq_len": SEQ_LEN})
     keras.utils.set_random_seed(SEED)
     model = model_to_train(config, TrainingOptions(data_dir=(), learning_rate=LEARNING_RATE))
-    loader, step, state = Loader(config, BATCH_SIZE), train_step(model), initial_state(model, BATCH_SIZE)
+    loader, step, state = (
+        Loader(config, options.batch_size),
+        train_step(model),
+        initial_state(model, options.batch_size),
+    )
     epochs = (loader.training_epoch(split.training, SEED, epoch)[1] for epoch in itertools.count())
-    for number, window in enumerate(itertools.islice(itertools.chain.from_iterable(epochs), steps)):
-        model.optimizer.learning_rate.assign(LEARNING_RATE * (1 - number / steps))
+    for number, window in enumerate(itertools.islice(itertools.chain.from_iterable(epochs), options.steps)):
+        model.optimizer.learning_rate.assign(LEARNING_RATE * (1 - number / options.steps))
         *_, state = step(*window, state)
     return evaluate(model, validation_step(model), loader, split.validation)["loss"]
 
