@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from conftest import ROOT
 from nbclient import NotebookClient
-from torture import assert_equal, torture
+from torture import CONFIGS, assert_equal, torture
 
 from samplernn.audio.chunking import chunk_files
 from samplernn.options.options import ChunkOptions
@@ -119,8 +119,9 @@ def test_resuming_is_exact_where_kernels_use_several_threads(tmp_path):
 
 
 @pytest.mark.alone
-def test_a_training_killed_at_random_moments_loses_nothing(tmp_path):
-    figures = torture(tmp_path, kills=6)
+@pytest.mark.parametrize("model", CONFIGS)
+def test_a_training_killed_at_random_moments_loses_nothing(tmp_path, model):
+    figures = torture(tmp_path, kills=6, model=model)
     print(figures)
     assert figures.kills >= 6 and figures.while_writing >= 3 and figures.checkpoints_read >= 3
 

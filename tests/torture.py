@@ -32,8 +32,21 @@ from samplernn.checkpoints import run_folders  # noqa: E402
 from samplernn.checkpoints.settings import read_settings  # noqa: E402
 from samplernn.options.options import ChunkOptions  # noqa: E402
 
-# Much to write, little to compute.
-CONFIG = {"seq_len": 1024, "frame_sizes": [64, 256], "dim": 192, "num_rnn_layers": 1, "emb_size": 64}
+CONFIGS = {  # much to write, little to compute, as far as a WaveNet can be that
+    "samplernn": {"seq_len": 1024, "frame_sizes": [64, 256], "dim": 192, "num_rnn_layers": 1, "emb_size": 64},
+    "wavenet": {
+        "model": "wavenet",
+        "seq_len": 1024,
+        "q_type": "linear",
+        "q_levels": 1024,
+        "num_repeats": 1,
+        "num_stages": 2,
+        "residual_size": 1024,
+        "inner_size": 4,
+        "skip_size": 8,
+        "dropout": 0.1,
+    },
+}
 FILES, CHUNK_LENGTH = 4, 250  # half of them to validate with; milliseconds
 STEPS = 3  # of an epoch, 4000 // 1024
 FLAGS = {
@@ -127,14 +140,14 @@ def _steps(epoch: str, step: str) -> int:
     return (int(epoch) - 1) * STEPS + int(step)
 
 
-def torture(folder: Path, kills: int, seed: int = 0, report=lambda text: None) -> Figures:
+def torture(folder: Path, kills: int, model: str, seed: int = 0, report=lambda text: None) -> Figures:
     """Do it in an empty folder.
 
     Raises:
         AssertionError: something was lost.
     """
     rng, figures = random.Random(seed), Figures()
-    prepare(folder)
+    prepare(folder, model)
     figures.share_of_writing = share_of_writing(folder)
 
     done = None  # the last step that the life before had printed
@@ -160,13 +173,13 @@ def torture(folder: Path, kills: int, seed: int = 0, report=lambda text: None) -
     return figures
 
 
-def prepare(folder: Path) -> None:
-    """Write the corpus and the config."""
+def prepare(folder: Path, model: str) -> None:
+    """Write the corpus and the config of a family."""
     piece = ROOT / "examples" / "demo-chorales.flac"
     chunk_files(ChunkOptions((str(piece),), str(folder / "chunks"), CHUNK_LENGTH))
     for path in sorted((folder / "chunks").glob("*.wav"))[FILES:]:
         path.unlink()
-    (folder / "torture.config.json").write_text(json.dumps(CONFIG))
+    (folder / "torture.config.json").write_text(json.dumps(CONFIGS[model]))
 
 
 def kill_somewhere(life: Life, rng: random.Random, writing: bool) -> None:
@@ -232,7 +245,7 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="torture-") as where:
-        found = torture(Path(where), arguments.kills, arguments.seed, lambda text: print(text, flush=True))
+        found = torture(Path(where), arguments.kills, "samplernn", arguments.seed, lambda text: print(text, flush=True))
     print(found)
     # Not a part of the test, for other work on the machine changes it.
     assert found.share_of_writing >= SHARE, "writing takes too little of the time to be hit by chance"
