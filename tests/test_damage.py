@@ -38,8 +38,8 @@ SHORT = {
 }
 LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 1500, "settings": 100, "evaluate": 100,
         "torch": 400, "resume": 20, "index": 1000, "shard": 100, "state": 30, "name": 100, "special": 100,
-        "wavenet_config": 200, "wavenet_settings": 20, "wavenet_evaluate": 20, "wavenet_resume": 10,
-        "wavenet_index": 200, "wavenet_shard": 20}  # fmt: skip
+        "wavenet_config": 60, "wavenet_settings": 10, "wavenet_evaluate": 10, "wavenet_resume": 5,
+        "wavenet_index": 100, "wavenet_shard": 10}  # fmt: skip
 
 
 def meet_all(names, folder):
