@@ -1,4 +1,4 @@
-"""Train SampleRNN on a folder of WAV files: python train.py --data_dir ./chunks
+"""Train a network on a folder of WAV files: python train.py --data_dir ./chunks
 
 Whether all that it needs is there: python train.py --check
 """

@@ -5,7 +5,8 @@
 A minute is as many steps as the machine takes in it while it does nothing else, by the time of a step that is measured
 before a config's first training and kept in output_dir; so trainings may well run beside other work. At the end of each
 stage the loss on what is held out is noted, a checkpoint saved and a clip generated. What output_dir holds already is
-not done again: with further --minutes each training goes on from its last stage. For files of 16 kHz.
+not done again: with further --minutes each training goes on from its last stage. So trainings with another batch size or
+rate want another output_dir. For files of 16 kHz.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class Stages(keras.callbacks.Callback):
             loader = Loader(model.config, self._options.batch_size)
             stage |= evaluate(model, validation_step(model), loader, self._beginning.split.validation)
         folder = self._folder / f"{stage['minutes']:g}"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         checkpoint = run_folders.rolling_prefix(folder, self._progress.epoch, self._progress.step)
         settings = settings_of(self._options, self._beginning, self._progress) | {"stage": stage}
         store.save(checkpoint, model, model.optimizer, settings, gather_state(model, self._progress))

@@ -60,7 +60,7 @@ def test_imports_make_no_circle():
 
 # What only models/ knows: the names of families, and what is particular to one.
 OF_A_FAMILY = re.compile(
-    r"(?-i:SampleRNN)|^samplernn$|wavenet|vq_?vae|amae|piano_?roll|tier|frame_?size|embedding|emb_size|lookback|rnn_|q_levels(?!$)",
+    r"(?-i:SampleRNN)|^samplernn$|wavenet|predictor|vq_?vae|amae|piano_?roll|filter_length|num_stages|num_repeats|dilation|residual_size|inner_size|skip_size|tier|frame_?size|embedding|emb_size|lookback|rnn_|q_levels(?!$)",
     re.IGNORECASE,
 )
 

@@ -6,6 +6,7 @@ A new family is a folder beside this file, with its config and its model, and a 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from samplernn.models.config import FAMILY, Config
 from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.wavenet.config import WaveNetConfig
+from samplernn.options.option import options_of
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json
 from samplernn.system.words import did_you_mean, listed, shortened
@@ -55,7 +57,18 @@ def config_from_dict(values: Any) -> Config:
     if not isinstance(name, str) or name not in FAMILIES:
         hint = did_you_mean(str(name), FAMILIES, shown="'{}'") or f"it must be one of {listed(list(FAMILIES))}"
         raise InputError(f"{FAMILY} is {shortened(repr(name))}; {hint}")
-    return FAMILIES[name].config.from_dict({key: value for key, value in values.items() if key != FAMILY})
+    parameters = {key: value for key, value in values.items() if key != FAMILY}
+    if values.get(FAMILY) is None and (family := _family_of(parameters)) not in (None, DEFAULT_FAMILY):
+        raise InputError(
+            f'it names no {FAMILY}, and its parameters are those of a {family}; add "{FAMILY}": "{family}"'
+        )
+    return FAMILIES[name].config.from_dict(parameters)
+
+
+def _family_of(parameters: Iterable[str]) -> str | None:
+    """The first family that has all these parameters."""
+    known = {name: {option.name for option in options_of(family.config)} for name, family in FAMILIES.items()}
+    return next((name for name in FAMILIES if known[name].issuperset(parameters)), None)
 
 
 def load_config(path: str | Path) -> Config:

@@ -61,7 +61,8 @@ def versions() -> dict[str, str]:
 def number_of_cores() -> int:
     """On which this process may compute, and TensorFlow does."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(allowed, int(os.environ.get("TF_NUM_INTRAOP_THREADS") or allowed))
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return min(allowed, (int(told) if told.isdecimal() else 0) or allowed)  # to TensorFlow 0 means all
 
 
 def has_gpu() -> bool:

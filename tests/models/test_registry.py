@@ -36,6 +36,8 @@ def test_a_config_names_its_family_and_without_a_name_it_is_the_first_there_was(
         ({"model": ["toy"]}, r"model is \['toy'\]"),
         ({"modle": "toy"}, "unknown parameter 'modle'; did you mean 'model'?"),
         ({"model": "toy", "dim": 8}, "unknown parameter 'dim'; "),
+        ({"num_stages": 4, "seq_len": 64}, 'it names no model, .* are those of a wavenet; add "model": "wavenet"'),
+        ({"dim": 8, "num_stages": 4}, "unknown parameter 'num_stages'"),
     ],
 )
 def test_what_names_none_or_is_not_of_it_is_refused(values, said):

@@ -3,7 +3,7 @@
 XLA copies a buffer at each turn of a loop that both reads it in one place and writes it in another. So there are loops
 within loops, and what a block hears in a turn of one is joined to its history when that turn is over: a block whose
 dilation is no shorter than the turn needs none of it before. The convolution of what such a block has heard before is
-then one product for all samples of the turn.
+then one product of each tap for all samples of the turn.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """WaveNet over a window, from window to window, and sample by sample, against the network as the paper has it."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +9,7 @@ from contract import verify_contract
 from samplernn.audio.quantize import quantizer
 from samplernn.generation import generator as generation
 from samplernn.generation.generator import Generator
+from samplernn.models.dropout import drop_channels
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.models.wavenet.model import WaveNet
 from samplernn.system.errors import InputError
@@ -176,16 +178,26 @@ def test_dropout_is_of_whole_channels_and_only_in_training():
     assert not np.allclose(first, plain) and not np.allclose(first, second)
 
 
+@pytest.mark.parametrize(("rows", "shape"), [(1, [50, 400, 30]), (0, [400, 50, 30])])
+def test_a_channel_is_dropped_for_a_whole_window_and_the_others_keep_the_mean(rows, shape):
+    dropped = drop_channels(tf.ones(shape), 0.25, keras.random.SeedGenerator(0), rows).numpy()
+    dropped = np.moveaxis(dropped, rows, 0)  # [rows, steps, channels]
+    np.testing.assert_array_equal(dropped, np.broadcast_to(dropped[:, :1], dropped.shape))
+    np.testing.assert_allclose(np.unique(dropped), [0, 1 / 0.75], rtol=1e-6)
+    assert dropped.mean() == pytest.approx(1, abs=0.02)  # of 12,000 independent channels
+
+
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_predicts_nearly_the_same(precision):
     config, x = tiny(), tf.random.stateless_uniform([2, 49], [0, 1], maxval=256, dtype=tf.int32)
-    exact, mixed = WaveNet(config), WaveNet(config, precision)
+    exact, mixed = network(config), WaveNet(config, precision)
     for variable, other in zip(exact.variables, mixed.variables):
         other.assign(variable)
     logits, state = mixed(x, mixed.initial_state(2))
     expected, _ = exact(x, exact.initial_state(2))
     assert {part.dtype for part in (logits, *state)} == {tf.float32}
-    np.testing.assert_allclose(logits, expected, atol=0.02)
+    difference = np.abs(logits - expected).max() / np.std(expected)
+    assert 1e-6 < difference < 0.1
 
 
 @pytest.mark.parametrize(
