@@ -5,8 +5,8 @@
 A minute is as many steps as the machine takes in it while it does nothing else, by the time of a step that is measured
 before a config's first training and kept in output_dir; so trainings may well run beside other work. At the end of each
 stage the loss on what is held out is noted, a checkpoint saved and a clip generated. What output_dir holds already is
-not done again: with further --minutes each training goes on from its last stage. So trainings with another batch size or
-rate want another output_dir. For files of 16 kHz.
+not done again: with further --minutes each training goes on from its last stage. So trainings with another batch size
+or rate want another output_dir. For files of 16 kHz.
 """
 
 from __future__ import annotations
