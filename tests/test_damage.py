@@ -33,7 +33,7 @@ SHORT = {
     "without TensorFlow": damage.cases(chunk=150, ffmpeg=50, corpus=60),
     "with TensorFlow": [
         *damage.cases(config=30, settings=4, evaluate=4, torch=15, index=40, shard=4, state=2, name=4, special=8),
-        *damage.cases(wavenet_config=6, wavenet_settings=1, wavenet_evaluate=3, wavenet_index=20, wavenet_shard=3),
+        *damage.cases(wavenet_config=4, wavenet_settings=1, wavenet_evaluate=1, wavenet_index=8, wavenet_shard=1),
     ],
 }
 LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 1500, "settings": 100, "evaluate": 100,

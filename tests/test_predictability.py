@@ -60,6 +60,7 @@ def entropy(counts):
     return -np.sum(share * np.log(given))
 
 
+@pytest.mark.long
 def test_the_loss_falls_from_the_unigram_entropy_where_what_predicts_comes_into_sight(run, levels, tmp_path):
     status, out, error = run("--data_dir", "chunks", "--steps", "60", fields=(0, PERIOD - 1, PERIOD))
     assert (status, error) == (0, "")
