@@ -1,6 +1,8 @@
-"""What the networks in configs/ cost: the tables of docs/families.md. Each measurement has a process of its own.
+"""What the networks in configs/ cost: the tables of docs/families.md.
 
-python benchmarks/configs.py --only fast deep
+    python benchmarks/configs.py --only fast deep
+
+Each measurement has a process of its own.
 """
 
 from __future__ import annotations

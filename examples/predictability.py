@@ -74,11 +74,8 @@ def held_out_nll(receptive_field, split, options):
     config = config_from_dict({"model": "predictor", "receptive_field": receptive_field, "seq_len": SEQ_LEN})
     keras.utils.set_random_seed(SEED)
     model = model_to_train(config, TrainingOptions(data_dir=(), learning_rate=LEARNING_RATE))
-    loader, step, state = (
-        Loader(config, options.batch_size),
-        train_step(model),
-        initial_state(model, options.batch_size),
-    )
+    loader, step = Loader(config, options.batch_size), train_step(model)
+    state = initial_state(model, options.batch_size)
     epochs = (loader.training_epoch(split.training, SEED, epoch)[1] for epoch in itertools.count())
     for number, window in enumerate(itertools.islice(itertools.chain.from_iterable(epochs), options.steps)):
         model.optimizer.learning_rate.assign(LEARNING_RATE * (1 - number / options.steps))

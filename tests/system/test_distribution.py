@@ -188,7 +188,6 @@ STEP_WITH_FEW_TARGETS = """
 import numpy as np, tensorflow as tf
 from toy import Toy, ToyConfig
 from samplernn.models.optimizer import make_optimizer
-from samplernn.models import registry
 from samplernn.system.distribution import hand_out
 from samplernn.training.steps import initial_state, train_step
 
