@@ -64,7 +64,7 @@ class Predictor(AutoregressiveModel):
 
     def forward(self, x, y, state, training):
         logits = self.call(x)  # by self(x) Keras would hand out the biases in the network's precision
-        sums = categorical(logits, y) if training else categorical(logits, y, tf.float64)
+        sums = categorical(logits, y, training)
         return Outcome(mean_nll(sums), sums, state)
 
     def call(self, tokens):

@@ -52,7 +52,7 @@ class SampleRNN(AutoregressiveModel):
     def forward(self, x, y, state, training):
         conditioning, state = self._condition(x, state, training)
         logits = self._predict(x, conditioning)
-        sums = categorical(logits, y) if training else categorical(logits, y, tf.float64)
+        sums = categorical(logits, y, training)
         return Outcome(mean_nll(sums) / self.network.unit_of_loss, sums, state, watched=conditioning)
 
     def call(self, tokens, state, training=False):

@@ -43,7 +43,7 @@ class WaveNet(AutoregressiveModel):
 
     def forward(self, x, y, state, training):
         logits, state = self(x, state, training=training)
-        sums = categorical(logits, y) if training else categorical(logits, y, tf.float64)
+        sums = categorical(logits, y, training)
         return Outcome(mean_nll(sums), sums, state)
 
     def call(self, tokens, state, training=False):
