@@ -1,6 +1,7 @@
 """train.py --check: what each check tells of what is there and of what is broken, and that none ends in a traceback."""
 
 import importlib.metadata
+import math
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 from conftest import ROOT
+from trainings import multiply_losses
 
 from samplernn.audio import spectrogram
 from samplernn.checkpoints import run_folders
@@ -137,11 +139,7 @@ def test_no_device_tells_memory_where_there_is_no_gpu():
 
 def test_a_step_whose_result_is_no_number_is_a_problem(monkeypatch):
     machine.train_a_step("CPU:0", OPTIONS)  # raises nothing
-
-    def spoiled(logits, targets, plain=network.categorical):
-        return {name: value * float("nan") for name, value in plain(logits, targets).items()}
-
-    monkeypatch.setattr(network, "categorical", spoiled)
+    multiply_losses(monkeypatch, math.nan, network)
     first, step, *_ = machine.check_tensorflow(OPTIONS)
     said = f"a training step on the CPU: FloatingPointError (the result is not a number); {INSTALL}"
     assert (first.mark, step) == ("note", problem(said))
