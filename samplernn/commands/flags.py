@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from samplernn.options.option import Option
@@ -17,8 +18,10 @@ from samplernn.system.words import did_you_mean, shortened
 class Parser(argparse.ArgumentParser):
     """Parses options; a flag that is not given is left out of the result."""
 
-    def __init__(self, description: str, options: Iterable[Option]):
+    def __init__(self, description: str, options: Iterable[Option], hints: Mapping[str, str] = MappingProxyType({})):
+        """`hints` is what to say of flags, by their names, that there would be if others were given."""
         super().__init__(description=description, argument_default=argparse.SUPPRESS)
+        self._hints = hints
         self._complaints: list[str] = []
         for option in options:
             self._add(self, option, **_how_often(option))
@@ -68,7 +71,8 @@ class Parser(argparse.ArgumentParser):
         flags = [text.partition("=")[0] for text in given if text.startswith("--") and " " not in text]
         unknown = [flag for flag in flags if not any(option.startswith(flag) for option in known)]
         if unknown:
-            hints = [did_you_mean(flag[2:], [option[2:] for option in known], shown="--{}") for flag in unknown]
+            names = [option[2:] for option in known]
+            hints = [self._hints.get(flag[2:]) or did_you_mean(flag[2:], names, shown="--{}") for flag in unknown]
             complaints = [f"there is no flag {shortened(flag)}" for flag in unknown]
             self.error("; ".join(f"{text}, {hint}" if hint else text for text, hint in zip(complaints, hints)))
 

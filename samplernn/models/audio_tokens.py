@@ -44,11 +44,11 @@ class AudioTokensConfig(Config):
         if self.q_type == "mu-law":
             object.__setattr__(self, "q_levels", MU_LAW_LEVELS)
 
-    def _complaints_of_size(self, name: str, what: str, numbers: int) -> Iterator[str]:
-        """A complaint about a parameter where `what` more numbers than there may be."""
+    def _complaints_of_size(self, what: str, numbers: int, *names: str) -> Iterator[str]:
+        """A complaint about the parameters that make for it where `what` more numbers than there may be."""
         if numbers > MAX_NUMBERS:
-            most = f"{what} {numbers} numbers, {MAX_NUMBERS} are the most"
-            yield self._complaint(name, f"less, or another parameter: {most}")
+            given = ", ".join(map(self._given, names))
+            yield f"{what} {numbers} numbers, {MAX_NUMBERS} are the most; lower one of these: {given}"
 
     @property
     def uniform_loss(self) -> float:

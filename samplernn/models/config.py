@@ -78,8 +78,11 @@ class Config(ABC):
             raise InputError("; ".join(complaints))
 
     def _complaint(self, name: str, expected: str) -> str:
-        value = shortened(json.dumps(getattr(self, name), default=str))
-        return f"{name} is {value}; it must be {expected}"
+        return f"{self._given(name)}; it must be {expected}"
+
+    def _given(self, name: str) -> str:
+        """A parameter with its value, for a message."""
+        return f"{name} is {shortened(json.dumps(getattr(self, name), default=str))}"
 
     def _broken_rules(self, wrong: Mapping[str, Values]) -> Iterator[str]:
         """A complaint for each rule that is broken between parameters that are not wrong by themselves."""
@@ -102,11 +105,14 @@ class Config(ABC):
         For a parameter that may be None null says so.
         """
         options = {option.name: option for option in options_of(cls)}
-        complaints = []
-        for name in [name for name in values if name not in options]:
-            hint = did_you_mean(name, [FAMILY, *options], shown="'{}'")
-            hint = hint or f"the parameters are {', '.join([*options, FAMILY])}"
-            complaints.append(f"unknown parameter {shortened(repr(name))}; {hint}")
+        known = [*options, FAMILY]
+        hints = {name: did_you_mean(name, known, shown="'{}'") for name in values if name not in options}
+        complaints = [
+            "; ".join(filter(None, (f"unknown parameter {shortened(repr(name))}", hint)))
+            for name, hint in hints.items()
+        ]
+        if not all(hints.values()):
+            complaints.append(f"the parameters are {', '.join(known)}")
         given = {
             name: value
             for name, value in values.items()

@@ -153,12 +153,20 @@ def choose_config(options: TrainingOptions, origin: Resumed | Initial | None) ->
     if origin and (options.config_file or has_config(origin.checkpoint)):
         if not options.config_file:
             log.warning("No --config_file: the config is the one beside %s.", origin.checkpoint)
-        return model_config(origin.checkpoint, options.config_file)
+        return _config_of(origin, options.config_file)
     config_file = options.config_file or DEFAULT_CONFIG_FILE
     if options.config_file is None and not Path(config_file).exists():
         log.warning("No %s here: the model has the documented default parameters.", config_file)
         return default_config()
-    return model_config(origin.checkpoint, config_file) if origin else load_config(config_file)
+    return _config_of(origin, config_file) if origin else load_config(config_file)
+
+
+def _config_of(origin: Resumed | Initial, config_file: str | None) -> Config:
+    try:
+        return model_config(origin.checkpoint, config_file)
+    except InputError as error:
+        remedy = "leave --init_from out" if isinstance(origin, Initial) else "give --resume False"
+        raise InputError(f"{error}; {remedy} to start from scratch") from None
 
 
 def progress_as_settings(progress: Progress) -> dict[str, Any]:

@@ -250,6 +250,21 @@ def test_flags_that_are_not_there_are_named_with_what_was_meant(monkeypatch, cap
     assert str(refused.value) == f"{said}script.py --help lists the flags"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            "--num_stages 3 --dmi 4",
+            "there is no flag --num_stages, it is one of --model wavenet; there is no flag --dmi, did",
+        ),
+        ("--model wavenet --num_rnn_layers 3", "there is no flag --num_rnn_layers, it is one of --model samplernn;"),
+    ],
+)
+def test_hyperparameters_of_another_family_are_told_as_such(monkeypatch, arguments, said):
+    with pytest.raises(InputError, match=f"^{said}"):
+        parse(monkeypatch, cli.keras_tuner_options, "--data_dir", "d", *arguments.split())
+
+
 def test_flags_may_be_shortened_and_joined_to_their_values(monkeypatch):
     options = parse(monkeypatch, cli.training_options, "--data_dir", "d", "--learn=0.5", "--batch", "3")
     assert (options.learning_rate, options.batch_size) == (0.5, 3)

@@ -13,6 +13,7 @@ from trainings import StopAt, runs, with_callback
 from samplernn.checkpoints import store as checkpoints
 from samplernn.evaluation.evaluate import evaluate
 from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generator import Generator
 from samplernn.models import registry
 from samplernn.models.optimizer import make_optimizer
 from samplernn.options.options import EvaluationOptions, GenerationOptions
@@ -49,14 +50,20 @@ def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(of_family, m
     assert_equal(whole / "model.ckpt-2", last / "model.ckpt-2")
 
 
+def certain(config):
+    """A network of weights that make it certain of its predictions."""
+    model = registry.build(config)
+    for number, variable in enumerate(model.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [number, 7]))
+    return model
+
+
 @pytest.fixture
 def saved(tmp_path):
-    """A function that saves a network, of weights that make it certain of its predictions, and returns its path."""
+    """A function that saves a network that is certain of its predictions, and returns its path."""
 
     def save(config):
-        model = registry.build(config)
-        for number, variable in enumerate(model.trainable_variables):
-            variable.assign(tf.random.stateless_normal(variable.shape, [number, 7]))
+        model = certain(config)
         path = tmp_path / "model.ckpt-1"
         settings = {"config": registry.config_to_dict(config), "arguments": {}, "sample_rate": 16000}
         checkpoints.save(path, model, make_optimizer("sgd", 0.1, 0.0, model), settings)
@@ -87,6 +94,24 @@ def test_what_is_generated_greedily_is_what_evaluation_expects(tmp_path, music, 
     (path,) = generate_from_checkpoint(options)
     assert len(np.unique(soundfile.read(path)[0][-700:])) > 5  # it is not one level for ever
     assert wrong(checkpoint, path) == (wrong(checkpoint, tmp_path / "seed.wav", 320) if seeded else 0)
+
+
+@pytest.mark.parametrize("name", registry.FAMILIES)
+def test_of_linear_levels_the_tokens_are_what_validation_expects(name):
+    """Not all of them survive being written to a WAV file."""
+    config = replace(registry.FAMILIES[name].config.tiny(), q_type="linear", q_levels=1000)
+    model, window = certain(config), config.window
+    silence = np.full([1, window.left], 500)
+    pieces = Generator(model, False, top_k=1)(silence, 4 * window.length, [1.0], [[0]])
+    items = np.concatenate([silence, *pieces], axis=1).astype(np.int32)
+    correct, state = [], model.initial_state(1)
+    for start in range(0, 4 * window.length, window.length):
+        x = items[:, start : start + window.with_context]
+        outcome = model.forward(tf.constant(x), tf.constant(x[:, window.targets]), state, training=False)
+        correct.append(int(outcome.sums["correct"]))
+        state = outcome.state
+    assert correct == [window.length] * 4
+    assert len(np.unique(items)) > 20  # it is not one level for ever
 
 
 def wrong(checkpoint, wav, length=None):

@@ -18,6 +18,7 @@ from samplernn.models.memory import expected_memory
 from samplernn.models.registry import load_config
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
+from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.options.options import TrainingOptions
 from samplernn.system.progress import StepLines
 from samplernn.training import callbacks, overview
@@ -101,6 +102,32 @@ MEASURED = [  # bytes at the peak of a process that trained for two steps, on a 
 def test_the_expected_memory_is_about_what_was_measured(config, batch_size, optimizer, measured):
     expected = expected_memory(SampleRNNConfig(**config), batch_size, optimizer)
     assert expected == pytest.approx(measured, rel=0.1)
+
+
+MEASURED_OF_WAVENETS = [
+    ({}, 8, 1.42e9),
+    ({"seq_len": 2048}, 32, 5.25e9),
+    ({"num_stages": 13, "filter_length": 3}, 8, 1.82e9),
+    ({"num_repeats": 1, "num_stages": 15}, 8, 1.52e9),
+    (
+        {
+            "seq_len": 1024,
+            "num_repeats": 3,
+            "residual_size": 512,
+            "inner_size": 512,
+            "skip_size": 256,
+            "filter_length": 3,
+        },
+        1,
+        2.70e9,
+    ),
+]
+
+
+@pytest.mark.parametrize(("config", "batch_size", "measured"), MEASURED_OF_WAVENETS)
+def test_the_expected_memory_of_wavenets_is_about_what_was_measured(config, batch_size, measured):
+    expected = expected_memory(WaveNetConfig(**{"seq_len": 512} | config), batch_size, "adam")
+    assert expected == pytest.approx(measured, rel=0.2)
 
 
 class Clock:

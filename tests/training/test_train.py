@@ -857,7 +857,8 @@ def test_what_no_training_can_begin_with_is_one_line(options):
     source = str(GOLDEN / "gru" / "model.ckpt-1")
     with pytest.raises(InputError, match="--resume_from goes on with a run, --init_from begins a new one; leave out"):
         replace(options, resume_from=source, init_from=source)
-    with pytest.raises(InputError, match=r"--config_file .*tiny.config.json is not .*: dim is 8 \(there 16\)"):
+    said = r"--config_file .*tiny.config.json is not .*: dim is 8 \(there 16\).*; leave --init_from out to start from"
+    with pytest.raises(InputError, match=said):
         train(replace(options, init_from=source))
     with pytest.raises(InputError, match="model.ckpt-2: there is no such checkpoint; there is epoch 1"):
         train(replace(options, config_file=None, init_from=source[:-1] + "2"))
@@ -874,7 +875,12 @@ def test_resuming_with_another_networks_config_is_refused(options, tmp_path):
     train(replace(options, num_epochs=1))
     other = tmp_path / "other.config.json"
     other.write_text('{"dim": 16, "seq_len": 128, "frame_sizes": [4, 16], "num_rnn_layers": 1, "emb_size": 8}')
-    with pytest.raises(InputError, match=r"--config_file .*model.ckpt-1.json: dim is 16 \(there 8\)"):
+    said = r"--config_file .*model.ckpt-1.json: dim is 16 \(there 8\).*; give --resume False to start from scratch$"
+    with pytest.raises(InputError, match=said):
+        train(replace(options, config_file=str(other)))
+    other.write_text('{"model": "wavenet"}')
+    said = "model.ckpt-1 is a samplernn; the config .*other.config.json is of wavenet; leave --config_file out"
+    with pytest.raises(InputError, match=said):
         train(replace(options, config_file=str(other)))
     assert len(runs(options)) == 1
 

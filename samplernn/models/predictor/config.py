@@ -35,7 +35,8 @@ class PredictorConfig(AudioTokensConfig):
     emb_size: int = option(16, whole(1, MAX_SIZE), "width of that embedding", searchable=True)
 
     def _broken_rules_of_size(self) -> Iterator[str]:
-        yield from self._complaints_of_size("hidden_size", "the network would hold", self.num_parameters)
+        sizes = ("hidden_size", "receptive_field", "emb_size", "q_levels")
+        yield from self._complaints_of_size("the network would hold", self.num_parameters, *sizes)
 
     @classmethod
     def tiny(cls) -> PredictorConfig:

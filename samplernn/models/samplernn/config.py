@@ -105,7 +105,8 @@ class SampleRNNConfig(AudioTokensConfig):
 
     def _broken_rules_of_size(self) -> Iterator[str]:
         numbers = max(self.num_parameters, self.frame_sizes[0] * self.q_levels * self.dim)  # the sample tier's table
-        yield from self._complaints_of_size("dim", "the network would hold", numbers)
+        sizes = ("dim", "num_rnn_layers", "frame_sizes", "emb_size", "q_levels")
+        yield from self._complaints_of_size("the network would hold", numbers, *sizes)
 
     @classmethod
     def tiny(cls) -> SampleRNNConfig:

@@ -53,9 +53,11 @@ class WaveNetConfig(AudioTokensConfig):
     )
 
     def _broken_rules_of_size(self) -> Iterator[str]:
-        yield from self._complaints_of_size("residual_size", "the network would hold", self.num_parameters)
+        blocks = ("num_repeats", "num_stages", "filter_length", "residual_size")
+        sizes = (*blocks, "inner_size", "skip_size", "q_levels")
+        yield from self._complaints_of_size("the network would hold", self.num_parameters, *sizes)
         history = sum(self.histories) * self.residual_size
-        yield from self._complaints_of_size("num_stages", "each sequence would remember", history)
+        yield from self._complaints_of_size("each sequence would remember", history, *blocks)
 
     @classmethod
     def tiny(cls) -> WaveNetConfig:
@@ -118,8 +120,8 @@ class WaveNetConfig(AudioTokensConfig):
     def activations(self) -> float:
         """For a sample and a block three times what runs through it, six times the gated layer (twice that wide, with
         its gradient, and what leaves it) and a skip; for a sample four times the layers behind the blocks and four
-        times Q (logits, probabilities and their gradients); the histories, of which there are eight copies in a step.
+        times Q (logits, probabilities and their gradients); the histories, of which there are six copies in a step.
         """
         of_block = 3 * self.residual_size + 6 * self.inner_size + self.skip_size
         of_sample = len(self.dilations) * of_block + 4 * self.skip_size + 4 * self.q_levels
-        return self.seq_len * of_sample + 8 * self.receptive_field * self.residual_size
+        return self.seq_len * of_sample + 6 * self.receptive_field * self.residual_size
