@@ -11,10 +11,11 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from samplernn.audio.quantize import quantizer
+from samplernn.models.head import Head, HeadWeights
 from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
 from samplernn.models.predictor.config import PredictorConfig
-from samplernn.models.products import add_bias, product
+from samplernn.models.products import product
 
 
 class Weights(NamedTuple):
@@ -24,21 +25,17 @@ class Weights(NamedTuple):
         table: what stands for each level, [Q, item].
         kernel: of the convolution, the oldest tap first, [r, item, hidden].
         bias: of the convolution, [hidden].
-        hidden_kernel, hidden_bias: [hidden, hidden] and [hidden].
-        output_kernel, output_bias: [hidden, Q] and [Q].
+        head: of the two dense layers.
     """
 
     table: tf.Tensor
     kernel: tf.Tensor
     bias: tf.Tensor
-    hidden_kernel: tf.Tensor
-    hidden_bias: tf.Tensor
-    output_kernel: tf.Tensor
-    output_bias: tf.Tensor
+    head: HeadWeights
 
 
 class Predictor(AutoregressiveModel):
-    """A causal convolution over the last r items and two dense layers, a relu after each but the last.
+    """A causal convolution over the last r items and two dense layers, a relu before each.
 
     A window's left context holds all that is heard before it, so there is no state: it is the empty tuple. Where r is
     0, nothing is heard, and what is learnt is how often each level is.
@@ -46,6 +43,11 @@ class Predictor(AutoregressiveModel):
 
     def __init__(self, config: PredictorConfig, precision: str = "float32"):
         super().__init__(config, precision, name="predictor")
+        self.head = Head(config.hidden_size, config.q_levels, dtype=precision, name="head")
+        self.build()
+
+    def build(self, input_shape=None):
+        config = self.config
         taps, item, hidden, levels = config.receptive_field, config.item_size, config.hidden_size, config.q_levels
         if config.has_embedding:
             self.embeddings = self.add_weight(name="embeddings", shape=[levels, item])
@@ -53,10 +55,7 @@ class Predictor(AutoregressiveModel):
             self.kernel = self.add_weight(name="kernel", shape=[taps, item, hidden])
         # Where nothing is heard, no gradient would come through the relus of zeros.
         self.bias = self.add_weight(name="bias", shape=[hidden], initializer="random_uniform")
-        self.hidden_kernel = self.add_weight(name="hidden_kernel", shape=[hidden, hidden])
-        self.hidden_bias = self.add_weight(name="hidden_bias", shape=[hidden], initializer="zeros")
-        self.output_kernel = self.add_weight(name="output_kernel", shape=[hidden, levels])
-        self.output_bias = self.add_weight(name="output_bias", shape=[levels], initializer="zeros")
+        self.head.build()
         self.built = True
 
     def initial_state(self, rows):
@@ -77,7 +76,7 @@ class Predictor(AutoregressiveModel):
             Logits [B, S, Q] for the last S of `tokens`.
         """
         weights = self.step_weights()
-        return self._predict(self._convolve(tf.gather(weights.table, tokens[:, :-1]), weights), weights)
+        return self.head(self._convolve(tf.gather(weights.table, tokens[:, :-1]), weights), weights.head)
 
     def _convolve(self, heard, weights):
         """The convolution of items [B, left + n - 1, item]: float32 [B, n, hidden]."""
@@ -86,11 +85,6 @@ class Predictor(AutoregressiveModel):
             return tf.broadcast_to(weights.bias, [rows, length, self.config.hidden_size])
         kernel = weights.kernel
         return tf.cast(tf.nn.conv1d(tf.cast(heard, kernel.dtype), kernel, 1, "VALID"), tf.float32) + weights.bias
-
-    def _predict(self, convolved, weights):
-        """[..., hidden] to float32 logits [..., Q]."""
-        hidden = tf.nn.relu(add_bias(product(tf.nn.relu(convolved), weights.hidden_kernel), weights.hidden_bias))
-        return add_bias(product(hidden, weights.output_kernel), weights.output_bias)
 
     # --- Generation ---
 
@@ -107,15 +101,7 @@ class Predictor(AutoregressiveModel):
             kernel = tf.cast(self.kernel, self.compute_dtype)
         else:
             kernel = tf.zeros([0, config.item_size, config.hidden_size], self.compute_dtype)
-        return Weights(
-            table,
-            kernel,
-            tf.convert_to_tensor(self.bias),
-            tf.cast(self.hidden_kernel, self.compute_dtype),
-            tf.convert_to_tensor(self.hidden_bias),
-            tf.cast(self.output_kernel, self.compute_dtype),
-            tf.convert_to_tensor(self.output_bias),
-        )
+        return Weights(table, kernel, tf.convert_to_tensor(self.bias), self.head.step_weights())
 
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
         """As every family; what the context adds to the convolutions of a block is computed at once."""
@@ -126,7 +112,7 @@ class Predictor(AutoregressiveModel):
         kernel = tf.reshape(weights.kernel[-length:], [-1, self.config.hidden_size])  # of the taps that see the block
 
         def step(position, heard, items):
-            item = draw(self._predict(past[:, position] + product(heard, kernel), weights), position)
+            item = draw(self.head(past[:, position] + product(heard, kernel), weights.head), position)
             heard = tf.concat([heard, tf.gather(weights.table, item)], axis=1)[:, size:]
             return position + 1, heard, items.write(position, item)
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from samplernn.models.wavenet.layers import Block, Output
+from samplernn.models.head import Head, HeadWeights
+from samplernn.models.wavenet.layers import Block, BlockWeights
 
 # By the blocks' numbers: their last inputs, [(filter_length - 1) · dilation, B, residual]; and a position, with the
 # convolved past from there on, [n, B, 2 · inner].
@@ -28,21 +29,21 @@ class BlockOfSamples:
         self,
         turns: Sequence[int],
         blocks: Sequence[Block],
-        output: Output,
-        weights: tuple[tf.Tensor, list, tuple],
+        head: Head,
+        weights: tuple[tf.Tensor, list[BlockWeights], HeadWeights],
         draw: Callable,
     ):
         """
         Args:
             turns: the samples in a turn of each loop, from the outermost in to 1; each is a multiple of the next.
-            blocks, output: the network's layers.
+            blocks, head: the network's layers.
             weights: its `step_weights`.
             draw: as for `generate_block`.
         """
         self._turns = turns
         self._blocks = blocks
-        self._output = output
-        self._table, self._of_blocks, self._of_output = weights
+        self._head = head
+        self._table, self._of_blocks, self._of_head = weights
         self._draw = draw
 
     def __call__(self, token: tf.Tensor, histories: Histories) -> tuple[tf.Tensor, Histories]:
@@ -105,4 +106,4 @@ class BlockOfSamples:
                 gates = block.convolve([*tf.unstack(histories[number][:: block.dilation]), x], weights)
             x, skip = block.leave(x, gates, weights)
             total += skip
-        return self._draw(self._output(total, self._of_output), position), inputs
+        return self._draw(self._head(total, self._of_head), position), inputs

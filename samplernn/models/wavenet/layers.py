@@ -148,29 +148,3 @@ class Block(keras.layers.Layer):
             return x, leaving
         residual = self.config.residual_size
         return x + leaving[..., :residual], leaving[..., residual:]
-
-
-class Output(keras.layers.Layer):
-    """From the sum of the skips to the logits."""
-
-    def __init__(self, config: WaveNetConfig, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # sums stay float32
-        self.config = config
-
-    def build(self, input_shape=None):
-        width, levels = self.config.skip_size, self.config.q_levels
-        self.hidden_kernel = self.add_weight(name="hidden_kernel", shape=[width, width])
-        self.hidden_bias = self.add_weight(name="hidden_bias", shape=[width], initializer="zeros")
-        self.kernel = self.add_weight(name="kernel", shape=[width, levels])
-        self.bias = self.add_weight(name="bias", shape=[levels], initializer="zeros")
-
-    def step_weights(self):
-        """The kernels and biases of its two layers."""
-        kernels = [tf.cast(kernel, self.compute_dtype) for kernel in (self.hidden_kernel, self.kernel)]
-        return *kernels, tf.convert_to_tensor(self.hidden_bias), tf.convert_to_tensor(self.bias)
-
-    def call(self, skips, weights=None):
-        """[..., skip] to float32 logits [..., Q]."""
-        hidden_kernel, kernel, hidden_bias, bias = weights or self.step_weights()
-        hidden = tf.nn.relu(add_bias(product(tf.nn.relu(skips), hidden_kernel), hidden_bias))
-        return add_bias(product(hidden, kernel), bias)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from samplernn.models.head import Head
 from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.models.wavenet.generation import BlockOfSamples
-from samplernn.models.wavenet.layers import Block, Input, Output
+from samplernn.models.wavenet.layers import Block, Input
 
 
 class WaveNet(AutoregressiveModel):
@@ -21,7 +22,7 @@ class WaveNet(AutoregressiveModel):
     def __init__(self, config: WaveNetConfig, precision: str = "float32"):
         super().__init__(config, precision, name="wavenet", autocast=False)  # the state stays float32
         self.input_layer = Input(config, name="input")
-        self.output_layer = Output(config, dtype=precision, name="output")
+        self.output_layer = Head(config.skip_size, config.q_levels, dtype=precision, name="output")
         last = len(config.dilations) - 1
         for number, dilation in enumerate(config.dilations):
             block = Block(dilation, config, number == last, self.dropout_seed, dtype=precision, name=f"block_{number}")

@@ -38,7 +38,7 @@ def tokens(config, rows=ROWS, seed=0):
 def plain_logits(model, past):
     """Of the item behind those, tap by tap: logits [Q]."""
     config = model.config
-    weights = {variable.name: variable.numpy() for variable in model.trainable_variables}
+    weights = {variable.path.partition("/")[2]: variable.numpy() for variable in model.trainable_variables}
     hidden = weights["bias"]
     for back in range(1, config.receptive_field + 1):
         if config.input_format == "continuous":
@@ -46,8 +46,8 @@ def plain_logits(model, past):
         else:
             item = weights["embeddings"][past[-back]]
         hidden = hidden + item @ weights["kernel"][-back]
-    hidden = np.maximum(hidden, 0) @ weights["hidden_kernel"] + weights["hidden_bias"]
-    return np.maximum(hidden, 0) @ weights["output_kernel"] + weights["output_bias"]
+    hidden = np.maximum(hidden, 0) @ weights["head/hidden_kernel"] + weights["head/hidden_bias"]
+    return np.maximum(hidden, 0) @ weights["head/kernel"] + weights["head/bias"]
 
 
 @pytest.mark.parametrize("input_format", ["continuous", "embedding"])
