@@ -29,6 +29,7 @@ def verify_contract(name, config=None):
     _check_rows(case)
     _check_causality(case)
     _check_training(case)
+    _check_mixed_precision(case)
     if isinstance(case.model, AutoregressiveModel):
         _check_generation(case)
 
@@ -185,6 +186,21 @@ def _check_training(case):
         losses.append(measures["loss"])
         assert 0 < float(norm) < np.inf
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def _check_mixed_precision(case):
+    """Rounded products change little in what a window is, and in the state behind what is read."""
+    mixed = registry.build(case.config, "mixed_bfloat16")
+    for variable, exact in zip(mixed.trainable_variables, case.model.trainable_variables):
+        variable.assign(exact)
+    x, y = case.part(0, case.window.length)
+    sums = mixed.forward(x, y, mixed.initial_state(ROWS), training=False).sums
+    np.testing.assert_allclose(sums["nll"], case.nll(x, y)[0], rtol=0.02)
+    if isinstance(mixed, AutoregressiveModel):
+        items = tf.constant(case.items[:, : case.window.left + _read_length(case.config)])
+        states = [tf.nest.flatten(model.read(items, model.initial_state(ROWS))) for model in (mixed, case.model)]
+        for part, exact in zip(*states):
+            np.testing.assert_allclose(tf.cast(part, tf.float32), tf.cast(exact, tf.float32), atol=0.1)
 
 
 def _check_generation(case):

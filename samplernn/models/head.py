@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
-from samplernn.models.products import add_bias, product
+from samplernn.models.products import LayerOfProducts, add_bias, product
 
 
 class HeadWeights(NamedTuple):
@@ -24,11 +23,11 @@ class HeadWeights(NamedTuple):
     bias: tf.Tensor
 
 
-class Head(keras.layers.Layer):
+class Head(LayerOfProducts):
     """Two dense layers, with a relu before each."""
 
     def __init__(self, width: int, levels: int, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # sums stay float32
+        super().__init__(**kwargs)
         self.width = width
         self.levels = levels
 

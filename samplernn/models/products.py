@@ -1,8 +1,19 @@
-"""A product of a layer with its weights, in the precision of these, and the bias that is added to it."""
+"""A product of a layer with its weights, in the precision of these, the bias that is added to it, and such layers."""
 
 from __future__ import annotations
 
+import keras
 import tensorflow as tf
+
+
+class LayerOfProducts(keras.layers.Layer):
+    """One whose products alone are in its precision: Keras rounds neither its input nor its weights."""
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def add_weight(self, **kwargs):
+        return super().add_weight(autocast=False, **kwargs)  # whichever layer calls
 
 
 def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

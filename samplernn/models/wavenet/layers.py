@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from samplernn.audio.quantize import quantizer
 from samplernn.models.dropout import drop_channels
-from samplernn.models.products import add_bias, product
+from samplernn.models.products import LayerOfProducts, add_bias, product
 from samplernn.models.wavenet.config import WaveNetConfig
 
 
@@ -61,14 +61,14 @@ class BlockWeights(NamedTuple):
     output_bias: tf.Tensor
 
 
-class Block(keras.layers.Layer):
+class Block(LayerOfProducts):
     """A dilated causal convolution, its gate, and what leaves it to the next block and to the sum of the skips.
 
     The last block of a network has no next one.
     """
 
     def __init__(self, dilation, config: WaveNetConfig, is_last: bool, dropout_seed, **kwargs):
-        super().__init__(autocast=False, **kwargs)  # sums stay float32
+        super().__init__(**kwargs)
         self.dilation = dilation
         self.config = config
         self.is_last = is_last
