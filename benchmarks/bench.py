@@ -15,13 +15,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 import soundfile
+import tensorflow as tf
 
 from samplernn.system.device import prepare_gpus
 
@@ -36,8 +36,10 @@ from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
 from samplernn.models import registry  # noqa: E402
 from samplernn.models.config import Config  # noqa: E402
+from samplernn.models.model import AutoregressiveModel  # noqa: E402
 from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
 from samplernn.models.wavenet.config import WaveNetConfig  # noqa: E402
+from samplernn.models.wavenet.model import WaveNet  # noqa: E402
 from samplernn.options.options import PRECISIONS, ChunkOptions, TrainingOptions  # noqa: E402
 from samplernn.options.values import BOOLEAN, automatic  # noqa: E402
 from samplernn.training.steps import model_to_train, train_step  # noqa: E402
@@ -115,10 +117,10 @@ def wavenet_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callab
             f"train step, {name}, {batch_size} x {config.seq_len}",
             timed(lambda c=config, b=batch_size: training_steps(c, b, precision, jit), operations=operations),
         )
-    without_history = replace(small, num_stages=1, num_repeats=len(small.dilations))  # each block hears one sample
+    networks = (lambda: WaveNet(small, precision)), (lambda: WithoutHistory(small, precision))
     yield (
         "generate 1 s, wavenet, 1 sequence",
-        in_turns(*(lambda c=config: generation(c, 1, precision, jit) for config in (small, without_history))),
+        in_turns(*(lambda make=make: generation_by(make(), 1, jit) for make in networks)),
     )
     for sequences in (8, 32):
         operations = 2 * weights_in_products(small) * sequences * SAMPLE_RATE
@@ -203,9 +205,36 @@ def training_steps(config: Config, batch_size: int, precision: str, jit: bool | 
     return work
 
 
+class WithoutHistory(WaveNet):
+    """One whose blocks hear at all taps what there is now: what the products of a sample cost, with all around them."""
+
+    def initial_state(self, rows):
+        return ()
+
+    def generate_block(self, context, state, draw, weights=None, conditioning=None):
+        table, of_blocks, of_head = weights
+
+        def step(i, token, tokens):
+            x, total = tf.gather(table, token), 0.0
+            for block, own in zip(self.blocks, of_blocks):
+                x, skip = block.leave(x, block.convolve([x] * len(own.taps), own), own)
+                total += skip
+            token = draw(self.output_layer(total, of_head), i)
+            return i + 1, token, tokens.write(i, token)
+
+        length, token = self.config.block_length, context[:, 0]
+        tokens = tf.TensorArray(tf.int32, length, element_shape=token.shape)
+        *_, tokens = tf.while_loop(lambda i, *_: i < length, step, (0, token, tokens))
+        return tf.transpose(tokens.stack()), state
+
+
 def generation(config: Config, sequences: int, precision: str, jit: bool | None) -> Callable[[], object]:
-    generator = Generator(registry.build(config, precision), jit)
-    context = np.full([sequences, config.window.left], 128, np.int32)
+    return generation_by(registry.build(config, precision), sequences, jit)
+
+
+def generation_by(model: AutoregressiveModel, sequences: int, jit: bool | None) -> Callable[[], object]:
+    generator = Generator(model, jit)
+    context = np.full([sequences, model.config.window.left], 128, np.int32)
     pieces = generator(context, 10**9, [0.95] * sequences, [(0, row) for row in range(sequences)])
     next(pieces)
     return lambda: next(pieces)

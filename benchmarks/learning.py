@@ -5,20 +5,18 @@
 A minute is as many steps as the machine takes in it while it does nothing else, by the time of a step that is measured
 before a config's first training and kept in output_dir; so trainings may well run beside other work. At the end of each
 stage the loss on what is held out is noted, a checkpoint saved and a clip generated. What output_dir holds already is
-not done again: with further --minutes each training goes on from its last stage. So trainings with another batch size
-or rate want another output_dir. For files of 16 kHz.
+not done again: with further --minutes each training goes on from its last stage. For files of 16 kHz.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import itertools
 import json
 import sys
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import MISSING, dataclass, replace
 from math import log
 from pathlib import Path
 
@@ -30,10 +28,17 @@ import tensorflow as tf
 from configs import CONFIGS
 from configs import training as cost
 from samplernn.checkpoints import run_folders, store
+from samplernn.checkpoints.settings import arguments_of, read_settings
+from samplernn.commands import cli
+from samplernn.commands.flags import Parser
 from samplernn.corpus.loader import Loader
 from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.models.registry import load_config
-from samplernn.options.options import GenerationOptions, TrainingOptions
+from samplernn.options.option import option, options_of, with_default
+from samplernn.options.options import CorpusOptions, GenerationOptions, TrainingOptions
+from samplernn.options.values import PATH, POSITIVE, one_of, several, whole
+from samplernn.system.errors import InputError
+from samplernn.system.files import make_writable_folder
 from samplernn.system.process import in_own_process
 from samplernn.training.beginning import Beginning, find_beginning
 from samplernn.training.loop import Progress, evaluate, fit
@@ -45,39 +50,47 @@ from samplernn.training.train import build_model
 SECONDS_A_STEP = "seconds_a_step.json"
 CLIP_SECONDS = 6
 SEED = 0  # of the clips
+NAMES = sorted(file.name.removesuffix(".config.json") for file in CONFIGS.glob("*.config.json"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the flags are."""
+
+    data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", MISSING)
+    output_dir: str = option("./learning", PATH, "folder for all that comes of it")
+    only: tuple[str, ...] = option(("fast", "two-tier-fast", "wavenet"), several(one_of(*NAMES)), "configs to train")
+    minutes: tuple[float, ...] = option((3.0, 10.0), several(POSITIVE), "the ends of the stages")
+    random_seed: tuple[int, ...] = option((0,), several(whole(0)), "seeds; for each there is a training")
+    batch_size: int = with_default(TrainingOptions, "batch_size", 8)
+    learning_rate: float = with_default(TrainingOptions, "learning_rate", 0.003)
+    polyak_decay: float | None = with_default(TrainingOptions, "polyak_decay", 0.999)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", nargs="+", required=True, help="folders with WAV files to learn from")
-    parser.add_argument("--output_dir", type=Path, default=Path("learning"), help="folder for all that comes of it")
-    parser.add_argument("--only", nargs="+", default=["fast", "two-tier-fast", "wavenet"], help="names of the configs")
-    parser.add_argument("--minutes", nargs="+", type=float, default=[3, 10], help="the ends of the stages")
-    parser.add_argument("--random_seed", nargs="+", type=int, default=[0], help="for each a training")
-    parser.add_argument("--batch_size", type=int, default=8, help="as of train.py, and so are the next ones")
-    parser.add_argument("--learning_rate", type=float, default=0.003)
-    parser.add_argument("--polyak_decay", type=float, default=0.999)
-    given = parser.parse_args()
-    given.output_dir.mkdir(parents=True, exist_ok=True)
+    given = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
+    output_dir = Path(given.output_dir)
+    make_writable_folder("--output_dir", output_dir)
     for name, random_seed in itertools.product(given.only, given.random_seed):
         options = TrainingOptions(
             id=f"{name}-{random_seed}",
-            data_dir=tuple(given.data_dir),
+            data_dir=given.data_dir,
+            resume=False,  # what train.py has of this id is another's
             config_file=str(CONFIGS / f"{name}.config.json"),
             batch_size=given.batch_size,
             learning_rate=given.learning_rate,
             polyak_decay=given.polyak_decay,
             random_seed=random_seed,
         )
-        a_step = seconds_a_step(name, options, given.output_dir / SECONDS_A_STEP)
+        a_step = seconds_a_step(name, options, output_dir / SECONDS_A_STEP)
         stages = {
             round(minutes * 60 / a_step): {"config": name, "random_seed": random_seed, "minutes": minutes}
             for minutes in given.minutes
         }
-        in_own_process(learn, options, stages, given.output_dir / options.id)
-    found = results(given.output_dir)
+        in_own_process(learn, options, stages, output_dir / options.id)
+    found = results(output_dir)
     print(table(found))
-    (given.output_dir / "learning.png").write_bytes(figure(found))
+    (output_dir / "learning.png").write_bytes(figure(found))
 
 
 # --- Training ---
@@ -100,9 +113,14 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
         options: those of train.py that give the same steps.
         stages: what is to be noted of each, its minutes at least, by the steps after which it ends.
         folder: of the training.
+
+    Raises:
+        InputError: what is there was trained otherwise.
     """
     if done := sorted(folder.glob("*/*.index"), key=lambda index: float(index.parent.name)):
-        options = replace(options, resume_from=str(done[-1].with_suffix("")))
+        last = done[-1].with_suffix("")
+        check_same(options, last)
+        options = replace(options, resume=True, resume_from=str(last))
     beginning = find_beginning(options, tell=False)
     model = build_model(options, beginning, tf.distribute.get_strategy())
     progress = restore_progress(beginning.resumed, options, model, beginning.split)
@@ -110,6 +128,17 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
         ends = Stages(options, stages, folder, beginning, progress)
         with suppress(StopIteration):
             fit(model, beginning.split, options.batch_size, options.random_seed, sys.maxsize, [ends], progress)
+
+
+def check_same(options: TrainingOptions, checkpoint: Path) -> None:
+    """Refuse to go on from a checkpoint that was trained with other flags, so that a table is of one kind."""
+    before = arguments_of(read_settings(checkpoint) or {})
+    for name in ("batch_size", "learning_rate", "polyak_decay"):
+        if before.get(name) != getattr(options, name):
+            raise InputError(
+                f"--{name} {getattr(options, name)}: {checkpoint} was trained with {before.get(name)}; give that, or"
+                " another --output_dir"
+            )
 
 
 class Stages(keras.callbacks.Callback):
@@ -201,4 +230,4 @@ def figure(found: list[dict]) -> bytes:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

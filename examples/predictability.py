@@ -33,6 +33,7 @@ class Options:
     """What the flags are."""
 
     data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", MISSING)
+    skip_unusable: bool = with_default(TrainingOptions, "skip_unusable", False)
     batch_size: int = with_default(TrainingOptions, "batch_size", 8)
     output_dir: str = option("./predictability", PATH, "folder for profile.csv and profile.png")
     steps: int = option(600, whole(1), "steps of training for each receptive field")
@@ -47,8 +48,7 @@ def main():
     for receptive_field in RECEPTIVE_FIELDS:
         profile[receptive_field] = nll = held_out_nll(receptive_field, split, options)
         print(f"receptive field {receptive_field:4}: {nll:.3f} nats, {nll / log(2):.3f} bits a sample", flush=True)
-    rows = [f"{field},{nll:.4f},{nll / log(2):.4f},{options.steps}" for field, nll in profile.items()]
-    write_whole(folder / "profile.csv", "\n".join(["receptive_field,nll_nats,nll_bits,steps", *rows]) + "\n")
+        write_whole(folder / "profile.csv", as_csv(profile, options.steps))
     with written_aside(folder / "profile.png") as aside:
         aside.write_bytes(draw(profile))
     print(f"Look: {folder / 'profile.png'}")
@@ -59,7 +59,8 @@ def split_of(options):
     from samplernn.corpus.scan import scan_corpus
     from samplernn.corpus.split import split_corpus
 
-    return split_corpus(scan_corpus(options.data_dir).recordings, SEQ_LEN, options.batch_size, val_frac=0.1)
+    corpus = scan_corpus(options.data_dir, options.skip_unusable)
+    return split_corpus(corpus.recordings, SEQ_LEN, options.batch_size, val_frac=0.1)
 
 
 def held_out_nll(receptive_field, split, options):
@@ -81,6 +82,12 @@ def held_out_nll(receptive_field, split, options):
         model.optimizer.learning_rate.assign(LEARNING_RATE * (1 - number / options.steps))
         *_, state = step(*window, state)
     return evaluate(model, validation_step(model), loader, split.validation)["loss"]
+
+
+def as_csv(profile, steps):
+    """The NLL of each receptive field."""
+    rows = [f"{field},{nll:.4f},{nll / log(2):.4f},{steps}" for field, nll in profile.items()]
+    return "\n".join(["receptive_field,nll_nats,nll_bits,steps", *rows]) + "\n"
 
 
 def draw(profile):

@@ -13,11 +13,11 @@ from typing import Any
 
 import samplernn
 from samplernn.commands.flags import Parser, look_ahead
-from samplernn.models.registry import FAMILIES
+from samplernn.models.registry import families_by_parameter
 from samplernn.options.option import options_of
 from samplernn.options.options import CheckOptions, ChunkOptions, EvaluationOptions, GenerationOptions, TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
-from samplernn.search.space import hyperparameters, of_model
+from samplernn.search.space import hyperparameters
 from samplernn.system.errors import InputError, RunError, in_words
 from samplernn.system.process import remarks_to_stdout
 from samplernn.system.stopping import print_unless_reader_is_gone
@@ -118,9 +118,7 @@ def ray_tune_options() -> RayTuneOptions:
 def _search_options(description: str, options_class: type) -> Any:
     options = {option.name: option for option in options_of(options_class)}
     to_search = hyperparameters(look_ahead(options["model"]))
-    of_others = {
-        option.name: f"it is one of --model {family}" for family in reversed(FAMILIES) for option in of_model(family)
-    }
+    of_others = {name: f"it is one of --model {families}" for name, families in families_by_parameter().items()}
     parser = Parser(description, options.values(), hints=of_others)
     parser.add_hyperparameters(to_search)
     given = parser.parse()

@@ -47,7 +47,7 @@ class AudioTokensConfig(Config):
     def _complaints_of_size(self, what: str, numbers: int, *names: str) -> Iterator[str]:
         """A complaint about the parameters that make for it where `what` more numbers than there may be."""
         if numbers > MAX_NUMBERS:
-            given = ", ".join(map(self._given, names))
+            given = ", ".join(self._given(name) for name in names if (name, self.q_type) != ("q_levels", "mu-law"))
             yield f"{what} {numbers} numbers, {MAX_NUMBERS} are the most; lower one of these: {given}"
 
     @property

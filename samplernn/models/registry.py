@@ -6,6 +6,7 @@ A new family is a folder beside this file, with its config and its model, and a 
 from __future__ import annotations
 
 import importlib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,22 @@ def config_from_dict(values: Any) -> Config:
         raise InputError(
             f'it names no {FAMILY}, and its parameters are those of a {family}; add "{FAMILY}": "{family}"'
         )
-    return FAMILIES[name].config.from_dict(parameters)
+    try:
+        return FAMILIES[name].config.from_dict(parameters)
+    except InputError as error:
+        of_others = families_by_parameter()
+        own = [option.name for option in options_of(FAMILIES[name].config)]
+        hints = [f"'{key}' is one of {of_others[key]}" for key in parameters if key in of_others and key not in own]
+        raise InputError("; ".join([str(error), *hints])) from None
+
+
+def families_by_parameter() -> dict[str, str]:
+    """Which families have a parameter, in words."""
+    having = defaultdict(list)
+    for name, family in FAMILIES.items():
+        for option in options_of(family.config):
+            having[option.name].append(name)
+    return {parameter: " or ".join(names) for parameter, names in having.items()}
 
 
 def _family_of(parameters: Iterable[str]) -> str | None:

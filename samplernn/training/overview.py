@@ -13,7 +13,7 @@ from samplernn.corpus.windows import training_steps
 from samplernn.models.config import Config
 from samplernn.models.memory import expected_memory
 from samplernn.options.option import changed_flags
-from samplernn.options.options import SCRIPTS, GenerationOptions, TrainingOptions, better
+from samplernn.options.options import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, TrainingOptions, better
 from samplernn.system.files import shortest
 from samplernn.system.words import counted, printable, roughly
 from samplernn.training.beginning import Beginning
@@ -52,15 +52,15 @@ def overview(options: TrainingOptions, beginning: Beginning, progress: Progress,
 
 
 def receptive_field(config: Config, corpus: Corpus | None) -> str:
-    """How far back the network looks, if that has a bound: in items, and where the corpus is known in milliseconds."""
+    """How far back the network looks, if that has a bound: in items and, at the corpus's rate if known, in ms."""
     if config.receptive_field is None:
         return ""
-    said = counted(config.receptive_field, data_of(config).unit)
-    if corpus:
-        said += f", {1000 * config.receptive_field / corpus.sample_rate:.1f} ms"
-        if config.receptive_field > max(recording.frames for recording in corpus.recordings):
-            said += ", which is more than any file has"
-    return said
+    rate = corpus.sample_rate if corpus else DEFAULT_SAMPLE_RATE
+    said = f"{counted(config.receptive_field, data_of(config).unit)}, {1000 * config.receptive_field / rate:.1f} ms"
+    if not corpus:
+        return f"{said} at {rate} Hz"
+    longest = max(recording.frames for recording in corpus.recordings)
+    return f"{said}, which is more than any file has" if config.receptive_field > longest else said
 
 
 def why_ended(options: TrainingOptions, progress: Progress, early: bool, how_to_go_on: HowToGoOn) -> str:

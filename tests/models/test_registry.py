@@ -38,7 +38,11 @@ def test_a_config_names_its_family_and_without_a_name_it_is_the_first_there_was(
         ({"zzz": 1, "yyy": 2}, "^unknown parameter 'zzz'; unknown parameter 'yyy'; the parameters are [^;]*$"),
         ({"model": "toy", "dim": 8}, "unknown parameter 'dim'; "),
         ({"num_stages": 4, "seq_len": 64}, 'it names no model, .* are those of a wavenet; add "model": "wavenet"'),
-        ({"dim": 8, "num_stages": 4}, "unknown parameter 'num_stages'"),
+        ({"dim": 8, "num_stages": 4}, "unknown parameter 'num_stages'.*; 'num_stages' is one of wavenet$"),
+        (
+            {"model": "wavenet", "emb_size": 8},
+            "; 'emb_size' is one of samplernn or predictor$",
+        ),
     ],
 )
 def test_what_names_none_or_is_not_of_it_is_refused(values, said):

@@ -35,7 +35,7 @@ class PredictorConfig(AudioTokensConfig):
     emb_size: int = option(16, whole(1, MAX_SIZE), "width of that embedding", searchable=True)
 
     def _broken_rules_of_size(self) -> Iterator[str]:
-        sizes = ("hidden_size", "receptive_field", "emb_size", "q_levels")
+        sizes = ("hidden_size", "receptive_field", *["emb_size"] * self.has_embedding, "q_levels")
         yield from self._complaints_of_size("the network would hold", self.num_parameters, *sizes)
 
     @classmethod

@@ -11,6 +11,7 @@ from samplernn.generation import generator as generation
 from samplernn.generation.generator import Generator
 from samplernn.models.dropout import drop_channels
 from samplernn.models.wavenet.config import WaveNetConfig
+from samplernn.models.wavenet.layers import Block
 from samplernn.models.wavenet.model import WaveNet
 from samplernn.system.errors import InputError
 
@@ -169,13 +170,30 @@ def test_sequences_on_several_cores_are_those_of_one(monkeypatch):
     np.testing.assert_array_equal(found[0], found[2])
 
 
-def test_dropout_is_of_whole_channels_and_only_in_training():
+def test_dropout_is_only_in_training():
     config = tiny(dropout=0.5)
     model, x = network(config), tf.random.stateless_uniform([3, 25], [0, 1], maxval=256, dtype=tf.int32)
     plain = network(tiny())(x, model.initial_state(3))[0]
     np.testing.assert_array_equal(model(x, model.initial_state(3))[0], plain)
     first, second = (model(x, model.initial_state(3), training=True)[0] for _ in range(2))
     assert not np.allclose(first, plain) and not np.allclose(first, second)
+
+
+def test_a_block_drops_whole_channels_of_each_row():
+    """Of a block that hands on half the tanh of what it hears last."""
+    width, rows = 8, 40
+    config = tiny(dropout=0.5, residual_size=width, inner_size=width)
+    block = Block(1, config, is_last=False, dropout_seed=keras.random.SeedGenerator(0))
+    block.build()
+    kernel, output_kernel = np.zeros(block.kernel.shape), np.zeros(block.output_kernel.shape)
+    kernel[-1, :, :width] = output_kernel[:, :width] = np.eye(width)
+    block.kernel.assign(kernel)
+    block.output_kernel.assign(output_kernel)
+    x = tf.ones([20, rows, width])
+    heard = (block(x, tf.zeros([1, width, rows]), training=True)[0] - x).numpy()
+    np.testing.assert_allclose(np.unique(heard), [0, np.tanh(2) / 2], rtol=1e-6)
+    np.testing.assert_array_equal(heard, np.broadcast_to(heard[:1], heard.shape))
+    assert len(np.unique(heard[0], axis=0)) > rows / 2
 
 
 @pytest.mark.parametrize(("rows", "shape"), [(1, [50, 400, 30]), (0, [400, 50, 30])])
