@@ -118,9 +118,9 @@ def test_a_value_given_twice_is_searched_once(options):
         ("--frame_sizes 16 64 --frame_sizes 32 128 --seq_len 512 192", "--seq_len 192 --frame_sizes 32 128: seq_len"),
         ("--frame_sizes 64 16", "in ascending order"),
         ("--dim 64 99999999", "--dim: 99999999 is not a whole number from 1 to 1048576"),
-        ("--dim 5000 --num_rnn_layers 16", "--dim 5000 --num_rnn_layers 16: dim is 5000; it must be less"),
+        ("--dim 5000 --num_rnn_layers 16", "--dim 5000 --num_rnn_layers 16: the network would hold 5373205792 numbers"),
         ("--network prism deepsound", '--network deepsound: q_type is "mu-law"; it must be "linear"'),
-        ("--dim 64 1048576", "--dim 1048576: dim is 1048576; it must be less"),
+        ("--dim 64 1048576", "--dim 1048576: the network would hold 76970515824896 numbers"),
         (
             "--frame_sizes 16 32 48",
             r"--frame_sizes 16 32 48: frame_sizes is \[16, 32, 48\]; it must be such that 48 is a multiple of 32",
