@@ -67,7 +67,7 @@ def config_from_dict(values: Any) -> Config:
         return FAMILIES[name].config.from_dict(parameters)
     except InputError as error:
         of_others = families_by_parameter()
-        own = [option.name for option in options_of(FAMILIES[name].config)]
+        own = _parameters_of(name)
         hints = [f"'{key}' is one of {of_others[key]}" for key in parameters if key in of_others and key not in own]
         raise InputError("; ".join([str(error), *hints])) from None
 
@@ -75,16 +75,20 @@ def config_from_dict(values: Any) -> Config:
 def families_by_parameter() -> dict[str, str]:
     """Which families have a parameter, in words."""
     having = defaultdict(list)
-    for name, family in FAMILIES.items():
-        for option in options_of(family.config):
-            having[option.name].append(name)
+    for name in FAMILIES:
+        for parameter in _parameters_of(name):
+            having[parameter].append(name)
     return {parameter: " or ".join(names) for parameter, names in having.items()}
 
 
 def _family_of(parameters: Iterable[str]) -> str | None:
     """The first family that has all these parameters."""
-    known = {name: {option.name for option in options_of(family.config)} for name, family in FAMILIES.items()}
-    return next((name for name in FAMILIES if known[name].issuperset(parameters)), None)
+    return next((name for name in FAMILIES if _parameters_of(name).issuperset(parameters)), None)
+
+
+def _parameters_of(name: str) -> set[str]:
+    """Those of a family's configs."""
+    return {option.name for option in options_of(FAMILIES[name].config)}
 
 
 def load_config(path: str | Path) -> Config:
