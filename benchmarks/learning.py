@@ -128,6 +128,17 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
         ends = Stages(options, stages, folder, beginning, progress)
         with suppress(StopIteration):
             fit(model, beginning.split, options.batch_size, options.random_seed, sys.maxsize, [ends], progress)
+    for index in folder.glob("*/*.index"):
+        make_clip(index.with_suffix(""))
+
+
+def make_clip(checkpoint: Path) -> None:
+    """Generate a clip beside a checkpoint, unless there is one."""
+    if not any(checkpoint.parent.glob("clip*.wav")):
+        clip = str(checkpoint.with_name("clip.wav"))
+        generate_from_checkpoint(
+            GenerationOptions(output_path=clip, checkpoint_path=str(checkpoint), dur=CLIP_SECONDS, random_seed=SEED)
+        )
 
 
 def check_same(options: TrainingOptions, checkpoint: Path) -> None:
@@ -176,10 +187,7 @@ class Stages(keras.callbacks.Callback):
         checkpoint = run_folders.rolling_prefix(folder, self._progress.epoch, self._progress.step)
         settings = settings_of(self._options, self._beginning, self._progress) | {"stage": stage}
         store.save(checkpoint, model, model.optimizer, settings, gather_state(model, self._progress))
-        clip = str(folder / "clip.wav")
-        generate_from_checkpoint(
-            GenerationOptions(output_path=clip, checkpoint_path=str(checkpoint), dur=CLIP_SECONDS, random_seed=SEED)
-        )
+        make_clip(checkpoint)
         print(stage, flush=True)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,6 +114,24 @@ def options(tmp_path, make_corpus, tiny_config_file, toy):
         generate=False,
         jit_compile=False,  # compiling takes longer than these trainings
     )
+
+
+@pytest.fixture
+def run_script(tmp_path, monkeypatch, capfd):
+    """A function that runs a script's `main` in tmp_path and returns its status, and what it said on stdout and stderr."""
+    from samplernn.commands import cli
+
+    def run(main, *flags):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["script.py", *map(str, flags)])
+        status = 0
+        try:
+            cli.run(main)
+        except SystemExit as end:
+            status = end.code
+        return status, *capfd.readouterr()
+
+    return run
 
 
 def load_golden(name):

@@ -2,17 +2,18 @@
 
 import importlib
 import json
-import sys
 
 import pytest
-
-from samplernn.commands import cli
+from conftest import ROOT
 
 
 @pytest.fixture
-def learn(tmp_path, monkeypatch, make_corpus, capsys):
-    """A function that trains a network in batches of 2, for stages that end after so many steps; returns the table."""
-    monkeypatch.syspath_prepend(str(cli.__file__).rpartition("samplernn")[0] + "benchmarks")
+def learn(monkeypatch, make_corpus, run_script):
+    """A function that trains a network in batches of 2, for stages that end after so many steps.
+
+    It returns the status, the table's rows, and what was said on stderr.
+    """
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     learning = importlib.import_module("learning")
     chunks = make_corpus([3072] * 6)
 
@@ -20,15 +21,8 @@ def learn(tmp_path, monkeypatch, make_corpus, capsys):
         output_dir.mkdir(exist_ok=True)
         (output_dir / learning.SECONDS_A_STEP).write_text(json.dumps({"two-tier-fast, batch 2": 60}))
         given = {"data_dir": chunks, "output_dir": output_dir, "only": "two-tier-fast", "batch_size": 2} | flags
-        texts = [text for name, value in given.items() for text in (f"--{name}", str(value))]
-        monkeypatch.setattr(sys, "argv", ["learning.py", *texts, "--minutes", *map(str, steps)])
-        monkeypatch.chdir(tmp_path)
-        status = 0
-        try:
-            cli.run(learning.main)
-        except SystemExit as end:
-            status = end.code
-        out, err = capsys.readouterr()
+        texts = [text for name, value in given.items() for text in (f"--{name}", value)]
+        status, out, err = run_script(learning.main, *texts, "--minutes", *steps)
         return status, [line for line in out.splitlines() if line.startswith("| ")], err
 
     return learn
@@ -42,6 +36,8 @@ def test_a_later_stage_is_as_if_all_were_asked_for_at_once(learn, tmp_path):
         ["| `two-tier-fast`", minutes, minutes] for minutes in "24"
     ]
     learn(tmp_path / "b", 2)
+    for clip in (tmp_path / "b").rglob("clip*.wav"):
+        clip.unlink()  # as if it had been killed before
     _, in_two, _ = learn(tmp_path / "b", 4)
     assert in_two == at_once
     assert {file.parent.name for file in (tmp_path / "b").rglob("clip*.wav")} == {"2", "4"}

@@ -4,14 +4,11 @@ import csv
 import importlib
 import math
 import re
-import sys
 
 import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
-
-from samplernn.commands import cli
 
 PERIOD, FAITH = 4, 0.9  # a sample is that of four before with this probability, else any of the levels
 LEVELS = np.array([-0.6, -0.2, 0.2, 0.6])
@@ -21,19 +18,12 @@ predictability = importlib.import_module("examples.predictability")
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capfd):
-    """A function that runs the script and returns its exit status, and what it said on stdout and stderr."""
+def run(monkeypatch, run_script):
+    """A function that runs the script for some receptive fields, as `run_script` does."""
 
     def run(*flags, fields=(0,)):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["predictability.py", *flags])
         monkeypatch.setattr(predictability, "RECEPTIVE_FIELDS", fields)
-        status = 0
-        try:
-            cli.run(predictability.main)
-        except SystemExit as end:
-            status = end.code
-        return status, *capfd.readouterr()
+        return run_script(predictability.main, *flags)
 
     return run
 

@@ -117,6 +117,8 @@ def resolve(path: str, rolling: bool = False) -> Path:
     if given.is_dir():
         if found := latest_in(given, rolling) or latest(given, rolling):
             return found
+        if unfinished := latest_in(given) or latest(given):
+            raise InputError(f"{path}: no checkpoint of a whole epoch in it yet; name {unfinished}")
         raise InputError(
             f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in it; name a run folder"
         )
