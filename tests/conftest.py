@@ -118,7 +118,7 @@ def options(tmp_path, make_corpus, tiny_config_file, toy):
 
 @pytest.fixture
 def run_script(tmp_path, monkeypatch, capfd):
-    """A function that runs a script's `main` in tmp_path and returns its status, and what it said on stdout and stderr."""
+    """A function that runs a script's `main` in tmp_path and returns its status, and what is on stdout and stderr."""
     from samplernn.commands import cli
 
     def run(main, *flags):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -107,23 +108,27 @@ class Generator:
             yield items
 
     def _generate_side_by_side(self, context, state, weights, temperature, uniforms, conditioning):
-        """As `_generate_blocks`, which computes parts of the rows at the same time, each of the same size."""
-        number = self._number_of_parts(context.shape[0])
+        """As `_generate_blocks`, which computes parts of the rows at the same time.
 
-        def of_part(i):
-            rows = slice(i * context.shape[0] // number, (i + 1) * context.shape[0] // number)
-            state_of_rows = tf.nest.map_structure(lambda part: part[..., rows], state)
-            given = None if conditioning is None else conditioning[rows]
-            return self._blocks(context[rows], state_of_rows, weights, temperature[:, rows], uniforms[:, rows], given)
+        All are of the same size, for which XLA compiles: the last row fills the last one up.
+        """
+        rows = context.shape[0]
+        size = math.ceil(rows / self._most_parts())
 
-        items, contexts, states = zip(*map(of_part, range(number)))
-        state = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=-1), *states)
-        return tf.concat(items, axis=0), tf.concat(contexts, axis=0), state
+        def of_part(first):
+            at = [min(row, rows - 1) for row in range(first, first + size)]
+            state_of_rows = tf.nest.map_structure(lambda part: tf.gather(part, at, axis=-1), state)
+            of_rows = [tf.gather(each, at, axis=1) for each in (temperature, uniforms)]
+            given = None if conditioning is None else tf.gather(conditioning, at)
+            return self._blocks(tf.gather(context, at), state_of_rows, weights, *of_rows, given)
 
-    def _number_of_parts(self, rows: int) -> int:
-        """One for each core, where a product is too small to be shared between cores; XLA compiles for one size."""
-        cores = number_of_cores() if self.jit_compile and self.model.config.fits_in_cache and not has_gpu() else 1
-        return max(number for number in range(1, cores + 1) if rows % number == 0)
+        items, contexts, states = zip(*map(of_part, range(0, rows, size)))
+        state = tf.nest.map_structure(lambda *parts: tf.concat(parts, axis=-1)[..., :rows], *states)
+        return tf.concat(items, axis=0)[:rows], tf.concat(contexts, axis=0)[:rows], state
+
+    def _most_parts(self) -> int:
+        """One for each core, where a product is too small to be shared between cores."""
+        return number_of_cores() if self.jit_compile and self.model.config.fits_in_cache and not has_gpu() else 1
 
     def _generate_blocks(self, context, state, weights, temperature, uniforms, conditioning):
         length, left = self.model.config.block_length, self.model.config.window.left

@@ -158,16 +158,24 @@ def test_however_the_loops_are_nested_the_same_is_generated(monkeypatch, turns):
 def test_sequences_on_several_cores_are_those_of_one(monkeypatch):
     monkeypatch.setattr(WaveNetConfig, "turns", (8, 1))
     monkeypatch.setattr(generation, "ITEMS_A_CALL", 16)
-    model, found = network(tiny(num_stages=2, num_repeats=1)), []
-    for cores, parts in ((1, 1), (2, 2), (4, 3)):  # of six rows
-        monkeypatch.setattr(generation, "number_of_cores", lambda cores=cores: cores)
-        generator = Generator(model, jit_compile=True)
-        assert generator._number_of_parts(6) == parts
+    model = network(tiny(num_stages=2, num_repeats=1))
+
+    def sequences(cores):
+        """Five, and the number of rows in each part of them."""
+        monkeypatch.setattr(generation, "number_of_cores", lambda: cores)
+        generator, rows = Generator(model, jit_compile=True), []
+        blocks = generator._blocks
+        generator._blocks = lambda context, *rest: rows.append(context.shape[0]) or blocks(context, *rest)
         state = generator.read(np.array([SILENCE, 3, 7]))
-        found.append(np.concatenate([*generator(np.full([6, 1], 7), 40, [1.0] * 6, [[n] for n in range(6)], state)], 1))
-    assert len(np.unique(found[0], axis=0)) == 6
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+        pieces = generator(np.full([5, 1], 7), 40, [1.0] * 5, [[number] for number in range(5)], state)
+        return np.concatenate([*pieces], axis=1), rows
+
+    whole, rows = sequences(1)
+    assert rows == [5] and len(np.unique(whole, axis=0)) == 5
+    for cores, parts in ((2, [3, 3]), (4, [2, 2, 2])):
+        found, rows = sequences(cores)
+        assert rows == parts
+        np.testing.assert_array_equal(found, whole)
 
 
 def test_dropout_is_only_in_training():
