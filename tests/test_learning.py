@@ -4,18 +4,22 @@ import importlib
 import json
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TINY
 
 
 @pytest.fixture
-def learn(monkeypatch, make_corpus, run_script):
-    """A function that trains a network in batches of 2, for stages that end after so many steps.
+def learn(tmp_path, monkeypatch, make_corpus, run_script):
+    """A function that trains a tiny network in batches of 2, for stages that end after so many steps.
 
     It returns the status, the table's rows, and what was said on stderr.
     """
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     learning = importlib.import_module("learning")
-    chunks = make_corpus([3072] * 6)
+    chunks = make_corpus([640] * 6)
+    (tmp_path / "two-tier-fast.config.json").write_text(json.dumps(TINY))
+    monkeypatch.setattr(learning, "CONFIGS", tmp_path)
+    monkeypatch.setattr(learning, "CLIP_SECONDS", 0.05)
+    monkeypatch.setattr(learning, "in_own_process", lambda function, *given: function(*given))
 
     def learn(output_dir, *steps, **flags):
         output_dir.mkdir(exist_ok=True)
@@ -29,7 +33,6 @@ def learn(monkeypatch, make_corpus, run_script):
 
 
 @pytest.mark.long
-@pytest.mark.network
 def test_a_later_stage_is_as_if_all_were_asked_for_at_once(learn, tmp_path):
     status, at_once, _ = learn(tmp_path / "a", 2, 4)
     assert status == 0 and [row.split(" | ")[:3] for row in at_once[1:]] == [
