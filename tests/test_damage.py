@@ -32,7 +32,7 @@ EXECUTING = {"pickle", "cPickle", "dill", "marshal", "shelve", "yaml", "torch", 
 SHORT = {
     "without TensorFlow": damage.cases(chunk=150, ffmpeg=50, corpus=60),
     "with TensorFlow": [
-        *damage.cases(config=30, settings=4, evaluate=4, torch=15, index=40, shard=4, state=2, name=4, special=8),
+        *damage.cases(config=15, settings=4, evaluate=4, torch=15, index=20, shard=4, state=2, name=4, special=8),
         *damage.cases(wavenet_config=4, wavenet_settings=1, wavenet_evaluate=1, wavenet_index=8, wavenet_shard=1),
     ],
 }

@@ -296,11 +296,11 @@ def test_nan_stops_training_and_keeps_the_last_good_checkpoint(options, monkeypa
     ("place", "config", "flags"),
     [
         pytest.param((1, 3), {}, {}, marks=[pytest.mark.network, pytest.mark.long]),
-        pytest.param((0, 0), LSTM, {}, marks=pytest.mark.network),
+        pytest.param((0, 0), LSTM, {}, marks=[pytest.mark.network, pytest.mark.long]),
         ((0, 0), {}, {"optimizer": "rmsprop"}),
         ((1, 9), {}, {"optimizer": "sgd"}),
         ((0, -1), {}, {"precision": "mixed_bfloat16"}),
-        ((1, 4), {}, {"precision": "mixed_float16"}),
+        pytest.param((1, 4), {}, {"precision": "mixed_float16"}, marks=pytest.mark.long),
     ],
 )
 def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(
