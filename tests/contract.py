@@ -10,7 +10,7 @@ from samplernn.corpus.data import data_of
 from samplernn.generation.generator import Generator
 from samplernn.models import registry
 from samplernn.models.config import NO_TARGET
-from samplernn.models.model import AutoregressiveModel
+from samplernn.models.model import Autoencoder, AutoregressiveModel
 from samplernn.models.optimizer import make_optimizer
 from samplernn.options.option import as_flags, options_of
 from samplernn.training.loop import as_arrays
@@ -64,6 +64,13 @@ class _Case:
         outcome = self.model.forward(x, y, state, training=False)
         assert {name: tuple(value.shape) for name, value in outcome.sums.items()} == self.model.sum_shapes
         return float(outcome.sums["nll"]), outcome.state
+
+
+def _conditioning(case, start, length):
+    """Of an autoencoder's items from one on; others have none."""
+    if not isinstance(case.model, Autoencoder):
+        return None
+    return case.model.condition(case.model.encode(case.part(start, length)[0]))
 
 
 def _read_length(config):
@@ -157,7 +164,9 @@ def _check_causality(case):
     for position in (0, length // 2, length - 2):
         changed = np.array(x)
         changed[:, left + position] = np.roll(changed[:, left + position], 1, axis=0)
-        before = _only(y, positions=slice(0, max(0, position - right + 1)))
+        # What sees ahead does so from the end of a hop.
+        unaware = (position - right) // case.config.codes.hop * case.config.codes.hop if right else position + 1
+        before = _only(y, positions=slice(0, max(0, unaware)))
         np.testing.assert_allclose(case.nll(tf.constant(changed), before)[0], case.nll(x, before)[0], rtol=1e-6)
         after = _only(y, positions=slice(position + 1, None))
         behind.append(abs(case.nll(tf.constant(changed), after)[0] - case.nll(x, after)[0]))
@@ -170,10 +179,16 @@ def _check_training(case):
     model.compile(optimizer=make_optimizer("sgd", 0.0, 0.0, model))
     step, fresh = train_step(model), model.initial_state(ROWS)
     nobody, second = tf.zeros([ROWS], tf.bool), tf.range(ROWS) == 1
-    *_, used = step(x, y, nobody, fresh)
-    *_, of_fresh = step(x, y, nobody, fresh)
-    *_, of_used = step(x, y, nobody, used)
-    *_, of_both = step(x, y, second, used)
+
+    def next_state(reset, state):
+        before = [variable.numpy() for variable in model.weights]
+        *_, state = step(x, y, reset, state)
+        for variable, value in zip(model.weights, before):  # of which updates move some
+            variable.assign(value)
+        return state
+
+    used = next_state(nobody, fresh)
+    of_fresh, of_used, of_both = (next_state(*given) for given in ((nobody, fresh), (nobody, used), (second, used)))
     expected = tf.nest.map_structure(lambda new, old: tf.where(second, new, old), of_fresh, of_used)
     _assert_same_state(of_both, expected)
 
@@ -183,6 +198,7 @@ def _check_training(case):
         sums, norm, _ = step(x, y, nobody, fresh)
         measures = model.measures(as_arrays(sums))
         assert {"loss", "accuracy"} <= measures.keys()
+        assert all(type(value) is float for value in measures.values())
         losses.append(measures["loss"])
         assert 0 < float(norm) < np.inf
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
@@ -191,14 +207,15 @@ def _check_training(case):
 def _check_mixed_precision(case):
     """Rounded products change little in what a window is, and in the state behind what is read."""
     mixed = registry.build(case.config, "mixed_bfloat16")
-    for variable, exact in zip(mixed.trainable_variables, case.model.trainable_variables):
+    for variable, exact in zip(mixed.weights, case.model.weights):
         variable.assign(exact)
     x, y = case.part(0, case.window.length)
     sums = mixed.forward(x, y, mixed.initial_state(ROWS), training=False).sums
     np.testing.assert_allclose(sums["nll"], case.nll(x, y)[0], rtol=0.02)
     if isinstance(mixed, AutoregressiveModel):
-        items = tf.constant(case.items[:, : case.window.left + _read_length(case.config)])
-        states = [tf.nest.flatten(model.read(items, model.initial_state(ROWS))) for model in (mixed, case.model)]
+        read = _read_length(case.config)
+        items, given = tf.constant(case.items[:, : case.window.left + read]), _conditioning(case, 0, read)
+        states = [tf.nest.flatten(model.read(items, model.initial_state(ROWS), given)) for model in (mixed, case.model)]
         for part, exact in zip(*states):
             np.testing.assert_allclose(tf.cast(part, tf.float32), tf.cast(exact, tf.float32), atol=0.1)
 
@@ -207,7 +224,8 @@ def _check_generation(case):
     """Drawing the true items finds them as likely as a window does, block by block, from a state that was read too."""
     block, left = case.config.block_length, case.window.left
     read = _read_length(case.config)
-    state = case.model.read(tf.constant(case.items[:, : left + read]), case.model.initial_state(ROWS))
+    given = _conditioning(case, 0, read)
+    state = case.model.read(tf.constant(case.items[:, : left + read]), case.model.initial_state(ROWS), given)
     _assert_same_state(state, case.nll(*case.part(0, read))[1])
     context, drawn = tf.constant(case.items[:, read : read + left]), []
     for start in range(read + left, read + left + 2 * block, block):
@@ -217,7 +235,8 @@ def _check_generation(case):
             drawn.append(float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(item, logits))))
             return tf.constant(item)
 
-        items, state = case.model.generate_block(context, state, draw, case.model.step_weights())
+        given = _conditioning(case, start - left, block)
+        items, state = case.model.generate_block(context, state, draw, case.model.step_weights(), given)
         np.testing.assert_array_equal(items, case.items[:, start : start + block])
         context = tf.concat([context, items], axis=1)[:, -left:]
     _, state = case.nll(*case.part(0, read))
@@ -225,7 +244,16 @@ def _check_generation(case):
     np.testing.assert_allclose(sum(drawn), expected, rtol=1e-5)
 
     generator, seed = Generator(case.model), case.items[0, : left + read]
-    greedy = [generator(seed[None, read:], 3 * block, [1e-6], [[0]], generator.read(seed)) for _ in range(2)]
-    first, second = (np.concatenate(list(pieces), axis=1) for pieces in greedy)
+    first, second = (_greedy(generator, seed, read, 3 * block) for _ in range(2))
     assert first.shape[:2] == (1, 3 * block)
     np.testing.assert_array_equal(first, second)
+
+
+def _greedy(generator, seed, read, length):
+    """The likeliest items behind those read of a seed; of an autoencoder by codes at random."""
+    of_seed, rest, of = None, None, generator.model.config.codes
+    if of:
+        codes = np.random.default_rng(0).integers(0, of.levels, [1, (read + length) // of.hop + 2 * of.reach])
+        of_seed, rest = codes[0, : read // of.hop + 2 * of.reach], iter([codes[:, read // of.hop :]])
+    state = generator.read(seed, of_seed)
+    return np.concatenate(list(generator(seed[None, read:], length, [1e-6], [[0]], state, codes=rest)), axis=1)

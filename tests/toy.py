@@ -66,7 +66,7 @@ class Toy(AutoregressiveModel):
     def apply_updates(self, updates):
         self.counts.assign_add(updates)
 
-    def read(self, items, state):
+    def read(self, items, state, conditioning=None):
         return self.call(items[:, self.config.window.left - 1 : -1], state)[1]
 
     def generate_block(self, context, state, draw, weights=None, conditioning=None):

@@ -10,7 +10,7 @@ import numpy as np
 from samplernn.audio.quantize import quantizer
 from samplernn.audio.wav import Recording, read_mono
 from samplernn.corpus import scan, unigram
-from samplernn.models.config import Config
+from samplernn.models.config import NO_ITEM, Config
 
 if TYPE_CHECKING:
     from samplernn.corpus.scan import Corpus, Examination
@@ -54,7 +54,7 @@ class AudioTokens:
 
     def __init__(self, config: Config):
         self.quantizer = quantizer(config.q_type, config.q_levels)
-        self.padding = np.int32(self.quantizer.zero)
+        self.padding = np.int32(NO_ITEM if config.marks_outside else self.quantizer.zero)
 
     def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
         return self.quantizer.encode(read_mono(recording.path, start, length))

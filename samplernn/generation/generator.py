@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.generation.output import output_of
-from samplernn.models.model import AutoregressiveModel
+from samplernn.models.config import NO_ITEM
+from samplernn.models.model import Autoencoder, AutoregressiveModel
 from samplernn.options import temperature as temperatures
 from samplernn.options.options import DEFAULT_SAMPLE_RATE
 from samplernn.system.device import has_gpu, number_of_cores, use_xla
@@ -42,22 +44,35 @@ class Generator:
         self._parts = tf.function(self._generate_side_by_side, autograph=False)
         readable = self.jit_compile and not (model.has_cudnn_kernels and has_gpu())
         self._read = tf.function(model.read, autograph=False, jit_compile=readable)
+        if isinstance(model, Autoencoder):
+            self._condition = tf.function(model.condition, autograph=False, jit_compile=self.jit_compile)
         self._blocks_a_call = max(1, ITEMS_A_CALL // model.config.block_length)
         self._items_a_call = self._blocks_a_call * model.config.block_length
 
-    def read(self, items: np.ndarray) -> Any:
+    def read(self, items: np.ndarray, codes: np.ndarray | None = None) -> Any:
         """The state in which a sequence goes on after items, of which the last ones are its context.
 
         Args:
             items: [left + n, ...], where n is a multiple of the config's seed_multiple.
+            codes: for an autoencoder those of the n items, and of its reach on either side, [reach + n / hop + reach].
         """
         config, state = self.model.config, self.model.initial_state(1)
         left, multiple = config.window.left, config.seed_multiple
         at_once = max(1, ITEMS_A_CALL // multiple) * multiple
-        for start in range(0, len(items) - left, at_once):
+        given = itertools.repeat(None) if codes is None else self._conditioning(iter([codes[None]]), at_once)
+        for start, conditioning in zip(range(0, len(items) - left, at_once), given):
             window = items[start : start + at_once + left]
-            state = self._read(tf.constant(window[None], self.output.dtype), state)
+            if conditioning is not None:
+                conditioning = conditioning[:, : (len(window) - left) // config.codes.hop]
+            state = self._read(tf.constant(window[None], self.output.dtype), state, conditioning)
         return state
+
+    def _conditioning(self, codes: Iterator[np.ndarray], items: int) -> Iterator[tf.Tensor]:
+        """What the autoencoder makes of pieces of codes, for so many items at a time."""
+        of_model = self.model.config.codes
+        number = items // of_model.hop
+        for window in overlapping(codes, number + 2 * of_model.reach, number):
+            yield self._condition(tf.constant(window))
 
     def __call__(
         self,
@@ -67,7 +82,7 @@ class Generator:
         seeds: Sequence[Sequence[int]],
         state: Any = None,
         sample_rate: int = DEFAULT_SAMPLE_RATE,
-        conditioning: np.ndarray | None = None,
+        codes: Iterator[np.ndarray] | None = None,
     ) -> Iterator[np.ndarray]:
         """Generate sequences in one batch, piece by piece.
 
@@ -79,7 +94,8 @@ class Generator:
                 batch.
             state: of `read`, from which all sequences begin; None for the one before a recording's first item.
             sample_rate: Hz, by which an envelope's seconds are counted.
-            conditioning: what else the items depend on, [B, num_items rounded up to whole blocks, ...].
+            codes: what an autoencoder is to decode, pieces int32 [B, n] of any lengths, of which the first `reach` codes
+                are those before the first item's. Behind the last one there are none. No more are taken than needed.
 
         Yields:
             Items [B, n, ...], one piece after the other; their n sum to num_items.
@@ -92,13 +108,15 @@ class Generator:
         context = tf.constant(context, self.output.dtype)
         random = [np.random.default_rng(seed) for seed in seeds]
         length = self._items_a_call
-        for start in range(0, num_items, length):
+        given = itertools.repeat(None) if codes is None else self._conditioning(codes, length)
+        for start, conditioning in zip(range(0, num_items, length), given):
             shape = [length, *self.output.numbers]
             uniforms = np.stack([stream.random(shape, np.float32) for stream in random], axis=1)  # [length, B, …]
             seconds = np.arange(start, start + length) / sample_rate
             values = np.stack([temperatures.at(value, seconds) for value in temperature], axis=1)  # [length, B]
-            given = None if conditioning is None else _whole(conditioning[:, start : start + length], length)
-            items, context, state = self._parts(context, state, weights, values.astype(np.float32), uniforms, given)
+            items, context, state = self._parts(
+                context, state, weights, values.astype(np.float32), uniforms, conditioning
+            )
             items = items[:, : num_items - start].numpy()
             if (items < 0).any():
                 raise RunError(
@@ -138,12 +156,14 @@ class Generator:
                 now = i * length + position
                 return self.output.draw(logits, temperature[now], uniforms[now])
 
-            given = None if conditioning is None else conditioning[:, i * length : (i + 1) * length]
+            given = None if conditioning is None else conditioning[:, i]
             block, state = self.model.generate_block(context, state, draw, weights, given)
             context = block if left == length else tf.concat([context, block], axis=1)[:, length:]
             return i + 1, context, state, blocks.write(i, block)
 
         rows, shape = context.shape[0], context.shape[2:]
+        if conditioning is not None:  # [B, blocks · N, …] → [B, blocks, N, …]
+            conditioning = tf.reshape(conditioning, [rows, self._blocks_a_call, -1, *conditioning.shape[2:]])
         blocks = tf.TensorArray(context.dtype, self._blocks_a_call, element_shape=[rows, length, *shape])
         _, context, state, blocks = tf.while_loop(
             lambda i, *_: i < self._blocks_a_call, generate_block, (0, context, state, blocks)
@@ -153,7 +173,22 @@ class Generator:
         return tf.reshape(items, [rows, -1, *shape]), context, state  # [B, blocks, L, …] → [B, blocks·L, …]
 
 
-def _whole(conditioning: np.ndarray, length: int) -> np.ndarray:
-    """A piece of conditioning [B, n, ...] with zeros at its end, so that it is as long as all others."""
-    missing = [(0, 0), (0, length - conditioning.shape[1]), *[(0, 0)] * (conditioning.ndim - 2)]
-    return np.pad(conditioning, missing)
+def overlapping(pieces: Iterator[np.ndarray], length: int, step: int) -> Iterator[np.ndarray]:
+    """Windows over pieces of codes [B, n], each so much further than the one before; behind the last code are NO_ITEMs.
+
+    Args:
+        pieces: of any lengths, one at least; no more are taken than the next window needs.
+        length, step: of a window, and from one to the next, codes; the step is the shorter.
+
+    Yields:
+        int32 [B, length], without end.
+    """
+    window = next(pieces)
+    while True:
+        while window.shape[1] < length:
+            piece = next(pieces, None)
+            if piece is None:
+                piece = np.full([len(window), length - window.shape[1]], NO_ITEM)
+            window = np.concatenate([window, piece], axis=1)
+        yield window[:, :length].astype(np.int32)
+        window = window[:, step:]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FAMILY = "model"  # the key by which a JSON config names its family
 CACHED_NUMBERS = 2**22  # 16 MB
 NO_TARGET = -1  # the target where there is nothing to predict
+NO_ITEM = -1  # what stands outside a recording
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,23 @@ class Window:
         return slice(self.left, self.left + self.length)
 
 
+@dataclass(frozen=True)
+class Codes:
+    """The codes that a model makes of its items, and decodes.
+
+    Attributes:
+        hop: items that a code stands for.
+        levels: how many different codes there are.
+        context: items on either side of those that a code depends on, too.
+        reach: codes on either side of its own that an item depends on, too.
+    """
+
+    hop: int
+    levels: int
+    context: int
+    reach: int
+
+
 class Config(ABC):
     """The parameters of a model, as the JSON config spells them; a frozen dataclass whose fields are options.
 
@@ -56,6 +74,8 @@ class Config(ABC):
 
     Attributes:
         data: the name of the kind of data that it is for, one of `corpus.data.KINDS`; a family may have a property.
+        codes: of an autoencoder, what it makes of its items.
+        marks_outside: whether it is told what is outside a recording, by NO_ITEM, where others are given silence.
         remark_on_foreign_weights: what is to be said where a network with such weights is heard or measured.
 
     Raises:
@@ -63,6 +83,8 @@ class Config(ABC):
     """
 
     data: ClassVar[str]
+    codes: ClassVar[Codes | None] = None
+    marks_outside: ClassVar[bool] = False
     remark_on_foreign_weights: ClassVar[str] = ""
 
     # --- The parameters ---

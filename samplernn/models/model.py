@@ -9,7 +9,7 @@ argument and a result; no network keeps one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -126,6 +126,14 @@ class Model(keras.Model, ABC):
         """By what the learning rate is multiplied for a variable."""
         return 1.0
 
+    def remarks(self, logs: Mapping[str, float]) -> Iterable[str]:
+        """Sentences on what is wrong with what an epoch measured, and what helps.
+
+        Args:
+            logs: of the epoch: the measures, and after val_ those of the validation.
+        """
+        return ()
+
     def apply_updates(self, updates: Any) -> None:
         """Move what no gradient moves, once a step, after the optimizer; each replica calls it.
 
@@ -159,12 +167,13 @@ class AutoregressiveModel(Model):
     """A network that also generates, block by block."""
 
     @abstractmethod
-    def read(self, items: tf.Tensor, state: Any) -> Any:
+    def read(self, items: tf.Tensor, state: Any, conditioning: tf.Tensor | None = None) -> Any:
         """The state after items that are given, as `forward` returns it, without predicting them.
 
         Args:
             items: [B, left + n, ...], where n is a multiple of the config's seed_multiple.
             state: as for `forward`.
+            conditioning: as for `generate_block`, of the n items.
         """
 
     def step_weights(self) -> Any:
@@ -180,8 +189,37 @@ class AutoregressiveModel(Model):
             state: from `initial_state`, or of the block before.
             draw: function of logits [B, Q] and the position in the block, int scalar, that returns items [B].
             weights: from `step_weights`.
-            conditioning: what else the block depends on, [B, block_length, ...].
+            conditioning: what else the block depends on, [B, N, ...], each for block_length / N items.
 
         Returns:
             The items [B, block_length, ...], and the next state.
+        """
+
+
+class Autoencoder(AutoregressiveModel):
+    """One whose generation follows codes, which it also makes of items; its config has `codes`.
+
+    `read` and `generate_block` need a conditioning, of which there is an entry for each code.
+    """
+
+    @abstractmethod
+    def encode(self, items: tf.Tensor) -> tf.Tensor:
+        """The codes of items, whatever else is in the batch.
+
+        Args:
+            items: [B, context + n · hop + context], NO_ITEM outside a recording.
+
+        Returns:
+            int32 [B, n], NO_ITEM where items of the hop are outside.
+        """
+
+    @abstractmethod
+    def condition(self, codes: tf.Tensor) -> tf.Tensor:
+        """The conditioning of items by their codes.
+
+        Args:
+            codes: int32 [B, reach + n + reach], NO_ITEM where there are none.
+
+        Returns:
+            float32 [B, n, ...].
         """

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
 from samplernn.models.config import FAMILY, Config
 from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.samplernn.config import SampleRNNConfig
@@ -41,6 +42,8 @@ class Family:
 FAMILIES = {
     "samplernn": Family(SampleRNNConfig, "samplernn.models.samplernn.model:SampleRNN"),
     "wavenet": Family(WaveNetConfig, "samplernn.models.wavenet.model:WaveNet"),
+    "vqvae": Family(VQVAEConfig, "samplernn.models.autoencoder.model:VQVAE"),
+    "amae": Family(AMAEConfig, "samplernn.models.autoencoder.model:AMAE"),
     "predictor": Family(PredictorConfig, "samplernn.models.predictor.model:Predictor"),
 }
 DEFAULT_FAMILY = "samplernn"

@@ -88,7 +88,7 @@ class Predictor(AutoregressiveModel):
 
     # --- Generation ---
 
-    def read(self, items, state):
+    def read(self, items, state, conditioning=None):
         return state
 
     def step_weights(self):

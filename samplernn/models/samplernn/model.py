@@ -68,7 +68,7 @@ class SampleRNN(AutoregressiveModel):
         conditioning, state = self._condition(tokens, state, training)
         return self._predict(tokens, conditioning), state
 
-    def read(self, items, state):
+    def read(self, items, state, conditioning=None):
         _, state = self._condition(items, state, training=False)
         return state
 

@@ -13,6 +13,12 @@ from samplernn.options.values import FRACTION, one_of, whole
 MAX_REPEATS = 128
 MAX_STAGES = 20  # dilations up to half a million samples
 MAX_FILTER_LENGTH = 64
+BLOCK_LENGTH = 128  # samples that are generated at once
+
+
+def dilations(repeats: int, stages: int) -> list[int]:
+    """Of each block of a network that goes so often through so many stages."""
+    return [2**stage for stage in range(stages)] * repeats
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ class WaveNetConfig(AudioTokensConfig):
     @property
     def dilations(self) -> list[int]:
         """Of each block."""
-        return [2**stage for stage in range(self.num_stages)] * self.num_repeats
+        return dilations(self.num_repeats, self.num_stages)
 
     @property
     def histories(self) -> list[int]:
@@ -87,7 +93,7 @@ class WaveNetConfig(AudioTokensConfig):
 
         A loop costs time, but saves reading weights, which counts where they come from memory.
         """
-        return (128, 16, 1) if self.fits_in_cache else (128, 16, 4, 2, 1)
+        return (BLOCK_LENGTH, 16, 1) if self.fits_in_cache else (BLOCK_LENGTH, 16, 4, 2, 1)
 
     @property
     def block_length(self) -> int:

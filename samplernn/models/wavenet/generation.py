@@ -32,6 +32,7 @@ class BlockOfSamples:
         head: Head,
         weights: tuple[tf.Tensor, list[BlockWeights], HeadWeights],
         draw: Callable,
+        conditions: Sequence[tf.Tensor] | None = None,
     ):
         """
         Args:
@@ -39,12 +40,14 @@ class BlockOfSamples:
             blocks, head: the network's layers.
             weights: its `step_weights`.
             draw: as for `generate_block`.
+            conditions: for each block what is added before its gate, [N, B, 2 · inner], each for turns[0] / N samples.
         """
         self._turns = turns
         self._blocks = blocks
         self._head = head
         self._table, self._of_blocks, self._of_head = weights
         self._draw = draw
+        self._conditions = conditions
 
     def __call__(self, token: tf.Tensor, histories: Histories) -> tuple[tf.Tensor, Histories]:
         """Go on after a token [B]: the next tokens [turns[0], B], and the histories after them."""
@@ -78,7 +81,8 @@ class BlockOfSamples:
             heard = {n: record.write(first - starts.get(n, first), inputs[n]) for n, record in heard.items()}
             tokens, rest = tokens.write(first, token), {}
         else:
-            pasts = pasts | {number: (first, self._convolve_past(number, histories[number], length)) for number in own}
+            convolved = {number: self._convolve_past(number, histories[number], first, length) for number in own}
+            pasts = pasts | {number: (first, past) for number, past in convolved.items()}
             rest = {number: history for number, history in histories.items() if number not in own}
 
             def turn(i, *state):
@@ -91,8 +95,15 @@ class BlockOfSamples:
         joined = {number: tf.concat([histories[number], heard.pop(number).stack()], axis=0)[length:] for number in own}
         return token, rest | joined, heard, tokens
 
-    def _convolve_past(self, number, history, length):
-        return self._blocks[number].convolve_past(history, length, self._of_blocks[number])
+    def _convolve_past(self, number, history, first, length):
+        """Of a block and the samples of a turn from a position on, with their condition."""
+        past = self._blocks[number].convolve_past(history, length, self._of_blocks[number])
+        return past if self._conditions is None else past + self._condition(number, first + tf.range(length))
+
+    def _condition(self, number, position):
+        """Of a block at a position, or at several."""
+        condition = self._conditions[number]
+        return tf.gather(condition, position // (self._turns[0] // condition.shape[0]))
 
     def _sample(self, position, token, histories, pasts: Pasts):
         """Draw a token [B], and what each block heard for it."""
@@ -104,6 +115,8 @@ class BlockOfSamples:
                 gates = block.convolve_newest(x, convolved[position - first], weights)
             else:
                 gates = block.convolve([*tf.unstack(histories[number][:: block.dilation]), x], weights)
+                if self._conditions is not None:
+                    gates += self._condition(number, position)
             x, skip = block.leave(x, gates, weights)
             total += skip
         return self._draw(self._head(total, self._of_head), position), inputs

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from samplernn.audio.quantize import quantizer
+from samplernn.models.audio_tokens import AudioTokensConfig
 from samplernn.models.dropout import drop_channels
 from samplernn.models.products import LayerOfProducts, add_bias, product
 from samplernn.models.wavenet.config import WaveNetConfig
@@ -20,12 +21,14 @@ from samplernn.models.wavenet.config import WaveNetConfig
 class Input(keras.layers.Layer):
     """What stands for each level: an embedding, or its audio projected, which are both a row of a table."""
 
-    def __init__(self, config: WaveNetConfig, **kwargs):
+    def __init__(self, config: AudioTokensConfig, width: int, **kwargs):
+        """`config` has an `input_format`; `width` is the number of numbers that stand for a level."""
         super().__init__(dtype="float32", **kwargs)
         self.config = config
+        self.width = width
 
     def build(self, input_shape=None):
-        width = self.config.residual_size
+        width = self.width
         if self.config.input_format == "one-hot":
             self.embeddings = self.add_weight(name="embeddings", shape=[self.config.q_levels, width])
         else:
@@ -33,14 +36,14 @@ class Input(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=[width], initializer="zeros")
 
     def table(self) -> tf.Tensor:
-        """[Q, residual]."""
+        """[Q, width]."""
         if self.config.input_format == "one-hot":
             return tf.convert_to_tensor(self.embeddings)
         levels = quantizer(self.config.q_type, self.config.q_levels).decode(range(self.config.q_levels))
         return tf.matmul(levels[:, None], self.kernel) + self.bias
 
     def call(self, tokens):
-        """Tokens of any shape to [..., residual]."""
+        """Tokens of any shape to [..., width]."""
         return tf.gather(self.table(), tokens)
 
 
@@ -92,12 +95,13 @@ class Block(LayerOfProducts):
             tf.convert_to_tensor(self.output_bias),
         )
 
-    def call(self, x, history, training=False):
+    def call(self, x, history, condition=None, training=False):
         """Run over a window.
 
         Args:
             x: [S, B, residual].
             history: its last inputs before the window, [(filter_length - 1) · dilation, residual, B].
+            condition: what is added before the gate, [N, B, 2 · inner], each for S / N samples.
 
         Returns:
             The next block's input, the skip [S, B, skip], and the last inputs after the window.
@@ -108,6 +112,9 @@ class Block(LayerOfProducts):
         if training and self.config.dropout:
             heard = drop_channels(heard, self.config.dropout, self.dropout_seed, rows=1)
         gates = self.convolve_newest(heard[-length:], self.convolve_past(heard, length, weights), weights)
+        if condition is not None:
+            of_each = tf.reshape(gates, [condition.shape[0], -1, *gates.shape[1:]])
+            gates = tf.reshape(of_each + condition[:, None], gates.shape)
         return *self.leave(x, gates, weights), next_history
 
     def convolve_past(self, heard, length, weights):

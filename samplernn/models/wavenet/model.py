@@ -21,7 +21,7 @@ class WaveNet(AutoregressiveModel):
 
     def __init__(self, config: WaveNetConfig, precision: str = "float32"):
         super().__init__(config, precision, name="wavenet", autocast=False)  # the state stays float32
-        self.input_layer = Input(config, name="input")
+        self.input_layer = Input(config, config.residual_size, name="input")
         self.output_layer = Head(config.skip_size, config.q_levels, dtype=precision, name="output")
         last = len(config.dilations) - 1
         for number, dilation in enumerate(config.dilations):
@@ -42,34 +42,36 @@ class WaveNet(AutoregressiveModel):
     def initial_state(self, rows):
         return tuple(tf.zeros([length, self.config.residual_size, rows]) for length in self.config.histories)
 
-    def forward(self, x, y, state, training):
-        logits, state = self(x, state, training=training)
+    def forward(self, x, y, state, training, conditions=None):
+        """As every family; `conditions` are as for `call`."""
+        logits, state = self(x, state, conditions, training=training)
         sums = categorical(logits, y, training)
         return Outcome(mean_nll(sums), sums, state)
 
-    def call(self, tokens, state, training=False):
+    def call(self, tokens, state, conditions=None, training=False):
         """Predict every sample from the true ones before it (teacher forcing).
 
         Args:
             tokens: int [B, 1 + S].
             state: from `initial_state` or from the call for the window before.
+            conditions: for each block what is added before its gate, [N, B, 2 · inner], each for S / N samples.
 
         Returns:
             Logits [B, S, Q] for `tokens[:, 1:]`, and the state for the next window.
         """
-        skips, state = self._through_blocks(tokens, state, training)
+        skips, state = self._through_blocks(tokens, state, conditions, training)
         return tf.transpose(self.output_layer(skips), [1, 0, 2]), state
 
-    def read(self, items, state):
-        _, state = self._through_blocks(items, state, training=False)
+    def read(self, items, state, conditioning=None):
+        _, state = self._through_blocks(items, state, _by_block(conditioning), training=False)
         return state
 
-    def _through_blocks(self, tokens, state, training):
+    def _through_blocks(self, tokens, state, conditions, training):
         """The sum of the skips of all blocks, [S, B, skip], and the next state."""
         x = self.input_layer(tf.transpose(tokens[:, :-1]))  # [S, B, residual]
         total, next_state = 0.0, []
-        for block, history in zip(self.blocks, state):
-            x, skip, history = block(x, history, training=training)
+        for block, history, condition in zip(self.blocks, state, conditions or [None] * len(state)):
+            x, skip, history = block(x, history, condition, training=training)
             total += skip
             next_state.append(history)
         return total, tuple(next_state)
@@ -84,9 +86,14 @@ class WaveNet(AutoregressiveModel):
         )
 
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
-        generate = BlockOfSamples(
-            self.config.turns, self.blocks, self.output_layer, weights or self.step_weights(), draw
-        )
+        """As every family; the conditioning, [B, N, blocks, 2 · inner], is for block_length / N samples each."""
+        conditions, weights = _by_block(conditioning), weights or self.step_weights()
+        generate = BlockOfSamples(self.config.turns, self.blocks, self.output_layer, weights, draw, conditions)
         histories = {number: tf.transpose(history, [0, 2, 1]) for number, history in enumerate(state)}
         tokens, histories = generate(context[:, 0], histories)
         return tf.transpose(tokens), tuple(tf.transpose(histories[n], [0, 2, 1]) for n in range(len(state)))
+
+
+def _by_block(conditioning):
+    """[B, N, blocks, 2 · inner] to [N, B, 2 · inner] for each block."""
+    return None if conditioning is None else tf.unstack(tf.transpose(conditioning, [2, 1, 0, 3]))

@@ -1,0 +1,1 @@
+"""Discrete autoencoders, VQ-VAE and AMAE."""

@@ -1,0 +1,191 @@
+"""Discrete autoencoders: encoder, bottleneck, modulator and local model wired together.
+
+Dieleman, van den Oord and Simonyan: The challenge of realistic music generation, 2018, section 3. B batch, S samples,
+N codes, K different ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from samplernn.audio.quantize import quantizer
+from samplernn.models.autoencoder.bottleneck import ArgmaxQuantizer, VectorQuantizer
+from samplernn.models.autoencoder.config import AutoencoderConfig
+from samplernn.models.autoencoder.layers import Dense, Stack
+from samplernn.models.config import NO_ITEM, NO_TARGET
+from samplernn.models.model import Autoencoder, Outcome
+from samplernn.models.wavenet.layers import Input
+from samplernn.models.wavenet.model import WaveNet
+
+POSITIVE_BIAS = 0.1  # where the queries of an AMAE begin: where all are zero after a relu no gradient would come through
+COLLAPSED = 0.1  # part of the codes to which a perplexity amounts
+
+
+class DiscreteAutoencoder(Autoencoder):
+    """What all of them have in common; a family says what its bottleneck is.
+
+    The state is that of the local model. What encoder and modulator see is all in a window and its context.
+    """
+
+    bottleneck_class: type
+    query_bias = 0.0
+
+    def __init__(self, config: AutoencoderConfig, precision: str = "float32"):
+        super().__init__(config, precision, name="autoencoder", autocast=False)
+        self.local_model = WaveNet(config.local_model, precision)
+        self.dropout_seed = self.local_model.dropout_seed
+        encoder, modulator, layer = config.encoder_size, config.modulator_size, {"dtype": precision}
+        self.encoder_input = Input(config, encoder, name="encoder_input")
+        self.encoder = Stack(
+            encoder, config.encoder_filter_length, config.encoder_dilations, name="encoder", **layer
+        )
+        self.query = Dense(encoder, config.query_size, self.query_bias, name="query", **layer)
+        self.bottleneck = self.bottleneck_class(config, name="bottleneck")
+        self.modulator_input = Dense(config.query_size, modulator, name="modulator_input", **layer)
+        self.modulator = Stack(
+            modulator, config.modulator_filter_length, config.modulator_dilations, name="modulator", **layer
+        )
+        self.conditions = [
+            Dense(modulator, 2 * config.inner_size, None, name=f"condition_{number}", **layer)
+            for number in range(len(config.local_model.dilations))
+        ]
+        self.build()
+
+    def build(self, input_shape=None):
+        for part in (self.encoder_input, self.encoder, self.query, self.bottleneck, self.modulator_input):
+            part.build(None)
+        for part in (self.modulator, *self.conditions):
+            part.build(None)
+        self.built = True
+
+    @property
+    def exchanges(self) -> bool:
+        return self.bottleneck.exchanges
+
+    def initial_state(self, rows):
+        return self.local_model.initial_state(rows)
+
+    # --- A window ---
+
+    def forward(self, x, y, state, training):
+        hop, window = self.config.hop, self.config.window
+        length = x.shape[1] - window.left - window.right
+        counting = tf.reduce_all(tf.reshape(y != NO_TARGET, [x.shape[0], length // hop, hop]), axis=-1)
+        counting = tf.transpose(counting)
+        tokens, queries, inside = self._look(x)
+        reach = self.config.codes.reach
+        middle = slice(reach, reach + length // hop)
+        quantized = self.bottleneck(queries, middle=middle, counting=counting, training=training)
+        conditions = self._modulate(tf.where(inside[..., None], quantized.vectors, 0.0))
+        heard = tokens[:, window.left - 1 : window.left + length]
+        of_local = self.local_model.forward(heard, y, state, training, conditions)
+        counted = tf.where(counting, quantized.codes[middle], NO_ITEM)
+        sums = of_local.sums | quantized.sums | {
+            "codes": tf.reduce_sum(tf.one_hot(counted, self.config.num_codes), axis=[0, 1])
+        }
+        return Outcome(of_local.loss + tf.cast(quantized.penalty, of_local.loss.dtype), sums, of_local.state, quantized.updates)
+
+    def _look(self, x):
+        """What the encoder makes of items [B, context + N · hop + context], some of which may be outside.
+
+        Returns:
+            The items as tokens, silence outside; the queries [N, B, D]; and which of them are of whole codes inside,
+            bool [N, B].
+        """
+        hop, context = self.config.hop, self.config.codes.context
+        outside, tokens = x == NO_ITEM, self._silent_outside(x)
+        seen = self.encoder(self.encoder_input(tf.transpose(tokens)))
+        number = seen.shape[0] // hop
+        queries = self.query(tf.reduce_mean(tf.reshape(seen, [number, hop, *seen.shape[1:]]), axis=1))
+        outside = outside[:, context : context + number * hop]
+        inside = ~tf.reduce_any(tf.reshape(outside, [x.shape[0], number, hop]), axis=-1)
+        return tokens, queries, tf.transpose(inside)
+
+    def _silent_outside(self, items):
+        silence = quantizer(self.config.q_type, self.config.q_levels).zero
+        return tf.where(items == NO_ITEM, tf.cast(silence, items.dtype), items)
+
+    def _modulate(self, vectors):
+        """What stands for codes, [reach + N + reach, B, D], to a condition of each of the local model's blocks."""
+        seen = self.modulator(self.modulator_input(vectors))
+        return [condition(seen) for condition in self.conditions]
+
+    @property
+    def sum_shapes(self):
+        return super().sum_shapes | self.bottleneck.sum_shapes | {"codes": (self.config.num_codes,)}
+
+    def measures(self, sums):
+        """As every family; of the codes their `perplexity`, exp of their entropy, and how many are `in_use`."""
+        counts = np.asarray(sums["codes"], np.float64)
+        shares = counts[counts > 0] / max(1.0, counts.sum())
+        perplexity = math.exp(-float(np.sum(shares * np.log(shares))))
+        return super().measures(sums) | {"perplexity": perplexity, "codes_in_use": float(np.sum(counts > 0))}
+
+    def remarks(self, logs):
+        perplexity = logs["val_perplexity"]
+        if perplexity < COLLAPSED * self.config.num_codes:
+            yield (
+                f"The codebook has collapsed: its {self.config.num_codes} codes are used as if there were"
+                f" {perplexity:.1f}. {self.against_collapse}"
+            )
+
+    def apply_updates(self, updates):
+        self.bottleneck.apply_updates(updates)
+
+    # --- Codes ---
+
+    def encode(self, items):
+        _, queries, inside = self._look(items)
+        nobody = tf.zeros([0, queries.shape[1]], tf.bool)
+        codes = self.bottleneck(queries, middle=slice(0, 0), counting=nobody, training=False).codes
+        return tf.transpose(tf.where(inside, codes, NO_ITEM))
+
+    def condition(self, codes):
+        conditions = tf.stack(self._modulate(self._vectors(tf.transpose(codes))))
+        return tf.transpose(conditions, [2, 1, 0, 3])  # [blocks, n, B, 2 · inner] → [B, n, blocks, 2 · inner]
+
+    # --- Generation ---
+
+    def read(self, items, state, conditioning=None):
+        heard = self._silent_outside(items[:, self.config.window.left - 1 :])
+        return self.local_model.read(heard, state, conditioning)
+
+    def step_weights(self):
+        return self.local_model.step_weights()
+
+    def generate_block(self, context, state, draw, weights=None, conditioning=None):
+        before = self._silent_outside(context[:, -1:])
+        return self.local_model.generate_block(before, state, draw, weights, conditioning)
+
+
+class VQVAE(DiscreteAutoencoder):
+    """Vector-quantised: the codes are vectors, of which the nearest to a query is its code."""
+
+    bottleneck_class = VectorQuantizer
+    against_collapse = "A higher codebook_rate, a lower commitment or a lower learning rate may help."
+
+    def _vectors(self, codes):
+        vectors = tf.gather(tf.convert_to_tensor(self.bottleneck.codebook), tf.maximum(codes, 0))
+        return tf.where(codes[..., None] == NO_ITEM, 0.0, vectors)
+
+    def random_state(self):
+        return super().random_state() | {"random/codebook": self.bottleneck.seed.state}
+
+
+class AMAE(DiscreteAutoencoder):
+    """Argmax autoencoder: the code is the largest of the numbers of a query."""
+
+    bottleneck_class = ArgmaxQuantizer
+    query_bias = POSITIVE_BIAS
+    against_collapse = "A higher diversity or a lower learning rate may help."
+
+    def _vectors(self, codes):
+        return tf.one_hot(codes, self.config.num_codes)  # NO_ITEM is none of them: zeros
+
+    def measures(self, sums):
+        """As all of them; `zeros` is the part of the queries that are zero, whose code is 0 and teaches nothing."""
+        total = max(1.0, float(np.sum(sums["codes"])))
+        return super().measures(sums) | {"zeros": float(sums["zeros"]) / total}
