@@ -15,7 +15,14 @@ import samplernn
 from samplernn.commands.flags import Parser, look_ahead
 from samplernn.models.registry import families_by_parameter
 from samplernn.options.option import options_of
-from samplernn.options.options import CheckOptions, ChunkOptions, EvaluationOptions, GenerationOptions, TrainingOptions
+from samplernn.options.options import (
+    CheckOptions,
+    ChunkOptions,
+    EncodingOptions,
+    EvaluationOptions,
+    GenerationOptions,
+    TrainingOptions,
+)
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.space import hyperparameters
 from samplernn.system.errors import InputError, RunError, in_words
@@ -92,6 +99,11 @@ def training_options() -> TrainingOptions | CheckOptions:
 def generation_options() -> GenerationOptions:
     """Parse the flags of generate.py."""
     return GenerationOptions(**Parser("Generate audio from a trained model.", options_of(GenerationOptions)).parse())
+
+
+def encoding_options() -> EncodingOptions:
+    """Parse the flags of encode.py."""
+    return EncodingOptions(**Parser("Write the codes that an autoencoder makes.", options_of(EncodingOptions)).parse())
 
 
 def evaluation_options() -> EvaluationOptions:

@@ -8,7 +8,13 @@ from collections.abc import Iterable
 from samplernn.models.config import FAMILY
 from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES
 from samplernn.options.option import Option, options_of
-from samplernn.options.options import ChunkOptions, EvaluationOptions, GenerationOptions, TrainingOptions
+from samplernn.options.options import (
+    ChunkOptions,
+    EncodingOptions,
+    EvaluationOptions,
+    GenerationOptions,
+    TrainingOptions,
+)
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.space import OF_TRAINING
 
@@ -49,6 +55,7 @@ def page() -> str:
             _section("train.py", options_of(TrainingOptions)),
             ONLY_FLAGS,
             _section("generate.py", options_of(GenerationOptions)),
+            _section("encode.py", options_of(EncodingOptions)),
             _section("evaluate.py", options_of(EvaluationOptions)),
             _section("keras_tuner.py", options_of(KerasTunerOptions)),
             in_a_search,

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 
-from samplernn.audio.wav import Recording, examine, read_mono
+from samplernn.audio.resample import length_at, own_samples, read_at
+from samplernn.audio.wav import Recording, examine
 from samplernn.corpus.data import AudioTokens
 from samplernn.models.config import Config
 from samplernn.system.errors import InputError
 from samplernn.system.files import sha256
-
-MARGIN = 0.1  # seconds around a stretch that its resampling reads too, many times as long as the filter
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,12 @@ def seed_context(
         return Context(np.full(left, data.padding))
     own_left = left - config.seed_padding
     recording = examine_seed(seed)
-    if dur:
-        wished = round(dur * sample_rate)
-    else:
-        there = (recording.frames - offset) * sample_rate // recording.sample_rate
-        wished = min(config.seed_length, there)
+    there = length_at(recording, sample_rate, offset)
+    wished = round(dur * sample_rate) if dur else min(config.seed_length, there)
     multiples = (wished - own_left) // config.seed_multiple
     length = own_left + max(multiples, 0 if own_left else 1) * config.seed_multiple
     _check_length(recording, sample_rate, length, offset, dur)
-    tokens = data.quantizer.encode(_read(recording, sample_rate, offset, length))
+    tokens = data.quantizer.encode(read_at(recording, sample_rate, offset, length))
     padding = np.full(config.seed_padding, data.padding)
     source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
@@ -85,7 +80,7 @@ def examine_seed(seed: str) -> Recording:
 
 def _check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:
     """Refuse a stretch of `length` samples at `sample_rate` that is not all there."""
-    seed, needed = recording.path, _own_samples(recording, sample_rate, length)
+    seed, needed = recording.path, own_samples(recording, sample_rate, length)
     largest = recording.frames - needed
     if largest < 0 and dur:
         seconds = int(1000 * recording.frames / recording.sample_rate) / 1000
@@ -97,19 +92,3 @@ def _check_length(recording: Recording, sample_rate: int, length: int, offset: i
         raise InputError(
             f"--seed_offset {offset} is too far into {seed}; {largest} is the largest that will do{shorter}"
         )
-
-
-def _own_samples(recording: Recording, sample_rate: int, length: int) -> int:
-    """How many of a recording's samples `length` of them are at another rate, rounded up."""
-    return -(-length * recording.sample_rate // sample_rate)
-
-
-def _read(recording: Recording, sample_rate: int, offset: int, length: int) -> np.ndarray:
-    """`length` samples at `sample_rate` from an offset in the recording's own: float32 [length]."""
-    if recording.sample_rate == sample_rate:
-        return read_mono(recording.path, offset, length)
-    margin = round(MARGIN * recording.sample_rate)
-    start = max(0, offset - margin)
-    end = min(recording.frames, offset + _own_samples(recording, sample_rate, length) + margin)
-    audio = soxr.resample(read_mono(recording.path, start, end - start), recording.sample_rate, sample_rate)
-    return audio[(offset - start) * sample_rate // recording.sample_rate :][:length]

@@ -20,13 +20,20 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings, remark_on
 from samplernn.corpus.seed import Context, seed_context
+from samplernn.generation.decoding import (
+    CodesToDecode,
+    check_what_is_decoded,
+    codes_of_file,
+    codes_of_recording,
+)
+from samplernn.generation.encoding import Encoder, examine_to_encode
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.generator import Generator
 from samplernn.generation.report import Report
 from samplernn.models import registry
 from samplernn.models.config import Config
 from samplernn.options.option import as_flags
-from samplernn.options.options import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions
+from samplernn.options.options import DEFAULT_DUR, DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, versions
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, sha256
@@ -57,7 +64,13 @@ def count_samples(dur: float, sample_rate: int, flag: str = "--dur", before: int
     return num_samples
 
 
-def generate_files(generator: Generator, checkpoint: Path, context: Context, options: GenerationOptions) -> list[Path]:
+def generate_files(
+    generator: Generator,
+    checkpoint: Path,
+    context: Context,
+    options: GenerationOptions,
+    codes: CodesToDecode | None = None,
+) -> list[Path]:
     """Generate sequences, each a WAV with a JSON beside it, reporting progress on stdout.
 
     Whatever ends it early, what is written by then is kept.
@@ -66,8 +79,8 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
         generator: of the model.
         checkpoint: the one whose weights the model has.
         context: what to begin from.
-        options: with a sample_rate and a random_seed. The checkpoint and the seed audio that they name are not read
-            again.
+        options: with a sample_rate, a random_seed and a dur. The files that they name are not read again.
+        codes: what an autoencoder is to decode.
 
     Returns:
         The WAVs' paths.
@@ -77,7 +90,7 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
     options = replace(options, checkpoint_path=str(checkpoint), jit_compile=generator.jit_compile)
-    sequences = _Sequences(generator, checkpoint, context, options)
+    sequences = _Sequences(generator, checkpoint, context, options, codes)
     paths, size = [], _batch_size(options.num_seqs, options.max_batch)
     while len(paths) < options.num_seqs:
         rows = range(len(paths), min(len(paths) + size, options.num_seqs))
@@ -94,15 +107,23 @@ def generate_files(generator: Generator, checkpoint: Path, context: Context, opt
 class _Sequences:
     """The sequences of one command, of which some are generated and written at a time."""
 
-    def __init__(self, generator: Generator, checkpoint: Path, context: Context, options: GenerationOptions):
+    def __init__(
+        self,
+        generator: Generator,
+        checkpoint: Path,
+        context: Context,
+        options: GenerationOptions,
+        codes: CodesToDecode | None,
+    ):
         self._generator = generator
+        self._codes = codes
         self._context = context
         self._options = options
         self._lead = context.heard if options.include_seed else context.heard[:0]
         self._num_items = count_samples(options.dur, options.sample_rate, before=len(self._lead))
         self._temperature = match_temperatures(options.temperature, options.num_seqs)
         self._names = output_names(options.output_path, run_folders.epoch_of(checkpoint), self._temperature)
-        self._facts = _facts(checkpoint, generator.model.config, context, options)
+        self._facts = _facts(checkpoint, generator.model.config, context, options) | (codes.source if codes else {})
         self._state = generator.read(context.tokens)
 
     def write(self, rows: range, command: list[str]) -> list[Path]:
@@ -118,7 +139,8 @@ class _Sequences:
         return _write(pieces, self._names[batch], facts, judges, length, report)
 
     def _generate(self, rows: range) -> Iterator[np.ndarray]:
-        left = self._generator.model.config.window.left
+        config = self._generator.model.config
+        left = config.window.left
         return self._generator(
             np.stack([self._context.tokens[len(self._context.tokens) - left :]] * len(rows)),
             self._num_items,
@@ -126,13 +148,14 @@ class _Sequences:
             [(self._options.random_seed, row) for row in rows],
             self._state,
             self._options.sample_rate,
+            self._codes and self._codes.pieces(len(rows), config.codes.reach),
         )
 
 
 def generate_command(options: GenerationOptions) -> list[str]:
     """The command that generates with these options, from whatever folder it is called in."""
     values = {name: value for name, value in asdict(options).items() if value is not None}
-    paths = {"output_path", "checkpoint_path", "config_file", "seed"} & values.keys()
+    paths = {"output_path", "checkpoint_path", "config_file", "seed", "reconstruct", "codes"} & values.keys()
     return ["python", str(SCRIPTS / "generate.py"), *as_flags(values | {p: Path(values[p]).absolute() for p in paths})]
 
 
@@ -217,14 +240,31 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
         sample_rate=choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
         random_seed=secrets.randbits(31) if options.random_seed is None else options.random_seed,
     )
-    count_samples(options.dur, options.sample_rate)
+    check_what_is_decoded(options, config, checkpoint)
+    learnt_rate = known.get("sample_rate") or options.sample_rate
+    codes = codes_of_file(options.codes, config, checkpoint, known.get("sample_rate")) if options.codes else None
+    if options.reconstruct:
+        examine_to_encode(options.reconstruct, config, learnt_rate, "reconstruct")
+    count_samples(options.dur or DEFAULT_DUR, options.sample_rate)
     with refusals_explained(MEMORY_REMEDY):
-        learnt_rate = known.get("sample_rate") or options.sample_rate
         context = seed_context(config, learnt_rate, options.seed, options.seed_offset, options.seed_dur)
         model = registry.build(config, options.precision)
         generator = Generator(model, options.jit_compile, options.top_k, options.top_p)
         checkpoints.restore(checkpoint, model)
-        return generate_files(generator, checkpoint, context, options)
+        if options.reconstruct:
+            codes = codes_of_recording(options.reconstruct, Encoder(model, options.jit_compile), learnt_rate)
+        options = replace(options, dur=_duration(options, codes, config))
+        return generate_files(generator, checkpoint, context, options, codes)
+
+
+def _duration(options: GenerationOptions, codes: CodesToDecode | None, config: Config) -> float:
+    """What is wished, else as long as there are codes, in seconds."""
+    if codes is None:
+        return options.dur or DEFAULT_DUR
+    longest = len(codes.codes) * config.codes.hop / options.sample_rate
+    if options.dur and options.dur > longest:
+        raise InputError(f"--dur {options.dur}: there are codes of only {longest} seconds; choose less")
+    return options.dur or longest
 
 
 def choose_sample_rate(given: int | None, known: int | None, source: str) -> int:

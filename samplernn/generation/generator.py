@@ -94,8 +94,8 @@ class Generator:
                 batch.
             state: of `read`, from which all sequences begin; None for the one before a recording's first item.
             sample_rate: Hz, by which an envelope's seconds are counted.
-            codes: what an autoencoder is to decode, pieces int32 [B, n] of any lengths, of which the first `reach` codes
-                are those before the first item's. Behind the last one there are none. No more are taken than needed.
+            codes: what an autoencoder is to decode, pieces int32 [B, n] of any lengths; they begin with `reach` codes
+                from before the first item's, and behind the last one there are none. No more are taken than needed.
 
         Yields:
             Items [B, n, ...], one piece after the other; their n sum to num_items.

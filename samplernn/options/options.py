@@ -34,6 +34,7 @@ SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py, generat
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
 DEFAULT_TEMPERATURE = 0.95
+DEFAULT_DUR = 3.0  # seconds
 SILENCE_DB = -64  # of full scale; what is at it or below is silent
 
 
@@ -134,7 +135,12 @@ class GenerationOptions(SoundOptions, ComputationOptions):
     config_file: str | None = option(
         None, optional(PATH), "JSON file with the parameters of the model", "the one beside the checkpoint"
     )
-    dur: float = option(3.0, SECONDS, "duration, seconds, exact to the sample")
+    dur: float | None = option(
+        None,
+        optional(SECONDS),
+        "duration, seconds, exact to the sample",
+        f"{DEFAULT_DUR}, or as long as what is reconstructed or decoded",
+    )
     num_seqs: int = option(1, whole(1), "number of sequences")
     max_batch: int | None = option(
         None,
@@ -157,6 +163,10 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         "how much of the seed audio the network reads, seconds",
         "as much as the model needs",
     )
+    reconstruct: str | None = option(
+        None, optional(PATH), "audio file that an autoencoder is to encode and decode; it is resampled if need be"
+    )
+    codes: str | None = option(None, optional(PATH), "file of encode.py's that an autoencoder is to decode")
     include_seed: bool = option(False, BOOLEAN, "begin the files with what was read of the seed audio")
     random_seed: int | None = option(
         None,
@@ -169,6 +179,21 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         for name in ("seed_dur", "include_seed"):
             if getattr(self, name) and not self.seed:
                 raise InputError(f"--{name} is about the seed, and there is none; name it by --seed")
+        sources = [f"--{name}" for name in ("seed", "reconstruct", "codes") if getattr(self, name)]
+        if len(sources) > 1:
+            raise InputError(f"{' and '.join(sources)} say different things to begin from; leave out all but one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodingOptions(ComputationOptions):
+    """The options of encode.py."""
+
+    checkpoint_path: str = option(MISSING, PATH, "checkpoint of an autoencoder, or a run folder, for its latest")
+    input_file: tuple[str, ...] = option(
+        MISSING, several(PATH), "audio files to encode; they are resampled if need be", repeatable=True
+    )
+    output_dir: str = option(MISSING, PATH, "folder for the codes, a file <name>.npz for each audio file")
+    config_file: str | None = with_default(GenerationOptions, "config_file", None)
 
 
 @dataclass(frozen=True, kw_only=True)

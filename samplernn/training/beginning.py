@@ -13,6 +13,7 @@ from samplernn.corpus.split import Split, split_corpus
 from samplernn.generation.generate import choose_sample_rate, count_samples
 from samplernn.models.config import Config
 from samplernn.options.options import TrainingOptions
+from samplernn.system.errors import InputError
 from samplernn.training.resuming import (
     Initial,
     Resumed,
@@ -130,4 +131,6 @@ def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
 
 def clip_context(options: TrainingOptions, config: Config, corpus_rate: int) -> Context:
     """What the audio that is generated in training begins from."""
+    if options.seed and config.codes:
+        raise InputError("--seed: what an autoencoder plays in training are reconstructions; leave the flag out")
     return seed_context(config, corpus_rate, options.seed, options.seed_offset)

@@ -60,6 +60,19 @@ class PrintStatistics(keras.callbacks.Callback):
             f"({counted(self._steps, 'step')} in {format_duration(seconds)})",
             flush=True,
         )
+        of_every_family = ["loss", "accuracy"]
+        if further := [name for name in logs if f"val_{name}" in logs and name not in of_every_family]:
+            names = [*of_every_family, *further]
+            shown = [_shown(f"{of}{name}", logs[f"{of}{name}"]) for of in ("", "val_") for name in names]
+            print(f"{self._epoch}, {', '.join(shown)}", flush=True)
+
+
+def _shown(name: str, value: float) -> str:
+    """A measure with its name, in the line of those that not every family has."""
+    title = name.replace("loss", "NLL").replace("_", " ").title().replace("Nll", "NLL")
+    if name.endswith("accuracy"):
+        value *= 100
+    return f"{title}: {value:.0f}" if value == int(value) else f"{title}: {value:.3f}"
 
 
 class TimeLeft(keras.callbacks.Callback):
@@ -221,7 +234,7 @@ class SaveBetweenSteps(keras.callbacks.Callback):
 
 
 class Remarks(keras.callbacks.Callback):
-    """Says in a line, when it is seen, that the network learns its recordings by heart.
+    """Says in a line, when it is seen, that the network learns its recordings by heart, or what else it says is wrong.
 
     Args:
         progress: of the training.
@@ -232,6 +245,10 @@ class Remarks(keras.callbacks.Callback):
         self._progress = progress
 
     def on_epoch_end(self, epoch, logs=None):
+        *before, now = self._progress.history
+        if not (before and list(self.model.remarks(before[-1]))):
+            for remark in self.model.remarks(now):
+                print(remark, flush=True)
         accuracy, held_out = ([logs[name] for logs in self._progress.history] for name in ("accuracy", "val_loss"))
         if rises(held_out) == RISES:
             print(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,15 @@ import numpy as np
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
-from samplernn.generation.generate import generate_files
-from samplernn.generation.generator import Generator
 from samplernn.models.model import Model
 from samplernn.models.registry import config_to_dict
-from samplernn.options.options import GenerationOptions, TrainingOptions, better
+from samplernn.options.options import TrainingOptions, better
 from samplernn.system.device import versions
 from samplernn.system.files import make_writable_folder
 from samplernn.system.stopping import StopRequest
 from samplernn.training import resuming
-from samplernn.training.beginning import Beginning, prepare_clips
+from samplernn.training.beginning import Beginning
+from samplernn.training.clips import Clips
 from samplernn.training.loop import Logs, Progress
 from samplernn.training.tensorboard import Curves
 
@@ -51,9 +50,7 @@ class Run:
         self._stop = stop
         self._after_checkpoint = after_checkpoint
         if options.generate:
-            self._output_rate, self._context = prepare_clips(options, model.config, beginning.corpus.sample_rate)
-            self._generator = Generator(model, options.jit_compile)
-            make_writable_folder("--output_dir", Path(options.output_dir, options.id))
+            self._clips = Clips(options, beginning, model)
         baseline = beginning.baseline
         parent = Path(options.logdir_root, options.id)
         make_writable_folder("--logdir_root", parent)
@@ -71,9 +68,7 @@ class Run:
         if self._options.generate:
             with self._stop.at_once(), self._model.averaged():
                 print(f"Generating audio for epoch {epoch}...", flush=True)
-                clips = self._clips(checkpoint, epoch)
-                wavs = generate_files(self._generator, checkpoint, self._context, clips)
-                self.curves.add_clips(wavs, epoch)
+                self.curves.add_clips(self._clips.generate(checkpoint, epoch), epoch)
         if self._after_checkpoint:
             self._after_checkpoint(checkpoint, self._progress.history)
 
@@ -98,30 +93,6 @@ class Run:
     def _save(self, checkpoint: Path, state: Sequence[np.ndarray] = ()) -> None:
         settings = settings_of(self._options, self._beginning, self._progress)
         checkpoints.save(checkpoint, self._model, self._model.optimizer, settings, state)
-
-    def _clips(self, checkpoint: Path, epoch: int) -> GenerationOptions:
-        """How generate.py is to be called for the same audio."""
-        return replace(
-            self.audio_of(checkpoint, self._options.id),
-            sample_rate=self._output_rate,
-            random_seed=(self._options.random_seed + epoch) % 2**31,  # the flag takes no larger one
-        )
-
-    def audio_of(self, checkpoint: Path, name: str) -> GenerationOptions:
-        """How generate.py is to be called for audio like that of this run, in a file of the given name."""
-        options = self._options
-        return GenerationOptions(
-            output_path=str(Path(options.output_dir, options.id, name)),
-            checkpoint_path=str(checkpoint),
-            dur=options.output_file_dur,
-            num_seqs=options.max_generate_per_epoch,
-            sample_rate=options.sample_rate,
-            temperature=options.temperature,
-            seed=options.seed,
-            seed_offset=options.seed_offset,
-            precision=options.precision,
-            jit_compile=options.jit_compile,
-        )
 
 
 def settings_of(options: TrainingOptions, beginning: Beginning, progress: Progress) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from samplernn.training.callbacks import (
     SaveCheckpoints,
     TimeLeft,
 )
+from samplernn.training.clips import audio_like
 from samplernn.training.loop import Diverged, Progress, fit
 from samplernn.training.overview import best_checkpoint, how_to_generate, overview, why_ended
 from samplernn.training.resuming import HowToGoOn, Resumed
@@ -226,7 +227,9 @@ class _Training:
         options, progress = self.options, self.progress
         print(why_ended(options, progress, progress.epoch < options.num_epochs, how_to_go_on))
         best, value = best_checkpoint(options.monitor, progress, self.run.folder, self.beginning.resumed)
-        print(how_to_generate(options.monitor, value, self.run.audio_of(best, "best.wav")), flush=True)
+        print(
+            how_to_generate(options.monitor, value, audio_like(options, self.beginning, best, "best.wav")), flush=True
+        )
 
 
 @contextmanager

@@ -100,7 +100,7 @@ class VectorQuantizer(keras.layers.Layer):
         return tf.cast(self.unused >= longest, tf.float32)
 
     def _seen(self, queries, codes, counting):
-        """How many queries were nearest to each code, [K], their sum, [K, D], and queries to begin codes with, [K, D]."""
+        """How many queries are nearest to each code, [K], their sum, and queries to begin codes with, [K, D]."""
         flat = tf.reshape(tf.stop_gradient(queries), [-1, queries.shape[-1]])
         nearest = tf.one_hot(tf.where(counting, codes, -1), self.config.num_codes)
         nearest = tf.reshape(nearest, [-1, self.config.num_codes])

@@ -1,7 +1,8 @@
 """The layers of encoder and modulator (Dieleman et al., 2018, section 3.3 and appendix A). B batch, T steps in time.
 
-Time comes first, [T, B, channels]. No convolution pads: what leaves it is shorter by its context, which the caller has to
-give. So a stretch gets the same codes in whatever window it lies. Products are in the layers' precision, sums in float32.
+Time comes first, [T, B, channels]. No convolution pads: what leaves it is shorter by its context, which the caller has
+to give. So a stretch gets the same codes in whatever window it lies. Products are in the layers' precision, all sums in
+float32.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ from samplernn.models.model import Autoencoder, Outcome
 from samplernn.models.wavenet.layers import Input
 from samplernn.models.wavenet.model import WaveNet
 
-POSITIVE_BIAS = 0.1  # where the queries of an AMAE begin: where all are zero after a relu no gradient would come through
+POSITIVE_BIAS = (
+    0.1  # where the queries of an AMAE begin: where all are zero after a relu no gradient would come through
+)
 COLLAPSED = 0.1  # part of the codes to which a perplexity amounts
 
 
@@ -39,9 +41,7 @@ class DiscreteAutoencoder(Autoencoder):
         self.dropout_seed = self.local_model.dropout_seed
         encoder, modulator, layer = config.encoder_size, config.modulator_size, {"dtype": precision}
         self.encoder_input = Input(config, encoder, name="encoder_input")
-        self.encoder = Stack(
-            encoder, config.encoder_filter_length, config.encoder_dilations, name="encoder", **layer
-        )
+        self.encoder = Stack(encoder, config.encoder_filter_length, config.encoder_dilations, name="encoder", **layer)
         self.query = Dense(encoder, config.query_size, self.query_bias, name="query", **layer)
         self.bottleneck = self.bottleneck_class(config, name="bottleneck")
         self.modulator_input = Dense(config.query_size, modulator, name="modulator_input", **layer)
@@ -83,10 +83,14 @@ class DiscreteAutoencoder(Autoencoder):
         heard = tokens[:, window.left - 1 : window.left + length]
         of_local = self.local_model.forward(heard, y, state, training, conditions)
         counted = tf.where(counting, quantized.codes[middle], NO_ITEM)
-        sums = of_local.sums | quantized.sums | {
-            "codes": tf.reduce_sum(tf.one_hot(counted, self.config.num_codes), axis=[0, 1])
-        }
-        return Outcome(of_local.loss + tf.cast(quantized.penalty, of_local.loss.dtype), sums, of_local.state, quantized.updates)
+        sums = (
+            of_local.sums
+            | quantized.sums
+            | {"codes": tf.reduce_sum(tf.one_hot(counted, self.config.num_codes), axis=[0, 1])}
+        )
+        return Outcome(
+            of_local.loss + tf.cast(quantized.penalty, of_local.loss.dtype), sums, of_local.state, quantized.updates
+        )
 
     def _look(self, x):
         """What the encoder makes of items [B, context + N · hop + context], some of which may be outside.

@@ -1,0 +1,92 @@
+"""Codes on the disk: what encode.py writes, users may edit, and generate.py decodes."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from samplernn.options.values import SAMPLE_RATE
+from samplernn.system.errors import InputError
+from samplernn.system.files import written_aside
+
+SUFFIX = ".npz"
+MAX_BYTES = 2**31  # of one array: a day of codes takes less than a tenth of it
+WHAT = "codes, rate, hop, levels and encoder, as encode.py writes them"
+
+
+@dataclass(frozen=True)
+class CodeSequence:
+    """The codes of a recording.
+
+    Attributes:
+        codes: int32 [n], each below `levels`.
+        rate: of the audio that they are made from, Hz.
+        hop: how many items a code stands for.
+        levels: how many different codes there are.
+        encoder: hash of the checkpoint that has made them.
+    """
+
+    codes: np.ndarray
+    rate: int
+    hop: int
+    levels: int
+    encoder: str
+
+
+def write_codes(path: Path, sequence: CodeSequence) -> None:
+    """Write them as an npz, whole or not at all.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, **vars(sequence))
+
+
+def read_codes(path: str | Path) -> CodeSequence:
+    """Read an npz of codes; nothing in it is executed.
+
+    Raises:
+        InputError: it isn't one; the message does not name it.
+    """
+    names = CodeSequence.__dataclass_fields__
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            _check_sizes(file.zip)
+            if missing := [name for name in names if name not in file.files]:
+                raise InputError(f"it lacks {', '.join(missing)}; an npz of codes holds {WHAT}")
+            arrays = {name: file[name] for name in names}
+    except FileNotFoundError:
+        raise InputError("there is no such file") from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})") from None
+    except (ValueError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        raise InputError(f"not an npz of {WHAT}, or damaged") from None
+    return _checked(arrays)
+
+
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Refuse what would unpack to more than there can be of codes."""
+    if largest := [info.filename for info in archive.infolist() if info.file_size > MAX_BYTES]:
+        raise InputError(f"{largest[0]} in it is too large for codes")
+
+
+def _checked(arrays: dict[str, np.ndarray]) -> CodeSequence:
+    numbers = {}
+    for name, holds in {"rate": SAMPLE_RATE.holds, "hop": lambda n: n >= 1, "levels": lambda n: n >= 2}.items():
+        array = arrays[name]
+        if array.shape != () or not np.issubdtype(array.dtype, np.integer) or not holds(int(array)):
+            raise InputError(f"its {name} is not a number that one can be")
+        numbers[name] = int(array)
+    codes, encoder = arrays["codes"], arrays["encoder"]
+    if codes.ndim != 1 or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
+        raise InputError("its codes are not whole numbers in a row")
+    wrong = np.flatnonzero((codes < 0) | (codes >= numbers["levels"]))
+    if len(wrong):
+        raise InputError(f"its code {wrong[0]} is {codes[wrong[0]]}; they go from 0 to {numbers['levels'] - 1}")
+    if encoder.shape != () or encoder.dtype.kind != "U":
+        raise InputError("its encoder is not the hash of a checkpoint")
+    return CodeSequence(codes.astype(np.int32), encoder=str(encoder), **numbers)
