@@ -7,7 +7,7 @@ from samplernn.system.device import prepare_device
 def main() -> None:
     options = cli.encoding_options()
     prepare_device()
-    from samplernn.generation.encoding import encode_files  # imports TensorFlow, which takes seconds: flags come first
+    from samplernn.generation.encode import encode_files  # imports TensorFlow, which takes seconds: flags come first
 
     encode_files(options)
 

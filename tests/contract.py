@@ -254,6 +254,6 @@ def _greedy(generator, seed, read, length):
     of_seed, rest, of = None, None, generator.model.config.codes
     if of:
         codes = np.random.default_rng(0).integers(0, of.levels, [1, (read + length) // of.hop + 2 * of.reach])
-        of_seed, rest = codes[0, : read // of.hop + 2 * of.reach], iter([codes[:, read // of.hop :]])
+        of_seed, rest = codes[:, : read // of.hop + 2 * of.reach], iter([codes[:, read // of.hop :]])
     state = generator.read(seed, of_seed)
     return np.concatenate(list(generator(seed[None, read:], length, [1e-6], [[0]], state, codes=rest)), axis=1)

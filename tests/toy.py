@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 from keras import random
 
-from samplernn.models.audio_tokens import AudioTokensConfig, q_levels, q_type, seq_len
+from samplernn.models.tokens import TokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
 from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
@@ -13,7 +13,7 @@ from samplernn.system.distribution import own_rows, sum_over_replicas
 
 
 @dataclass(frozen=True)
-class ToyConfig(AudioTokensConfig):
+class ToyConfig(TokensConfig):
     seq_len: int = seq_len(24)
     q_type: str = q_type()
     q_levels: int = q_levels()

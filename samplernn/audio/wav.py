@@ -68,14 +68,30 @@ class Folder:
 
 @dataclass(frozen=True)
 class Recording:
-    """An audio file that can be used."""
+    """A file that can be used: of audio, or of the codes that were made of it.
+
+    Attributes:
+        path: of the file.
+        name: relative to the first folder of the corpus, with forward slashes.
+        sample_rate: of the audio, Hz.
+        frames: its items: samples in each channel, or codes.
+        channels: of the audio.
+        folder: that it is from.
+        hop: samples that an item stands for.
+    """
 
     path: Path
-    name: str  # relative to the first folder of the corpus, with forward slashes
-    sample_rate: int  # Hz
-    frames: int  # samples in each channel
+    name: str
+    sample_rate: int
+    frames: int
     channels: int
     folder: Folder = Folder()
+    hop: int = 1
+
+    @property
+    def seconds(self) -> float:
+        """How long its audio is."""
+        return self.frames * self.hop / self.sample_rate
 
 
 @quiet_stderr()  # to which the decoder of MP3 writes notes

@@ -125,9 +125,9 @@ def resolve(path: str, rolling: bool = False) -> Path:
     if is_of_torch(given):
         return given
     checkpoint = given.with_name(re.sub(r"(?s)(?<=.)\.(index|json|data-\d{5}-of-\d{5})\Z", "", given.name))
-    if _is_complete(checkpoint):
+    if is_complete(checkpoint):
         return checkpoint
-    parts = [file.name for file in _files_of(checkpoint)]
+    parts = [file.name for file in files_of(checkpoint)]
     if parts:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
     if given.is_file():
@@ -178,10 +178,11 @@ def _rolling_in(run_folder: Path) -> list[Path]:
 def _complete_in(run_folder: Path, pattern: str) -> list[Path]:
     """The complete checkpoints in a folder whose names match a pattern, in the order of their places."""
     checkpoints = (index.with_suffix("") for index in run_folder.glob(f"{pattern}.index"))
-    return sorted(filter(_is_complete, checkpoints), key=place_of)
+    return sorted(filter(is_complete, checkpoints), key=place_of)
 
 
-def _is_complete(checkpoint: Path) -> bool:
+def is_complete(checkpoint: Path) -> bool:
+    """Whether all its files are there."""
     shards = shards_of(checkpoint)
     return (
         Path(f"{checkpoint}.index").is_file()
@@ -193,7 +194,7 @@ def _is_complete(checkpoint: Path) -> bool:
 
 def shards_of(checkpoint: Path) -> list[Path]:
     """The files with a checkpoint's tensors, in the order of their names."""
-    return _files_of(checkpoint, "data-*-of-*")
+    return files_of(checkpoint, "data-*-of-*")
 
 
 def weight_files(checkpoint: Path) -> list[Path]:
@@ -203,7 +204,8 @@ def weight_files(checkpoint: Path) -> list[Path]:
     return [*shards_of(checkpoint), Path(f"{checkpoint}.index")]
 
 
-def _files_of(checkpoint: Path, suffix: str = "*") -> list[Path]:
+def files_of(checkpoint: Path, suffix: str = "*") -> list[Path]:
+    """All its files, or those of a suffix, in the order of their names."""
     return sorted(checkpoint.parent.glob(f"{glob.escape(checkpoint.name)}.{suffix}"))
 
 
@@ -280,7 +282,7 @@ def discard_rolling(run_folder: Path, epoch: int, step: int) -> None:
 
 def _delete(checkpoint: Path) -> None:
     """Delete a checkpoint, its index first, without which the rest does not count."""
-    for file in sorted(_files_of(checkpoint), key=lambda file: file.suffix != ".index"):
+    for file in sorted(files_of(checkpoint), key=lambda file: file.suffix != ".index"):
         file.unlink(missing_ok=True)
 
 

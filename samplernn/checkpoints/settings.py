@@ -97,6 +97,7 @@ def _has_form_of_settings(content: Any) -> bool:
         and _has_form_of_history(content.get("history", []))
         and _has_form_of_place(content)
         and isinstance(content.get("arguments", {}), dict)
+        and _has_form_of_chain(content.get("chain", []))
     )
 
 
@@ -107,6 +108,13 @@ def _has_form_of_split(split: Any) -> bool:
     return split == {} or (
         isinstance(split, dict) and all(names(split.get(part)) for part in ("training", "validation"))
     )
+
+
+def _has_form_of_chain(chain: Any) -> bool:
+    def level(fact):
+        return isinstance(fact, dict) and all(isinstance(fact.get(name), str) for name in ("path", "sha256"))
+
+    return isinstance(chain, list) and all(map(level, chain))
 
 
 def _has_form_of_history(history: Any) -> bool:

@@ -39,9 +39,12 @@ def check(options: CheckOptions) -> Lines:
     memory = checkpoint = 0  # bytes, where they are known
     origin = yield from guarded("the checkpoint", partial(training.check_origin, options))
     resumed, initial = origin or (None, None)
+    chain = yield from guarded("--codes_from", partial(training.find_chain, options, resumed))
     config = None
-    if origin or options.config_file:  # else it would have been the config of a checkpoint that cannot be used
-        config = yield from guarded("the config", partial(training.choose_config, options, resumed or initial))
+    if (
+        origin or options.config_file
+    ) and chain is not None:  # else it would have been the config of a checkpoint that cannot be used
+        config = yield from guarded("the config", partial(training.choose_config, options, resumed or initial, chain))
     if config and (begins_from := resumed or initial):
         yield from guarded("the checkpoint", partial(training.check_weights, begins_from, config))
     if config:
@@ -53,9 +56,9 @@ def check(options: CheckOptions) -> Lines:
         corpus = yield from guarded("--data_dir", partial(training.check_recordings, options, config))
     if corpus:  # of which network, and what was held out before, may not be known
         network = config or machine.tiny_config(options)
-        yield from guarded("--data_dir", partial(training.check_split, options, network, corpus, resumed))
+        yield from guarded("--data_dir", partial(training.check_split, options, network, chain or (), corpus, resumed))
     if config:
-        yield from guarded("the receptive field", partial(training.check_receptive_field, config, corpus))
+        yield from guarded("the receptive field", partial(training.check_receptive_field, config, chain, corpus))
     if options.generate:
         yield from guarded("the clips", partial(training.check_clips, options, config, corpus))
     yield from guarded("memory", partial(machine.check_memory, memory))

@@ -16,6 +16,7 @@ from samplernn.system.words import counted
 
 if TYPE_CHECKING:
     from samplernn.corpus.scan import Corpus
+    from samplernn.generation.chain import Chain
     from samplernn.models.config import Config
     from samplernn.training.resuming import Initial, Resumed
 
@@ -47,11 +48,11 @@ def check_origin(options: CheckOptions) -> Generator[Line, None, tuple[Resumed |
     return resumed, initial
 
 
-def choose_config(options: CheckOptions, origin: Resumed | Initial | None) -> Config:
+def choose_config(options: CheckOptions, origin: Resumed | Initial | None, chain: Chain) -> Config:
     """The network that would be trained."""
-    from samplernn.training import resuming
+    from samplernn.training import beginning, resuming
 
-    return resuming.choose_config(options, origin)
+    return beginning.of_codes(resuming.choose_config(options, origin), chain, options)
 
 
 def check_weights(origin: Resumed | Initial, config: Config) -> None:
@@ -75,33 +76,41 @@ def check_recordings(options: CheckOptions, config: Config | None) -> Generator[
     return corpus
 
 
-def check_split(options: CheckOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Lines:
+def find_chain(options: CheckOptions, resumed: Resumed | None) -> Chain:
+    """The autoencoders whose codes would be learnt."""
+    from samplernn.training import beginning
+
+    return beginning.find_chain(options, resumed)
+
+
+def check_split(options: CheckOptions, config: Config, chain: Chain, corpus: Corpus, resumed: Resumed | None) -> Lines:
     """Whether the recordings suffice; that the validation flatters is no problem, but a remark."""
     from samplernn.training.beginning import find_split, remark_on_split
 
-    split = find_split(options, config, corpus, resumed)
+    split = find_split(options, config, chain, corpus, resumed)
     remark_on_split(split, resumed)
     files = f"{counted(len(split.training), 'file')} to train on, {len(split.validation)} to validate with"
     yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
 
 
-def check_receptive_field(config: Config, corpus: Corpus | None) -> Lines:
+def check_receptive_field(config: Config, chain: Chain, corpus: Corpus | None) -> Lines:
     """How far back the network looks, where that has a bound."""
+    from samplernn.generation.chain import hop_of
     from samplernn.training.overview import receptive_field
 
-    if told := receptive_field(config, corpus):
+    if told := receptive_field(config, corpus, hop_of(chain)):
         yield ok(f"receptive field: {told}")
 
 
 def check_clips(options: CheckOptions, config: Config | None, corpus: Corpus | None) -> Lines:
     """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
     from samplernn.corpus.seed import examine_seed
-    from samplernn.training.beginning import clip_context, clip_rate
+    from samplernn.training.beginning import check_seed, clip_rate
 
     if corpus:
         yield from guarded("--sample_rate", partial(clip_rate, options, corpus.sample_rate))
     if corpus and config:
-        yield from guarded("--seed", partial(clip_context, options, config, corpus.sample_rate))
+        yield from guarded("--seed", partial(check_seed, options, config, corpus.sample_rate))
     elif options.seed:
         yield from guarded("--seed", partial(examine_seed, options.seed))
 

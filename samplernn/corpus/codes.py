@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from samplernn.audio.wav import Recording
 from samplernn.options.values import SAMPLE_RATE
-from samplernn.system.errors import InputError
+from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import written_aside
 
 SUFFIX = ".npz"
@@ -66,6 +68,32 @@ def read_codes(path: str | Path) -> CodeSequence:
     except (ValueError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
         raise InputError(f"not an npz of {WHAT}, or damaged") from None
     return _checked(arrays)
+
+
+def coded(recording: Recording, folder: Path, hop: int) -> Recording:
+    """The recording of the codes of another one, of which each stands for `hop` of its items.
+
+    Its file is in a folder that is for one encoder, under a name of its own, and another one where the audio changes.
+    """
+    status = recording.path.stat()
+    version = hashlib.sha256(f"{recording.name}/{status.st_size}/{status.st_mtime_ns}".encode()).hexdigest()[:12]
+    path = folder / f"{recording.path.stem}.{version}{SUFFIX}"
+    return replace(recording, path=path, frames=recording.frames // hop, hop=recording.hop * hop)
+
+
+def read_coded(recording: Recording) -> np.ndarray:
+    """The codes of a recording of codes, int32 [frames].
+
+    Raises:
+        RunError: they are no longer what they were.
+    """
+    try:
+        codes = read_codes(recording.path).codes
+    except InputError as error:
+        raise RunError(f"{recording.path}: {error}; remove it, and it is made again") from None
+    if len(codes) < recording.frames:
+        raise RunError(f"{recording.path}: it has too few codes; remove it, and it is made again")
+    return codes
 
 
 def _check_sizes(archive: zipfile.ZipFile) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from samplernn.audio.quantize import quantizer
 from samplernn.audio.wav import Recording, read_mono
 from samplernn.corpus import scan, unigram
+from samplernn.corpus.codes import read_coded
 from samplernn.models.config import NO_ITEM, Config
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class AudioTokens:
 
     def __init__(self, config: Config):
         self.quantizer = quantizer(config.q_type, config.q_levels)
+        self.encode = self.quantizer.encode
         self.padding = np.int32(NO_ITEM if config.marks_outside else self.quantizer.zero)
 
     def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
@@ -66,7 +68,27 @@ class AudioTokens:
         return unigram.exact_entropy(recordings, self.quantizer)
 
 
-KINDS: dict[str, type[Data]] = {"audio": AudioTokens}
+class CodeTokens:
+    """The codes that an autoencoder has made of audio, int32; a recording is a file of them."""
+
+    unit = "code"
+    examine, scan = staticmethod(scan.examine_corpus), staticmethod(scan.scan_corpus)  # of the audio
+
+    def __init__(self, config: Config):
+        self._levels = config.q_levels
+        self.padding = np.int32(NO_ITEM)
+
+    def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
+        return read_coded(recording)[start : start + length]
+
+    def entropy(self, recordings: Sequence[Recording]) -> float:
+        counts = sum(np.bincount(read_coded(recording), minlength=self._levels) for recording in recordings)
+        return unigram.entropy_of(counts)
+
+    baseline = entropy
+
+
+KINDS: dict[str, type[Data]] = {"audio": AudioTokens, "codes": CodeTokens}
 
 
 def data_of(config: Config) -> Data:

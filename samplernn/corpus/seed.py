@@ -10,8 +10,8 @@ import numpy as np
 
 from samplernn.audio.resample import length_at, own_samples, read_at
 from samplernn.audio.wav import Recording, examine
-from samplernn.corpus.data import AudioTokens
-from samplernn.models.config import Config
+from samplernn.corpus.data import data_of
+from samplernn.models.config import NO_ITEM, Config
 from samplernn.system.errors import InputError
 from samplernn.system.files import sha256
 
@@ -20,9 +20,10 @@ from samplernn.system.files import sha256
 class Context:
     """What the network reads before it generates, the same for all sequences."""
 
-    tokens: np.ndarray  # int32 [n], as many as the model needs or more
+    tokens: np.ndarray  # int32 [left + n], as many as the model needs or more
     seed: dict[str, Any] | None = None  # the audio that they are from, as the JSON says it; None: silence
     padding: int = 0  # how many of the tokens, the first, are before the audio
+    codes: np.ndarray | None = None  # of an autoencoder, those of the n and of its reach before them
 
     @property
     def heard(self) -> np.ndarray:
@@ -48,9 +49,9 @@ def seed_context(
         InputError: the seed is not audio, or ends before the stretch does.
         RunError: it has changed while it was read.
     """
-    data, left = AudioTokens(config), config.window.left
+    data, left = data_of(config), config.window.left
     if seed is None:
-        return Context(np.full(left, data.padding))
+        return silence(config)
     own_left = left - config.seed_padding
     recording = examine_seed(seed)
     there = length_at(recording, sample_rate, offset)
@@ -64,6 +65,12 @@ def seed_context(
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
     source |= own_rate | {"dur": length / sample_rate}
     return Context(np.concatenate([padding, tokens]), source, config.seed_padding)
+
+
+def silence(config: Config) -> Context:
+    """What is before a recording's first item."""
+    codes = np.full(config.codes.reach, NO_ITEM) if config.codes else None
+    return Context(np.full(config.window.left, data_of(config).padding), codes=codes)
 
 
 def examine_seed(seed: str) -> Recording:

@@ -207,7 +207,7 @@ def describe_mix(folders: Iterable[Folder], training: list[Recording]) -> list[s
     by_folder, rows = _by_folder(training), []
     for folder in folders:
         files = by_folder.get(folder, [])
-        minutes = sum(file.frames / file.sample_rate for file in files) / 60
+        minutes = sum(file.seconds for file in files) / 60
         heard = minutes * _number_heard(folder, len(files)) / max(1, len(files))
         rows.append((folder, len(files), minutes, heard))
     total = sum(heard for *_, heard in rows)

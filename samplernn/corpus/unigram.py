@@ -25,7 +25,7 @@ def unigram_entropy(recordings: Sequence[Recording], quantizer: MuLaw | Linear) 
     """
     chosen = recordings[:: math.ceil(len(recordings) / MAX_FILES)]
     most = MAX_SAMPLES // len(chosen)
-    return _entropy(sum(recording.folder.weight * _counts(recording, quantizer, most) for recording in chosen))
+    return entropy_of(sum(recording.folder.weight * _counts(recording, quantizer, most) for recording in chosen))
 
 
 def exact_entropy(recordings: Sequence[Recording], quantizer: MuLaw | Linear) -> float:
@@ -34,7 +34,7 @@ def exact_entropy(recordings: Sequence[Recording], quantizer: MuLaw | Linear) ->
     Raises:
         RunError: a file has changed since it was examined.
     """
-    return _entropy(sum(_counts(recording, quantizer, recording.frames) for recording in recordings))
+    return entropy_of(sum(_counts(recording, quantizer, recording.frames) for recording in recordings))
 
 
 def _counts(recording: Recording, quantizer: MuLaw | Linear, most: int) -> np.ndarray:
@@ -43,7 +43,8 @@ def _counts(recording: Recording, quantizer: MuLaw | Linear, most: int) -> np.nd
     return sum(np.bincount(quantizer.encode(piece), minlength=quantizer.levels) for piece in audio)
 
 
-def _entropy(counts: np.ndarray) -> float:
+def entropy_of(counts: np.ndarray) -> float:
+    """In nats, of a distribution that is known by how often each level [Q] occurs."""
     frequency = counts[counts > 0] / counts.sum()
     return float(-np.sum(frequency * np.log(frequency)))
 

@@ -19,24 +19,20 @@ from samplernn.audio.wav import MAX_WAV_FRAMES
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings, remark_on
-from samplernn.corpus.seed import Context, seed_context
-from samplernn.generation.decoding import (
-    CodesToDecode,
-    check_what_is_decoded,
-    codes_of_file,
-    codes_of_recording,
-)
-from samplernn.generation.encoding import Encoder, examine_to_encode
+from samplernn.corpus.seed import Context
+from samplernn.generation.chain import Chain, as_settings, chain_below, hash_of, hop_of
+from samplernn.generation.encoding import examine_to_encode
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
-from samplernn.generation.generator import Generator
+from samplernn.generation.level import GivenCodes, Level
 from samplernn.generation.report import Report
+from samplernn.generation.stack import Stack, codes_of_file
 from samplernn.models import registry
 from samplernn.models.config import Config
 from samplernn.options.option import as_flags
 from samplernn.options.options import DEFAULT_DUR, DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, versions
 from samplernn.system.errors import InputError
-from samplernn.system.files import cannot_be_written, sha256
+from samplernn.system.files import cannot_be_written
 from samplernn.system.words import counted
 
 MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
@@ -65,22 +61,17 @@ def count_samples(dur: float, sample_rate: int, flag: str = "--dur", before: int
 
 
 def generate_files(
-    generator: Generator,
-    checkpoint: Path,
-    context: Context,
-    options: GenerationOptions,
-    codes: CodesToDecode | None = None,
+    level: Level, checkpoint: Path, options: GenerationOptions, facts: dict[str, Any] | None = None
 ) -> list[Path]:
     """Generate sequences, each a WAV with a JSON beside it, reporting progress on stdout.
 
     Whatever ends it early, what is written by then is kept.
 
     Args:
-        generator: of the model.
-        checkpoint: the one whose weights the model has.
-        context: what to begin from.
+        level: what generates samples.
+        checkpoint: the one whose weights it has, or of a stack the model at its top.
         options: with a sample_rate, a random_seed and a dur. The files that they name are not read again.
-        codes: what an autoencoder is to decode.
+        facts: what the JSONs are to say besides.
 
     Returns:
         The WAVs' paths.
@@ -89,8 +80,8 @@ def generate_files(
         InputError: the path can't be written, or a WAV can't be as long.
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
-    options = replace(options, checkpoint_path=str(checkpoint), jit_compile=generator.jit_compile)
-    sequences = _Sequences(generator, checkpoint, context, options, codes)
+    options = replace(options, checkpoint_path=str(checkpoint), jit_compile=level.generator.jit_compile)
+    sequences = _Sequences(level, checkpoint, options, facts or {})
     paths, size = [], _batch_size(options.num_seqs, options.max_batch)
     while len(paths) < options.num_seqs:
         rows = range(len(paths), min(len(paths) + size, options.num_seqs))
@@ -107,49 +98,26 @@ def generate_files(
 class _Sequences:
     """The sequences of one command, of which some are generated and written at a time."""
 
-    def __init__(
-        self,
-        generator: Generator,
-        checkpoint: Path,
-        context: Context,
-        options: GenerationOptions,
-        codes: CodesToDecode | None,
-    ):
-        self._generator = generator
-        self._codes = codes
-        self._context = context
+    def __init__(self, level: Level, checkpoint: Path, options: GenerationOptions, facts: dict[str, Any]):
+        self._level = level
         self._options = options
-        self._lead = context.heard if options.include_seed else context.heard[:0]
+        self._lead = level.context.heard if options.include_seed else level.context.heard[:0]
         self._num_items = count_samples(options.dur, options.sample_rate, before=len(self._lead))
         self._temperature = match_temperatures(options.temperature, options.num_seqs)
         self._names = output_names(options.output_path, run_folders.epoch_of(checkpoint), self._temperature)
-        self._facts = _facts(checkpoint, generator.model.config, context, options) | (codes.source if codes else {})
-        self._state = generator.read(context.tokens)
+        self._facts = _facts(checkpoint, level, options) | facts
 
     def write(self, rows: range, command: list[str]) -> list[Path]:
         """Generate some of them in one batch, each to its own file; `command` is what their JSONs say."""
-        options, output, before = self._options, self._generator.output, len(self._lead)
+        options, output, before = self._options, self._level.generator.output, len(self._lead)
         length, batch = before + self._num_items, slice(rows.start, rows.stop)
         facts = [
             {"command": command, "sequence": row, "temperature": self._temperature[row], **self._facts} for row in rows
         ]
         judges = [output.judge(options.sample_rate, before) for _ in rows]
         report = Report(rows, options.num_seqs, length, options.sample_rate)
-        pieces = map(output.decode, _after_lead(self._lead, self._generate(rows)))
+        pieces = map(output.decode, _after_lead(self._lead, self._level.pieces(rows, self._num_items)))
         return _write(pieces, self._names[batch], facts, judges, length, report)
-
-    def _generate(self, rows: range) -> Iterator[np.ndarray]:
-        config = self._generator.model.config
-        left = config.window.left
-        return self._generator(
-            np.stack([self._context.tokens[len(self._context.tokens) - left :]] * len(rows)),
-            self._num_items,
-            self._temperature[rows.start : rows.stop],
-            [(self._options.random_seed, row) for row in rows],
-            self._state,
-            self._options.sample_rate,
-            self._codes and self._codes.pieces(len(rows), config.codes.reach),
-        )
 
 
 def generate_command(options: GenerationOptions) -> list[str]:
@@ -159,20 +127,17 @@ def generate_command(options: GenerationOptions) -> list[str]:
     return ["python", str(SCRIPTS / "generate.py"), *as_flags(values | {p: Path(values[p]).absolute() for p in paths})]
 
 
-def _facts(checkpoint: Path, config: Config, context: Context, options: GenerationOptions) -> dict[str, Any]:
+def _facts(checkpoint: Path, level: Level, options: GenerationOptions) -> dict[str, Any]:
     """What the JSONs of all sequences say: what they are made from and how."""
     return {
         "num_seqs": options.num_seqs,
         "top_k": options.top_k,
         "top_p": options.top_p,
         "random_seed": options.random_seed,
-        "seed": context.seed and context.seed | {"included": options.include_seed},
+        "seed": level.context.seed and level.context.seed | {"included": options.include_seed},
         "sample_rate": options.sample_rate,
-        "checkpoint": {
-            "path": str(checkpoint.absolute()),
-            "sha256": sha256(*run_folders.weight_files(checkpoint)),
-        },
-        "config": registry.config_to_dict(config),
+        "checkpoint": {"path": str(checkpoint.absolute()), "sha256": hash_of(checkpoint)},
+        "config": registry.config_to_dict(level.generator.model.config),
         "precision": options.precision,
         "jit_compile": options.jit_compile,
         "versions": versions(),
@@ -240,28 +205,62 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
         sample_rate=choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
         random_seed=secrets.randbits(31) if options.random_seed is None else options.random_seed,
     )
-    check_what_is_decoded(options, config, checkpoint)
-    learnt_rate = known.get("sample_rate") or options.sample_rate
-    codes = codes_of_file(options.codes, config, checkpoint, known.get("sample_rate")) if options.codes else None
-    if options.reconstruct:
-        examine_to_encode(options.reconstruct, config, learnt_rate, "reconstruct")
     count_samples(options.dur or DEFAULT_DUR, options.sample_rate)
+    learnt_rate = known.get("sample_rate") or options.sample_rate
+    chain = chain_below(checkpoint, config, options.decoder_path)
+    _check_what_is_decoded(options, config, checkpoint, hop_of(chain), learnt_rate)
+    codes, of_codes = None, {}
+    if options.codes:
+        codes, of_codes = codes_of_file(options.codes, config, checkpoint, known.get("sample_rate"))
     with refusals_explained(MEMORY_REMEDY):
-        context = seed_context(config, learnt_rate, options.seed, options.seed_offset, options.seed_dur)
         model = registry.build(config, options.precision)
-        generator = Generator(model, options.jit_compile, options.top_k, options.top_p)
+        computation = options.precision, options.jit_compile, options.top_k, options.top_p
+        stack = Stack(model, chain, learnt_rate, *computation)
         checkpoints.restore(checkpoint, model)
         if options.reconstruct:
-            codes = codes_of_recording(options.reconstruct, Encoder(model, options.jit_compile), learnt_rate)
-        options = replace(options, dur=_duration(options, codes, config))
-        return generate_files(generator, checkpoint, context, options, codes)
+            codes, of_codes = stack.codes_of_recording(options.reconstruct)
+        options = replace(options, dur=_duration(options, codes, stack.hop))
+        level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
+        return generate_files(level, checkpoint, options, of_codes | facts_of_chain(chain, options))
 
 
-def _duration(options: GenerationOptions, codes: CodesToDecode | None, config: Config) -> float:
-    """What is wished, else as long as there are codes, in seconds."""
+def level_of(
+    stack: Stack, options: GenerationOptions, contexts: Sequence[Context], codes: GivenCodes | None = None
+) -> Level:
+    """What generates samples as generate.py is told to; `contexts` and `codes` are as for `Stack.level`."""
+    temperature = match_temperatures(options.temperature, options.num_seqs)
+    below, seed, rate = options.decoder_temperature, options.random_seed, options.sample_rate
+    return stack.level(contexts, temperature, below, seed, codes, rate)
+
+
+def facts_of_chain(chain: Chain, options: GenerationOptions) -> dict[str, Any]:
+    """What the JSON of a sequence says of the autoencoders below the top."""
+    if not chain:
+        return {}
+    return {"chain": as_settings(chain), "decoder_temperature": list(options.decoder_temperature)}
+
+
+def _check_what_is_decoded(
+    options: GenerationOptions, config: Config, checkpoint: Path, hop_below: int, sample_rate: int
+) -> None:
+    """An autoencoder needs something to decode, and nothing else takes it; InputError where that is not so."""
+    given = [name for name in ("reconstruct", "codes") if getattr(options, name)]
+    if given and not config.codes:
+        raise InputError(f"--{given[0]}: {checkpoint} is no autoencoder, which alone decodes; leave the flag out")
+    if config.codes and not given:
+        raise InputError(
+            f"--checkpoint_path: {checkpoint} is an autoencoder, which only decodes: give it --reconstruct in.wav, or"
+            " --codes with a file of encode.py's, or train a model over its codes by train.py --codes_from"
+        )
+    if options.reconstruct:
+        examine_to_encode(options.reconstruct, config.codes.hop * hop_below, sample_rate, "reconstruct")
+
+
+def _duration(options: GenerationOptions, codes: GivenCodes | None, hop: int) -> float:
+    """What is wished, else as long as what is given to decode, in seconds."""
     if codes is None:
         return options.dur or DEFAULT_DUR
-    longest = len(codes.codes) * config.codes.hop / options.sample_rate
+    longest = len(codes.codes) * hop / options.sample_rate
     if options.dur and options.dur > longest:
         raise InputError(f"--dur {options.dur}: there are codes of only {longest} seconds; choose less")
     return options.dur or longest

@@ -54,17 +54,22 @@ class Generator:
 
         Args:
             items: [left + n, ...], where n is a multiple of the config's seed_multiple.
-            codes: for an autoencoder those of the n items, and of its reach on either side, [reach + n / hop + reach].
+            codes: for an autoencoder those of the n items, and of its reach on either side, for each of the sequences
+                that go on, [B, reach + n / hop + reach].
+
+        Returns:
+            Of one sequence, or of B.
         """
-        config, state = self.model.config, self.model.initial_state(1)
+        rows = 1 if codes is None else len(codes)
+        config, state = self.model.config, self.model.initial_state(rows)
         left, multiple = config.window.left, config.seed_multiple
         at_once = max(1, ITEMS_A_CALL // multiple) * multiple
-        given = itertools.repeat(None) if codes is None else self._conditioning(iter([codes[None]]), at_once)
+        given = itertools.repeat(None) if codes is None else self._conditioning(iter([codes]), at_once)
         for start, conditioning in zip(range(0, len(items) - left, at_once), given):
-            window = items[start : start + at_once + left]
+            window = np.stack([items[start : start + at_once + left]] * rows)
             if conditioning is not None:
-                conditioning = conditioning[:, : (len(window) - left) // config.codes.hop]
-            state = self._read(tf.constant(window[None], self.output.dtype), state, conditioning)
+                conditioning = conditioning[:, : (window.shape[1] - left) // config.codes.hop]
+            state = self._read(tf.constant(window, self.output.dtype), state, conditioning)
         return state
 
     def _conditioning(self, codes: Iterator[np.ndarray], items: int) -> Iterator[tf.Tensor]:
@@ -92,7 +97,8 @@ class Generator:
             temperature: one for each sequence, a number or an envelope.
             seeds: one for each sequence, numbers of which the same ones give the same items, whatever else is in the
                 batch.
-            state: of `read`, from which all sequences begin; None for the one before a recording's first item.
+            state: of `read`, for each sequence, or one from which all begin; None for the one before a recording's
+                first item.
             sample_rate: Hz, by which an envelope's seconds are counted.
             codes: what an autoencoder is to decode, pieces int32 [B, n] of any lengths; they begin with `reach` codes
                 from before the first item's, and behind the last one there are none. No more are taken than needed.
@@ -104,7 +110,8 @@ class Generator:
             RunError: the logits are not numbers.
         """
         weights, state = self._weights(), self.model.initial_state(1) if state is None else state
-        state = tf.nest.map_structure(lambda part: tf.repeat(part, len(context), axis=-1), state)  # [..., 1] → [..., B]
+        if tf.nest.flatten(state)[:1] and tf.nest.flatten(state)[0].shape[-1] == 1:
+            state = tf.nest.map_structure(lambda part: tf.repeat(part, len(context), axis=-1), state)
         context = tf.constant(context, self.output.dtype)
         random = [np.random.default_rng(seed) for seed in seeds]
         length = self._items_a_call

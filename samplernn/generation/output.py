@@ -42,26 +42,33 @@ class Output(Protocol):
         """What hears a sequence at a rate in Hz, which begins with so many items that were not generated."""
 
 
-class Sound:
-    """Samples of audio, drawn from the levels of a quantizer; the config has `q_type` and `q_levels`."""
+class Tokens:
+    """Tokens, drawn one by one; those of codes are what an autoencoder decodes, not what is written."""
 
     dtype, numbers = tf.int32, ()
 
     def __init__(self, config: Config, top_k: int | None = None, top_p: float | None = None):
         """`top_k` and `top_p` are those of `sampling.likeliest`."""
-        self._quantizer = quantizer(config.q_type, config.q_levels)
         self._top_k, self._top_p = top_k, top_p
-        self.decode = self._quantizer.decode
 
     def draw(self, logits, temperature, uniform):
         return inverse_cdf(likeliest(logits, temperature, self._top_k, self._top_p), temperature, uniform)
+
+
+class Sound(Tokens):
+    """Samples of audio, drawn from the levels of a quantizer; the config has `q_type` and `q_levels`."""
+
+    def __init__(self, config: Config, top_k: int | None = None, top_p: float | None = None):
+        super().__init__(config, top_k, top_p)
+        self._quantizer = quantizer(config.q_type, config.q_levels)
+        self.decode = self._quantizer.decode
 
     def judge(self, sample_rate: int, before: int) -> Judge:
         levels = self.decode(np.arange(self._quantizer.levels))
         return Judge(sample_rate, levels, before=before)
 
 
-KINDS: dict[str, type[Output]] = {"audio": Sound}
+KINDS: dict[str, type[Tokens]] = {"audio": Sound, "codes": Tokens}
 
 
 def output_of(config: Config, top_k: int | None = None, top_p: float | None = None) -> Output:

@@ -82,7 +82,7 @@ class Config(ABC):
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    data: ClassVar[str]
+    data: str
     codes: ClassVar[Codes | None] = None
     marks_outside: ClassVar[bool] = False
     remark_on_foreign_weights: ClassVar[str] = ""

@@ -167,6 +167,19 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         None, optional(PATH), "audio file that an autoencoder is to encode and decode; it is resampled if need be"
     )
     codes: str | None = option(None, optional(PATH), "file of encode.py's that an autoencoder is to decode")
+    decoder_path: tuple[str, ...] = option(
+        (),
+        several(PATH),
+        "of a model over codes, where the autoencoders below it lie, from the top down",
+        "the copies in its run folder, or where they were",
+        repeatable=True,
+    )
+    decoder_temperature: tuple[float | str, ...] = option(
+        (DEFAULT_TEMPERATURE,),
+        several(TEMPERATURE),
+        "sampling temperature of the autoencoders below a model over codes, one for all or one for each, from the top"
+        " down",
+    )
     include_seed: bool = option(False, BOOLEAN, "begin the files with what was read of the seed audio")
     random_seed: int | None = option(
         None,
@@ -200,6 +213,13 @@ class EncodingOptions(ComputationOptions):
 class TrainingOptions(CorpusOptions, SoundOptions, ComputationOptions):
     """The options of train.py."""
 
+    codes_from: str | None = option(
+        None,
+        optional(PATH),
+        "checkpoint of an autoencoder, or a run folder for its latest, whose codes of the corpus are learnt instead of"
+        " its audio",
+        "that of the run that goes on",
+    )
     skip_unusable: bool = option(
         False, BOOLEAN, "leave out files that cannot be used, and name them; if False, they are an error"
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from samplernn.audio.wav import Recording
+from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.data import data_of
 from samplernn.corpus.overlaps import remark_on_overlaps
 from samplernn.corpus.scan import Corpus
-from samplernn.corpus.seed import Context, seed_context
+from samplernn.corpus.seed import examine_seed, seed_context
 from samplernn.corpus.split import Split, split_corpus
+from samplernn.generation.chain import Chain, chain_below, chain_from, hop_of
 from samplernn.generation.generate import choose_sample_rate, count_samples
 from samplernn.models.config import Config
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
+from samplernn.training.coding import as_codes
 from samplernn.training.resuming import (
     Initial,
     Resumed,
@@ -38,15 +43,28 @@ class Beginning:
         resumed: the checkpoint that it goes on from, if it does.
         initial: the checkpoint with whose weights it begins, if there is one.
         config: of the network.
+        chain: the autoencoders whose codes it learns, from the top down; none where it learns audio.
         corpus: all recordings that can be used.
-        split: what of them is trained on, and what is held out.
+        split: what of them, or of their codes, is trained on, and what is held out.
     """
 
     resumed: Resumed | None
     initial: Initial | None
     config: Config
+    chain: Chain
     corpus: Corpus
     split: Split
+
+    @property
+    def recordings(self) -> list[Recording]:
+        """The audio of all that is trained on or held out."""
+        names = {recording.name for recording in self.split.training + self.split.validation}
+        return [recording for recording in self.corpus.recordings if recording.name in names]
+
+    @property
+    def hop(self) -> int:
+        """How many samples an item that it learns stands for."""
+        return hop_of(self.chain)
 
     @property
     def origin(self) -> Resumed | Initial | None:
@@ -67,6 +85,7 @@ class Beginning:
         flags = {f"--{name}": value for name, value in asdict(options).items() if name not in OF_ONE_WORKER}
         return flags | {
             "the config": self.config,
+            "the autoencoders below": [decoder.sha256 for decoder in self.chain],
             "the files in --data_dir": [(file.name, file.frames) for file in files],
             "the weights of --data_dir": self.split.mix,
             "the checkpoint to begin from": origin and (origin.checkpoint.name, origin.settings),
@@ -80,11 +99,52 @@ def find_beginning(options: TrainingOptions, tell: bool) -> Beginning:
         InputError: a checkpoint, the config or recordings can't be used, or recordings are too few.
     """
     resumed, initial = find_origin(options)
-    config = choose_config(options, resumed or initial)
+    chain = find_chain(options, resumed)
+    config = of_codes(choose_config(options, resumed or initial), chain, options)
     if resumed and tell:
         announce_choice(resumed)
     corpus = data_of(config).scan(options.data_dir, options.skip_unusable, options.strict)
-    return Beginning(resumed, initial, config, corpus, find_split(options, config, corpus, resumed))
+    return Beginning(resumed, initial, config, chain, corpus, find_split(options, config, chain, corpus, resumed))
+
+
+def find_chain(options: TrainingOptions, resumed: Resumed | None) -> Chain:
+    """The autoencoders whose codes are to be learnt, from the top down; none for audio.
+
+    Raises:
+        InputError: one can't be used, or is another than that of the run that goes on.
+    """
+    known = resumed.settings.get("chain", []) if resumed else []
+    if not known:
+        return chain_from(options.codes_from) if options.codes_from else ()
+    if options.codes_from is None:
+        return chain_below(resumed.checkpoint, model_config(resumed.checkpoint, None))
+    chain = chain_from(options.codes_from)
+    if [decoder.sha256 for decoder in chain] != [fact["sha256"] for fact in known]:
+        raise InputError(
+            f"--codes_from {options.codes_from}: {chain[0].checkpoint} is not what the run to be resumed,"
+            f" {resumed.checkpoint.parent}, has learnt the codes of; leave the flag out to go on with the copy that is"
+            " there, or give --resume False to start from scratch"
+        )
+    return chain
+
+
+def of_codes(config: Config, chain: Chain, options: TrainingOptions) -> Config:
+    """A config for the codes of a chain, of which it has as many levels; of audio it is as it was.
+
+    Raises:
+        InputError: it is for the other kind.
+    """
+    which = f"--config_file {options.config_file}" if options.config_file else "the config"
+    if not chain:
+        if config.data == "codes":
+            raise InputError(f"{which} is for codes; name the autoencoder that makes them by --codes_from")
+        return config
+    if config.data != "codes":
+        raise InputError(
+            f'{which} is for audio, and --codes_from makes codes of it; give one with "q_type": "codes", such as'
+            " configs/wavenet-codes.config.json"
+        )
+    return replace(config, q_levels=chain[0].config.codes.levels)
 
 
 def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | None]:
@@ -97,11 +157,14 @@ def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | Non
     return resumed, find_initial(options, resumed)
 
 
-def find_split(options: TrainingOptions, config: Config, corpus: Corpus, resumed: Resumed | None) -> Split:
-    """What of a corpus is to be trained on and what is held out."""
-    earlier = resumed and resumed.split
+def find_split(
+    options: TrainingOptions, config: Config, chain: Chain, corpus: Corpus, resumed: Resumed | None
+) -> Split:
+    """What of a corpus, or of its codes, is to be trained on and what is held out: what is so below is so above."""
+    earlier = (resumed and resumed.split) or (chain and (read_settings(chain[0].checkpoint) or {}).get("split"))
+    recordings = as_codes(corpus.recordings, chain, Path(options.logdir_root, options.id))
     length = config.window.length
-    return split_corpus(corpus.recordings, length, options.batch_size, options.val_frac, earlier, options.hold_out)
+    return split_corpus(recordings, length, options.batch_size, options.val_frac, earlier or None, options.hold_out)
 
 
 def remark_on_split(split: Split, resumed: Resumed | None) -> None:
@@ -113,15 +176,6 @@ def remark_on_split(split: Split, resumed: Resumed | None) -> None:
     remark_on_overlaps(split, begun=bool(resumed and resumed.split))
 
 
-def prepare_clips(options: TrainingOptions, config: Config, corpus_rate: int) -> tuple[int, Context]:
-    """The sample rate of the audio that is generated in training, in Hz, and what it begins from.
-
-    Raises:
-        InputError: the seed can't be used, or the audio would be too long for a file.
-    """
-    return clip_rate(options, corpus_rate), clip_context(options, config, corpus_rate)
-
-
 def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
     """The sample rate of the audio that is generated in training, in Hz; refused where that would be too long."""
     rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
@@ -129,8 +183,11 @@ def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
     return rate
 
 
-def clip_context(options: TrainingOptions, config: Config, corpus_rate: int) -> Context:
-    """What the audio that is generated in training begins from."""
+def check_seed(options: TrainingOptions, config: Config, corpus_rate: int) -> None:
+    """What generated audio is to begin from, as far as it can be looked at without networks; InputError if it can't."""
     if options.seed and config.codes:
         raise InputError("--seed: what an autoencoder plays in training are reconstructions; leave the flag out")
-    return seed_context(config, corpus_rate, options.seed, options.seed_offset)
+    if config.data == "audio":
+        seed_context(config, corpus_rate, options.seed, options.seed_offset)
+    elif options.seed:
+        examine_seed(options.seed)

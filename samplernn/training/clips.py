@@ -6,25 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from samplernn.audio.wav import Recording, read_mono, wav_writer
-from samplernn.generation.decoding import codes_of_recording
-from samplernn.generation.encoding import Encoder
-from samplernn.generation.generate import generate_files
-from samplernn.generation.generator import Generator
+from samplernn.generation.generate import facts_of_chain, generate_files, level_of
+from samplernn.generation.level import GivenCodes
+from samplernn.generation.stack import Stack
 from samplernn.models.model import Model
 from samplernn.options.options import GenerationOptions, TrainingOptions
 from samplernn.system.files import make_writable_folder, written_aside
-from samplernn.training.beginning import Beginning, prepare_clips
+from samplernn.training.beginning import Beginning, check_seed, clip_rate
 
 
 class Clips:
     """Generates the clips of a training; an autoencoder's are reconstructions of recordings that are held out."""
 
     def __init__(self, options: TrainingOptions, beginning: Beginning, model: Model):
+        corpus_rate = beginning.corpus.sample_rate
         self._options = options
         self._beginning = beginning
-        self._output_rate, self._context = prepare_clips(options, model.config, beginning.corpus.sample_rate)
-        self._generator = Generator(model, options.jit_compile)
-        self._encode = Encoder(model, options.jit_compile) if model.config.codes else None
+        self._output_rate = clip_rate(options, corpus_rate)
+        check_seed(options, model.config, corpus_rate)
+        self._stack = Stack(model, beginning.chain, corpus_rate, options.precision, options.jit_compile)
+        self._contexts = self._stack.contexts(options)
         make_writable_folder("--output_dir", Path(options.output_dir, options.id))
 
     def generate(self, checkpoint: Path, epoch: int) -> list[Path]:
@@ -35,19 +36,23 @@ class Clips:
             sample_rate=self._output_rate,
             random_seed=seed,
         )
-        if not self._encode:
-            return generate_files(self._generator, checkpoint, self._context, clip)
-        recordings = self._beginning.split.validation[: self._options.max_generate_per_epoch]
+        if not self._beginning.config.codes:
+            return self._generate(checkpoint, clip)
+        recordings = held_out_audio(self._beginning)[: self._options.max_generate_per_epoch]
         return [wav for recording in recordings for wav in self._reconstruct(recording, checkpoint, clip)]
+
+    def _generate(
+        self, checkpoint: Path, clip: GenerationOptions, codes: GivenCodes | None = None, facts: dict | None = None
+    ) -> list[Path]:
+        level = level_of(self._stack, clip, self._contexts, codes)
+        return generate_files(level, checkpoint, clip, (facts or {}) | facts_of_chain(self._beginning.chain, clip))
 
     def _reconstruct(self, recording: Recording, checkpoint: Path, clip: GenerationOptions) -> list[Path]:
         name = f"{self._options.id}_{recording.path.stem}"
         clip = reconstructing(recording, replace(clip, output_path=str(Path(clip.output_path).with_name(name))))
-        codes = codes_of_recording(clip.reconstruct, self._encode, recording.sample_rate)
-        return [
-            *generate_files(self._generator, checkpoint, self._context, clip, codes),
-            self._original(recording, round(clip.dur * recording.sample_rate), name),
-        ]
+        codes, facts = self._stack.codes_of_recording(clip.reconstruct)
+        original = self._original(recording, round(clip.dur * recording.sample_rate), name)
+        return [*self._generate(checkpoint, clip, codes, facts), original]
 
     def _original(self, recording: Recording, samples: int, name: str) -> Path:
         """The beginning of a recording, written once."""
@@ -72,10 +77,15 @@ def audio_like(options: TrainingOptions, beginning: Beginning, checkpoint: Path,
         precision=options.precision,
         jit_compile=options.jit_compile,
     )
-    return reconstructing(beginning.split.validation[0], clip) if beginning.config.codes else clip
+    return reconstructing(held_out_audio(beginning)[0], clip) if beginning.config.codes else clip
+
+
+def held_out_audio(beginning: Beginning) -> list[Recording]:
+    """The recordings of audio that are held out."""
+    by_name = {recording.name: recording for recording in beginning.recordings}
+    return [by_name[recording.name] for recording in beginning.split.validation]
 
 
 def reconstructing(recording: Recording, clip: GenerationOptions) -> GenerationOptions:
     """A clip that reconstructs the beginning of a recording."""
-    seconds = recording.frames / recording.sample_rate
-    return replace(clip, reconstruct=str(recording.path), dur=min(clip.dur, seconds), num_seqs=1)
+    return replace(clip, reconstruct=str(recording.path), dur=min(clip.dur, recording.seconds), num_seqs=1)

@@ -27,7 +27,7 @@ def overview(options: TrainingOptions, beginning: Beginning, progress: Progress,
     rate, batch_size, length = corpus.sample_rate, options.batch_size, config.window.length
 
     def audio(recordings):
-        seconds = sum(recording.frames for recording in recordings) / rate
+        seconds = sum(recording.seconds for recording in recordings)
         return f"{counted(len(recordings), 'file')}, {roughly(seconds)}"
 
     steps = training_steps(split.training, length, batch_size, options.random_seed, progress.epoch)
@@ -41,7 +41,7 @@ def overview(options: TrainingOptions, beginning: Beginning, progress: Progress,
         "To train on": audio(split.training),
         "To validate": audio(split.validation),
         "Parameters": f"{config.num_parameters:,}: {parts}",
-        "Receptive field": receptive_field(config, corpus),
+        "Receptive field": receptive_field(config, corpus, beginning.hop),
         "Memory": f"about {memory / 1e9:.1f} GB" + (" on each device" if replicas > 1 else ""),
         "An epoch": f"{counted(steps, 'step')} of {counted(batch_size, 'window')} of {of_window}",
         "Run folder": printable(str(folder)),
@@ -51,16 +51,20 @@ def overview(options: TrainingOptions, beginning: Beginning, progress: Progress,
     return "\n".join(f"{name:{width}}{text}" for name, text in lines.items())
 
 
-def receptive_field(config: Config, corpus: Corpus | None) -> str:
-    """How far back the network looks, if that has a bound: in items and, at the corpus's rate if known, in ms."""
+def receptive_field(config: Config, corpus: Corpus | None, hop: int = 1) -> str:
+    """How far back the network looks, if that has a bound: in items and, at the corpus's rate if known, in ms.
+
+    An item stands for `hop` samples.
+    """
     if config.receptive_field is None:
         return ""
     rate = corpus.sample_rate if corpus else DEFAULT_SAMPLE_RATE
-    said = f"{counted(config.receptive_field, data_of(config).unit)}, {1000 * config.receptive_field / rate:.1f} ms"
+    samples = hop * config.receptive_field
+    said = f"{counted(config.receptive_field, data_of(config).unit)}, {1000 * samples / rate:.1f} ms"
     if not corpus:
         return f"{said} at {rate} Hz"
     longest = max(recording.frames for recording in corpus.recordings)
-    return f"{said}, which is more than any file has" if config.receptive_field > longest else said
+    return f"{said}, which is more than any file has" if samples > longest else said
 
 
 def why_ended(options: TrainingOptions, progress: Progress, early: bool, how_to_go_on: HowToGoOn) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
+from samplernn.generation.chain import as_settings, copy_into
 from samplernn.models.model import Model
 from samplernn.models.registry import config_to_dict
 from samplernn.options.options import TrainingOptions, better
@@ -56,6 +57,7 @@ class Run:
         make_writable_folder("--logdir_root", parent)
         run_folders.remove_abandoned(parent)
         self.folder = run_folders.create(parent)
+        copy_into(self.folder, beginning.chain)
         settings = {"config": config_to_dict(model.config), "arguments": asdict(options)}
         self.curves = Curves(self.folder, progress, baseline, settings)
 
@@ -103,6 +105,7 @@ def settings_of(options: TrainingOptions, beginning: Beginning, progress: Progre
         "config": config_to_dict(beginning.config),
         "arguments": asdict(options),
         "sample_rate": beginning.corpus.sample_rate,
+        **({"chain": as_settings(beginning.chain)} if beginning.chain else {}),
         "versions": versions(),
         "split": split.names(),
         "training_frames": split.training_frames,

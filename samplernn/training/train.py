@@ -43,6 +43,7 @@ from samplernn.training.callbacks import (
     TimeLeft,
 )
 from samplernn.training.clips import audio_like
+from samplernn.training.coding import make_codes
 from samplernn.training.loop import Diverged, Progress, fit
 from samplernn.training.overview import best_checkpoint, how_to_generate, overview, why_ended
 from samplernn.training.resuming import HowToGoOn, Resumed
@@ -97,12 +98,13 @@ def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: 
 
 
 def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Strategy, report: bool) -> _Training:
-    """Find, or refuse, all that the training needs; nothing is written yet."""
+    """Find, or refuse, all that the training needs; nothing is written yet but codes."""
     beginning = find_beginning(options, tell=worker.is_chief)
     if worker.number > 1:
         check_agreement(strategy, beginning.facts(options))
     if report and worker.is_chief:
         remark_on_split(beginning.split, beginning.resumed)
+    make_codes(beginning.recordings, beginning.chain, Path(options.logdir_root, options.id), options.jit_compile)
     model = build_model(options, beginning, strategy)
     progress = resuming.restore_progress(beginning.resumed, options, model, beginning.split)
     return _Training(options, worker, beginning, model, progress, report)

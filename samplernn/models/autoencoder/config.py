@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
-from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Codes, Window
+from samplernn.models.tokens import MAX_SIZE, TokensConfig, q_levels, q_type, seq_len
 from samplernn.models.wavenet.config import (
     BLOCK_LENGTH,
     MAX_FILTER_LENGTH,
@@ -16,7 +16,7 @@ from samplernn.models.wavenet.config import (
     dilations,
 )
 from samplernn.options.option import option, with_default
-from samplernn.options.values import NOT_NEGATIVE, PROBABILITY, one_of, optional, whole
+from samplernn.options.values import NOT_NEGATIVE, PROBABILITY, Values, one_of, optional, whole
 from samplernn.system.errors import InputError
 
 MAX_CODES = 65536
@@ -41,15 +41,15 @@ def _size(of: str):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AutoencoderConfig(AudioTokensConfig):
+class AutoencoderConfig(TokensConfig):
     """The parameters that all discrete autoencoders have.
 
     Raises:
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    seq_len: int = seq_len(1024)
-    q_type: str = q_type()
+    seq_len: int = seq_len(512)
+    q_type: str = q_type(of_codes=True)
     q_levels: int = q_levels()
     input_format: str = with_default(WaveNetConfig, "input_format", "one-hot")
     hop: int = option(8, whole(1, BLOCK_LENGTH), "samples that a code stands for, a power of 2", searchable=True)
@@ -71,7 +71,8 @@ class AutoencoderConfig(AudioTokensConfig):
 
     marks_outside = True
 
-    def _broken_rules(self, wrong) -> Iterator[str]:
+    def _broken_rules(self, wrong: Mapping[str, Values]) -> Iterator[str]:
+        yield from super()._broken_rules(wrong)
         if "hop" not in wrong and BLOCK_LENGTH % self.hop:
             yield self._complaint("hop", f"a power of 2, {BLOCK_LENGTH} at most")
         elif not {"hop", "seq_len"} & wrong.keys() and self.seq_len % self.hop:

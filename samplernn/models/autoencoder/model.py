@@ -109,6 +109,8 @@ class DiscreteAutoencoder(Autoencoder):
         return tokens, queries, tf.transpose(inside)
 
     def _silent_outside(self, items):
+        if self.config.data != "audio":
+            return items
         silence = quantizer(self.config.q_type, self.config.q_levels).zero
         return tf.where(items == NO_ITEM, tf.cast(silence, items.dtype), items)
 

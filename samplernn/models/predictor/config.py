@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
+from samplernn.models.tokens import MAX_SIZE, TokensConfig, q_levels, q_type, seq_len
 from samplernn.options.option import option
 from samplernn.options.values import one_of, whole
 
 
 @dataclass(frozen=True)
-class PredictorConfig(AudioTokensConfig):
+class PredictorConfig(TokensConfig):
     """The parameters of a predictor. Every one has the documented default.
 
     Raises:
@@ -20,7 +20,7 @@ class PredictorConfig(AudioTokensConfig):
     """
 
     seq_len: int = seq_len(2048)
-    q_type: str = q_type()
+    q_type: str = q_type(of_codes=True)
     q_levels: int = q_levels()
     receptive_field: int = option(
         64, whole(0, MAX_SIZE), "samples before a sample that its prediction depends on", searchable=True

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from samplernn.audio.quantize import quantizer
+from samplernn.models.embedding import look_up
 from samplernn.models.head import Head, HeadWeights
 from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
@@ -76,7 +77,7 @@ class Predictor(AutoregressiveModel):
             Logits [B, S, Q] for the last S of `tokens`.
         """
         weights = self.step_weights()
-        return self.head(self._convolve(tf.gather(weights.table, tokens[:, :-1]), weights), weights.head)
+        return self.head(self._convolve(look_up(weights.table, tokens[:, :-1]), weights), weights.head)
 
     def _convolve(self, heard, weights):
         """The convolution of items [B, left + n - 1, item]: float32 [B, n, hidden]."""
@@ -108,12 +109,12 @@ class Predictor(AutoregressiveModel):
         weights = weights or self.step_weights()
         length, rows, size = self.config.block_length, context.shape[0], self.config.item_size
         silent = tf.zeros([rows, length - 1, size])  # in place of what is drawn
-        past = self._convolve(tf.concat([tf.gather(weights.table, context), silent], axis=1), weights)
+        past = self._convolve(tf.concat([look_up(weights.table, context), silent], axis=1), weights)
         kernel = tf.reshape(weights.kernel[-length:], [-1, self.config.hidden_size])  # of the taps that see the block
 
         def step(position, heard, items):
             item = draw(self.head(past[:, position] + product(heard, kernel), weights.head), position)
-            heard = tf.concat([heard, tf.gather(weights.table, item)], axis=1)[:, size:]
+            heard = tf.concat([heard, look_up(weights.table, item)], axis=1)[:, size:]
             return position + 1, heard, items.write(position, item)
 
         heard = tf.zeros([rows, kernel.shape[0]])  # of the block, the newest last

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
+from samplernn.models.tokens import MAX_SIZE, TokensConfig, q_levels, q_type, seq_len
 from samplernn.options.option import option
 from samplernn.options.values import BOOLEAN, FRACTION, Values, one_of, several, whole
 from samplernn.system.errors import InputError
@@ -23,7 +23,7 @@ EMBEDDINGS = "sample_mlp/embedding/embeddings"  # their key in checkpoints
 
 
 @dataclass(frozen=True)
-class SampleRNNConfig(AudioTokensConfig):
+class SampleRNNConfig(TokensConfig):
     """The parameters of a SampleRNN. Every one has the documented default.
 
     Raises:
@@ -83,6 +83,7 @@ class SampleRNNConfig(AudioTokensConfig):
         return super().from_dict(values)
 
     def _broken_rules(self, wrong: Mapping[str, Values]) -> Iterator[str]:
+        yield from super()._broken_rules(wrong)
         if "network" not in wrong and self.network == "deepsound":
             for name, only in (("rnn_type", "gru"), ("q_type", "linear")):
                 if name not in wrong and getattr(self, name) != only:

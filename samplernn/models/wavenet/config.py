@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from samplernn.models.audio_tokens import MAX_SIZE, AudioTokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
+from samplernn.models.tokens import MAX_SIZE, TokensConfig, q_levels, q_type, seq_len
 from samplernn.options.option import option
 from samplernn.options.values import FRACTION, one_of, whole
 
@@ -22,7 +22,7 @@ def dilations(repeats: int, stages: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class WaveNetConfig(AudioTokensConfig):
+class WaveNetConfig(TokensConfig):
     """The parameters of a WaveNet. The defaults are those of configs/wavenet.config.json.
 
     Raises:
@@ -30,7 +30,7 @@ class WaveNetConfig(AudioTokensConfig):
     """
 
     seq_len: int = seq_len(512)
-    q_type: str = q_type()
+    q_type: str = q_type(of_codes=True)
     q_levels: int = q_levels()
     input_format: str = option(
         "one-hot",

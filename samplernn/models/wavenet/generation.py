@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from samplernn.models.embedding import look_up
 from samplernn.models.head import Head, HeadWeights
 from samplernn.models.wavenet.layers import Block, BlockWeights
 
@@ -107,7 +108,7 @@ class BlockOfSamples:
 
     def _sample(self, position, token, histories, pasts: Pasts):
         """Draw a token [B], and what each block heard for it."""
-        x, total, inputs = tf.gather(self._table, token), 0.0, []
+        x, total, inputs = look_up(self._table, token), 0.0, []
         for number, (block, weights) in enumerate(zip(self._blocks, self._of_blocks)):
             inputs.append(x)
             if number in pasts:

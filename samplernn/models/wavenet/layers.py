@@ -12,16 +12,17 @@ import keras
 import tensorflow as tf
 
 from samplernn.audio.quantize import quantizer
-from samplernn.models.audio_tokens import AudioTokensConfig
 from samplernn.models.dropout import drop_channels
+from samplernn.models.embedding import look_up
 from samplernn.models.products import LayerOfProducts, add_bias, product
+from samplernn.models.tokens import TokensConfig
 from samplernn.models.wavenet.config import WaveNetConfig
 
 
 class Input(keras.layers.Layer):
     """What stands for each level: an embedding, or its audio projected, which are both a row of a table."""
 
-    def __init__(self, config: AudioTokensConfig, width: int, **kwargs):
+    def __init__(self, config: TokensConfig, width: int, **kwargs):
         """`config` has an `input_format`; `width` is the number of numbers that stand for a level."""
         super().__init__(dtype="float32", **kwargs)
         self.config = config
@@ -44,7 +45,7 @@ class Input(keras.layers.Layer):
 
     def call(self, tokens):
         """Tokens of any shape to [..., width]."""
-        return tf.gather(self.table(), tokens)
+        return look_up(self.table(), tokens)
 
 
 class BlockWeights(NamedTuple):
