@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import tensorflow as tf
 from keras import random
 
-from samplernn.models.tokens import TokensConfig, q_levels, q_type, seq_len
 from samplernn.models.config import Window
 from samplernn.models.likelihood import categorical, mean_nll
 from samplernn.models.model import AutoregressiveModel, Outcome
+from samplernn.models.tokens import TokensConfig, q_levels, q_type, seq_len
 from samplernn.system.distribution import own_rows, sum_over_replicas
 
 

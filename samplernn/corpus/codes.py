@@ -76,7 +76,9 @@ def coded(recording: Recording, folder: Path, hop: int) -> Recording:
     Its file is in a folder that is for one encoder, under a name of its own, and another one where the audio changes.
     """
     status = recording.path.stat()
-    version = hashlib.sha256(f"{recording.name}/{status.st_size}/{status.st_mtime_ns}".encode()).hexdigest()[:12]
+    version = hashlib.sha256(
+        f"{recording.name}/{recording.frames}/{status.st_size}/{status.st_mtime_ns}".encode()
+    ).hexdigest()[:12]
     path = folder / f"{recording.path.stem}.{version}{SUFFIX}"
     return replace(recording, path=path, frames=recording.frames // hop, hop=recording.hop * hop)
 

@@ -23,6 +23,7 @@ from samplernn.checkpoints.settings import (
 )
 from samplernn.corpus.data import Data, data_of
 from samplernn.corpus.folders import parse_folder
+from samplernn.generation.chain import Chain, chain_below, hop_of
 from samplernn.models.config import Config
 from samplernn.options.options import EvaluationOptions
 from samplernn.system.errors import InputError
@@ -39,12 +40,14 @@ class Candidate:
         checkpoint: the checkpoint.
         why: it was chosen, a phrase.
         config: of its network.
-        recordings: to evaluate it on, of each as much as is in its `frames`.
+        chain: the autoencoders whose codes it predicts.
+        recordings: of audio, to evaluate it on, of each as much as is in its `frames`.
     """
 
     checkpoint: Path
     why: str
     config: Config
+    chain: Chain = ()
     recordings: Sequence[Recording] = ()
 
     @cached_property
@@ -65,13 +68,6 @@ def find_candidates(options: EvaluationOptions) -> list[Candidate]:
         InputError: a checkpoint or a file can't be used, or there is nothing to evaluate one on.
     """
     candidates = [_find(path, options) for path in options.checkpoint_path]
-    kinds = {candidate.config.data: candidate for candidate in candidates}
-    if len(kinds) > 1:
-        one, other, *_ = kinds.values()
-        raise InputError(
-            f"--checkpoint_path: {one.checkpoint} is of {one.config.data} and {other.checkpoint} of"
-            f" {other.config.data}, which cannot be compared; evaluate them one by one"
-        )
     find = functools.cache(partial(_find_recordings, data_of(candidates[0].config)))
     return _cut_to_what_all_predict([_with_recordings(candidate, options, find) for candidate in candidates])
 
@@ -84,7 +80,7 @@ def _find(path: str, options: EvaluationOptions) -> Candidate:
         config_file = None
     config = model_config(checkpoint, config_file)
     check_weights(checkpoint, config)  # before hours are spent on another one
-    return Candidate(checkpoint, why, config)
+    return Candidate(checkpoint, why, config, chain_below(checkpoint, config))
 
 
 def _with_recordings(candidate: Candidate, options: EvaluationOptions, find: Callable) -> Candidate:
@@ -140,11 +136,11 @@ def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
     """Cut each recording to the whole windows of that checkpoint that predicts least of it."""
     lengths: dict[Path, int] = {}
     for candidate in candidates:
-        window = candidate.config.window.length
+        window = _window(candidate)
         for recording in candidate.recordings:
             whole = recording.frames // window * window
             lengths[recording.path] = min(whole, lengths.get(recording.path, whole))
-    longest = max(candidate.config.window.length for candidate in candidates)
+    longest = max(map(_window, candidates))
     if short := [path for path, length in lengths.items() if not length]:
         of_all, window = counted(len(lengths), "file"), counted(longest, "sample")
         log.warning("Left out %d of %s: shorter than a window of %s.", len(short), of_all, window)
@@ -157,6 +153,11 @@ def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
         return replace(candidate, recordings=of_same_length)
 
     return [cut(candidate) for candidate in candidates]
+
+
+def _window(candidate: Candidate) -> int:
+    """The samples of a window, of the whole chain."""
+    return candidate.config.window.length * hop_of(candidate.chain)
 
 
 def remarks(candidates: list[Candidate]) -> list[str]:

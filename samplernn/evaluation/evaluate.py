@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from samplernn.corpus.loader import Loader
 from samplernn.evaluation.candidates import Candidate, find_candidates, remarks
 from samplernn.evaluation.table import as_text, write
 from samplernn.models import registry
+from samplernn.models.config import Config
 from samplernn.models.model import Model
 from samplernn.options.options import EvaluationOptions
 from samplernn.system.device import refusals_explained, use_xla
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import make_writable_folder
 from samplernn.system.progress import ProgressBar
+from samplernn.training.coding import as_codes, make_codes
 from samplernn.training.loop import sums_over
 from samplernn.training.steps import validation_step
 
@@ -44,7 +47,7 @@ def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
             print(f"Evaluating {candidate.checkpoint}, {candidate.why}.", flush=True)
         for remark in remarks(candidates):
             print(remark, flush=True)
-        rows = [measure(candidate, options) for candidate in candidates]
+        rows = [row for candidate in candidates for row in measure(candidate, options)]
     print(as_text(rows), flush=True)
     if options.output_file:
         write(rows, options.output_file)
@@ -57,31 +60,56 @@ def _check_writable(path: Path) -> None:
     make_writable_folder("--output_file", path.parent)
 
 
-def measure(candidate: Candidate, options: EvaluationOptions) -> dict[str, Any]:
-    """How well a checkpoint predicts its recordings, each from the initial state.
+def measure(candidate: Candidate, options: EvaluationOptions) -> list[dict[str, Any]]:
+    """How well a checkpoint predicts its recordings, each from the initial state, and the autoencoders below it do.
 
     Returns:
-        `checkpoint`, its path; `nll_nats` and `nll_bits`, a mean over all that it predicts; `accuracy`, in [0, 1], and
-        what else the model measures; `samples` (or whatever its data consist of) and `files`, their numbers;
-        `baseline_nats` and `baseline_bits`, the NLL of a model that knows nothing but how often each item occurs there.
+        A row for it, and for each autoencoder from the top down. `checkpoint`, its path; `nll_nats` and `nll_bits`, a
+        mean over all that it predicts; `accuracy`, in [0, 1], and what else the model measures; `samples` (or whatever
+        its data consist of) and `files`, their numbers; `baseline_nats` and `baseline_bits`, the NLL of a model that
+        knows nothing but how often each item occurs there. A stack's first row has `bound_nats` and `bound_bits`: all
+        its levels' NLL by the number of samples, which the NLL of a sample by the whole stack is at most, since codes
+        are a function of the samples.
 
     Raises:
         InputError: the checkpoint can't be read.
         RunError: the model's output is not a number.
     """
-    config, recordings = candidate.config, list(candidate.recordings)
+    with tempfile.TemporaryDirectory() as folder:
+        levels = _levels(candidate, Path(folder), options)
+        rows = [_row(checkpoint, config, recordings, options) for checkpoint, config, recordings in levels]
+    if candidate.chain:
+        total = sum(row["nll_nats"] * sum(file.frames for file in files) for row, (*_, files) in zip(rows, levels))
+        rows[0] |= _in_both_units("bound", total / sum(recording.frames for recording in candidate.recordings))
+    return rows
+
+
+def _levels(
+    candidate: Candidate, folder: Path, options: EvaluationOptions
+) -> list[tuple[Path, Config, list[Recording]]]:
+    """Each model of a stack from the top down, with the recordings of what it predicts; codes are made in a folder."""
+    recordings = list(candidate.recordings)
+    make_codes(recordings, candidate.chain, folder, options.jit_compile)
+    levels = []
+    for decoder in reversed(candidate.chain):
+        levels.append((decoder.checkpoint, decoder.config, recordings))
+        recordings = as_codes(recordings, (decoder,), folder)
+    return [(candidate.checkpoint, candidate.config, recordings), *reversed(levels)]
+
+
+def _row(checkpoint: Path, config: Config, recordings: list[Recording], options: EvaluationOptions) -> dict[str, Any]:
     model = registry.build(config, options.precision)
     model.compile(jit_compile=use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels))
-    checkpoints.restore(candidate.checkpoint, model)
+    checkpoints.restore(checkpoint, model)
     measures = _measures(model, recordings, min(options.batch_size, len(recordings)))
     nll, data = measures.pop("loss"), data_of(config)
     if not math.isfinite(nll):
         raise RunError(
-            f"{candidate.checkpoint}: the model's output is not a number: its weights are damaged, or too large for"
+            f"{checkpoint}: the model's output is not a number: its weights are damaged, or too large for"
             " --precision; use another checkpoint, or --precision float32"
         )
     return {
-        "checkpoint": str(candidate.checkpoint),
+        "checkpoint": str(checkpoint),
         **_in_both_units("nll", nll),
         **measures,
         f"{data.unit}s": sum(recording.frames for recording in recordings),

@@ -97,7 +97,7 @@ def chain_below(checkpoint: Path, config: Config, decoder_path: Sequence[str] = 
             f"--decoder_path: {checkpoint} has {counted(len(known), 'autoencoder')} below it, and there are"
             f" {counted(len(decoder_path), 'path')}; name one for each, from the top down"
         )
-    named = [run_folders.resolve(path) for path in decoder_path] or [None] * len(known)
+    named = list(map(_resolve_named, decoder_path)) or [None] * len(known)
     copies = [run_folders.latest_in(folder) for folder in _folders_of_copies(checkpoint.parent, len(known))]
     chain = tuple(
         _find(level, fact, [place]) if place else _find(level, fact, [copy, Path(fact["path"])])
@@ -107,6 +107,13 @@ def chain_below(checkpoint: Path, config: Config, decoder_path: Sequence[str] = 
     if config.q_levels != chain[0].config.codes.levels:
         raise InputError(f"{checkpoint} is of {config.q_levels} codes, {chain[0].checkpoint} has another number")
     return chain
+
+
+def _resolve_named(path: str) -> Path:
+    try:
+        return run_folders.resolve(path)
+    except InputError as error:
+        raise InputError(f"--decoder_path: {error}") from None
 
 
 def _find(level: int, fact: dict[str, Any], places: Sequence[Path | None]) -> Decoder:

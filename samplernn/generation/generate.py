@@ -137,7 +137,6 @@ def _facts(checkpoint: Path, level: Level, options: GenerationOptions) -> dict[s
         "seed": level.context.seed and level.context.seed | {"included": options.include_seed},
         "sample_rate": options.sample_rate,
         "checkpoint": {"path": str(checkpoint.absolute()), "sha256": hash_of(checkpoint)},
-        "config": registry.config_to_dict(level.generator.model.config),
         "precision": options.precision,
         "jit_compile": options.jit_compile,
         "versions": versions(),
@@ -221,7 +220,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
             codes, of_codes = stack.codes_of_recording(options.reconstruct)
         options = replace(options, dur=_duration(options, codes, stack.hop))
         level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
-        return generate_files(level, checkpoint, options, of_codes | facts_of_chain(chain, options))
+        return generate_files(level, checkpoint, options, of_codes | facts_of_chain(config, chain, options))
 
 
 def level_of(
@@ -233,11 +232,10 @@ def level_of(
     return stack.level(contexts, temperature, below, seed, codes, rate)
 
 
-def facts_of_chain(chain: Chain, options: GenerationOptions) -> dict[str, Any]:
-    """What the JSON of a sequence says of the autoencoders below the top."""
-    if not chain:
-        return {}
-    return {"chain": as_settings(chain), "decoder_temperature": list(options.decoder_temperature)}
+def facts_of_chain(config: Config, chain: Chain, options: GenerationOptions) -> dict[str, Any]:
+    """What the JSON of a sequence says of a stack: of the top's config, and of the autoencoders below it."""
+    below = {"chain": as_settings(chain), "decoder_temperature": list(options.decoder_temperature)} if chain else {}
+    return {"config": registry.config_to_dict(config), **below}
 
 
 def _check_what_is_decoded(

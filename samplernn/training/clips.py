@@ -45,7 +45,9 @@ class Clips:
         self, checkpoint: Path, clip: GenerationOptions, codes: GivenCodes | None = None, facts: dict | None = None
     ) -> list[Path]:
         level = level_of(self._stack, clip, self._contexts, codes)
-        return generate_files(level, checkpoint, clip, (facts or {}) | facts_of_chain(self._beginning.chain, clip))
+        return generate_files(
+            level, checkpoint, clip, (facts or {}) | facts_of_chain(self._beginning.config, self._beginning.chain, clip)
+        )
 
     def _reconstruct(self, recording: Recording, checkpoint: Path, clip: GenerationOptions) -> list[Path]:
         name = f"{self._options.id}_{recording.path.stem}"
