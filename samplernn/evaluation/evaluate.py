@@ -47,7 +47,9 @@ def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
             print(f"Evaluating {candidate.checkpoint}, {candidate.why}.", flush=True)
         for remark in remarks(candidates):
             print(remark, flush=True)
-        rows = [row for candidate in candidates for row in measure(candidate, options)]
+        tables = [measure(candidate, options) for candidate in candidates]
+    _add_bounds_of_single_models(candidates, tables)
+    rows = [row for table in tables for row in table]
     print(as_text(rows), flush=True)
     if options.output_file:
         write(rows, options.output_file)
@@ -82,6 +84,14 @@ def measure(candidate: Candidate, options: EvaluationOptions) -> list[dict[str, 
         total = sum(row["nll_nats"] * sum(file.frames for file in files) for row, (*_, files) in zip(rows, levels))
         rows[0] |= _in_both_units("bound", total / sum(recording.frames for recording in candidate.recordings))
     return rows
+
+
+def _add_bounds_of_single_models(candidates: list[Candidate], tables: list[list[dict[str, Any]]]) -> None:
+    """Where there is a stack, let what can be compared with its bound stand in the same column."""
+    if any(candidate.chain for candidate in candidates):
+        for candidate, (row, *_) in zip(candidates, tables):
+            if not candidate.chain and not candidate.config.codes:
+                row |= _in_both_units("bound", row["nll_nats"])
 
 
 def _levels(

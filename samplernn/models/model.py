@@ -92,7 +92,7 @@ class Model(keras.Model, ABC):
         """The names and shapes of an outcome's sums; `nll`, in nats, and `targets`, their number, are among them."""
         return {"nll": (), "correct": (), "targets": ()}
 
-    def measures(self, sums: Sums) -> dict[str, float]:
+    def measures(self, sums: Sums) -> dict[str, float | int]:
         """What is told of sums: `loss` in nats and `accuracy`, and whatever else a family measures.
 
         Args:

@@ -121,8 +121,8 @@ class AutoencoderConfig(TokensConfig):
 
     @property
     def window(self) -> Window:
-        margin = max(1, self.codes.reach * self.hop + self.codes.context)
-        return Window(self.seq_len, left=margin, right=margin)
+        margin = self.codes.reach * self.hop + self.codes.context
+        return Window(self.seq_len, left=max(1, margin), right=margin)
 
     @property
     def block_length(self) -> int:

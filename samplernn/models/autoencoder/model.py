@@ -75,12 +75,12 @@ class DiscreteAutoencoder(Autoencoder):
         length = x.shape[1] - window.left - window.right
         counting = tf.reduce_all(tf.reshape(y != NO_TARGET, [x.shape[0], length // hop, hop]), axis=-1)
         counting = tf.transpose(counting)
-        tokens, queries, inside = self._look(x)
+        queries, inside = self._look(x[:, window.left - window.right :])
         reach = self.config.codes.reach
         middle = slice(reach, reach + length // hop)
         quantized = self.bottleneck(queries, middle=middle, counting=counting, training=training)
         conditions = self._modulate(tf.where(inside[..., None], quantized.vectors, 0.0))
-        heard = tokens[:, window.left - 1 : window.left + length]
+        heard = self._silent_outside(x[:, window.left - 1 : window.left + length])
         of_local = self.local_model.forward(heard, y, state, training, conditions)
         counted = tf.where(counting, quantized.codes[middle], NO_ITEM)
         sums = (
@@ -96,17 +96,16 @@ class DiscreteAutoencoder(Autoencoder):
         """What the encoder makes of items [B, context + N · hop + context], some of which may be outside.
 
         Returns:
-            The items as tokens, silence outside; the queries [N, B, D]; and which of them are of whole codes inside,
-            bool [N, B].
+            The queries [N, B, D]; and which of them are of whole codes inside, bool [N, B].
         """
         hop, context = self.config.hop, self.config.codes.context
-        outside, tokens = x == NO_ITEM, self._silent_outside(x)
-        seen = self.encoder(self.encoder_input(tf.transpose(tokens)))
+        outside = x == NO_ITEM
+        seen = self.encoder(self.encoder_input(tf.transpose(self._silent_outside(x))))
         number = seen.shape[0] // hop
         queries = self.query(tf.reduce_mean(tf.reshape(seen, [number, hop, *seen.shape[1:]]), axis=1))
         outside = outside[:, context : context + number * hop]
         inside = ~tf.reduce_any(tf.reshape(outside, [x.shape[0], number, hop]), axis=-1)
-        return tokens, queries, tf.transpose(inside)
+        return queries, tf.transpose(inside)
 
     def _silent_outside(self, items):
         if self.config.data != "audio":
@@ -128,7 +127,7 @@ class DiscreteAutoencoder(Autoencoder):
         counts = np.asarray(sums["codes"], np.float64)
         shares = counts[counts > 0] / max(1.0, counts.sum())
         perplexity = math.exp(-float(np.sum(shares * np.log(shares))))
-        return super().measures(sums) | {"perplexity": perplexity, "codes_in_use": float(np.sum(counts > 0))}
+        return super().measures(sums) | {"perplexity": perplexity, "codes_in_use": int(np.sum(counts > 0))}
 
     def remarks(self, logs):
         perplexity = logs["val_perplexity"]
@@ -144,7 +143,7 @@ class DiscreteAutoencoder(Autoencoder):
     # --- Codes ---
 
     def encode(self, items):
-        _, queries, inside = self._look(items)
+        queries, inside = self._look(items)
         nobody = tf.zeros([0, queries.shape[1]], tf.bool)
         codes = self.bottleneck(queries, middle=slice(0, 0), counting=nobody, training=False).codes
         return tf.transpose(tf.where(inside, codes, NO_ITEM))
@@ -177,6 +176,10 @@ class VQVAE(DiscreteAutoencoder):
         vectors = tf.gather(tf.convert_to_tensor(self.bottleneck.codebook), tf.maximum(codes, 0))
         return tf.where(codes[..., None] == NO_ITEM, 0.0, vectors)
 
+    def measures(self, sums):
+        """As all of them; `restarts` is how often a code that none used began anew."""
+        return super().measures(sums) | {"restarts": int(sums["restarts"])}
+
     def random_state(self):
         return super().random_state() | {"random/codebook": self.bottleneck.seed.state}
 
@@ -192,6 +195,6 @@ class AMAE(DiscreteAutoencoder):
         return tf.one_hot(codes, self.config.num_codes)  # NO_ITEM is none of them: zeros
 
     def measures(self, sums):
-        """As all of them; `zeros` is the part of the queries that are zero, whose code is 0 and teaches nothing."""
+        """As all of them; `zero_queries` is the part of them that are all zero, whose code is 0 and teaches nothing."""
         total = max(1.0, float(np.sum(sums["codes"])))
-        return super().measures(sums) | {"zeros": float(sums["zeros"]) / total}
+        return super().measures(sums) | {"zero_queries": float(sums["zeros"]) / total}

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from contract import verify_contract
+from plain_wavenet import plain_logits
 
 from samplernn.audio.quantize import quantizer
 from samplernn.generation import generator as generation
@@ -30,36 +31,6 @@ def network(config):
     for number, variable in enumerate(model.trainable_variables):
         variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.4))
     return model
-
-
-def plain_logits(model, tokens):
-    """Of each token of one file, by a loop over samples in which every block looks up what it heard before."""
-    config = model.config
-    weights = {variable.path.split("/", 1)[1]: variable.numpy() for variable in model.trainable_variables}
-    levels = quantizer(config.q_type, config.q_levels)
-    heard, logits = [[] for _ in config.dilations], []
-    for before in [levels.zero, *tokens[:-1]]:
-        if config.input_format == "one-hot":
-            x = weights["input/embeddings"][before]
-        else:
-            x = levels.decode(np.array([before])) @ weights["input/kernel"] + weights["input/bias"]
-        total = 0
-        for number, dilation in enumerate(config.dilations):
-            of_block = {name: weights[f"block_{number}/{name}"] for name in ("kernel", "bias", "output_kernel")}
-            heard[number].append(x)
-            convolved = of_block["bias"]
-            for tap, kernel in enumerate(of_block["kernel"]):
-                ago = (config.filter_length - 1 - tap) * dilation
-                if ago < len(heard[number]):
-                    convolved = convolved + heard[number][-1 - ago] @ kernel
-            filtered, gate = convolved[: config.inner_size], convolved[config.inner_size :]
-            z = np.tanh(filtered) / (1 + np.exp(-gate))
-            leaving = z @ of_block["output_kernel"] + weights[f"block_{number}/output_bias"]
-            total = total + leaving[-config.skip_size :]
-            x = x + leaving[: config.residual_size] if number + 1 < len(config.dilations) else None
-        hidden = np.maximum(np.maximum(total, 0) @ weights["output/hidden_kernel"] + weights["output/hidden_bias"], 0)
-        logits.append(hidden @ weights["output/kernel"] + weights["output/bias"])
-    return np.array(logits)
 
 
 VARIANTS = [
