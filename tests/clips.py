@@ -7,8 +7,9 @@ import tensorflow as tf
 from conftest import GOLDEN
 
 from samplernn.corpus.seed import Context
-from samplernn.generation.generate import generate_files
+from samplernn.generation.generate import generate_files, match_temperatures
 from samplernn.generation.generator import Generator
+from samplernn.generation.level import Level
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
 from samplernn.options.options import GenerationOptions
@@ -32,7 +33,14 @@ def files(tmp_path, temperature, name="out.wav", model=None, context=SILENCE, **
         **{"checkpoint_path": "", "num_seqs": len(temperature), "dur": 0.01, "sample_rate": 16000, "random_seed": 0}
         | {"output_path": str(tmp_path / name), "temperature": tuple(temperature), **options}
     )
-    return generate_files(Generator(model or tiny(), options.jit_compile), CHECKPOINT, context, options)
+    level = Level(
+        Generator(model or tiny(), options.jit_compile),
+        context,
+        match_temperatures(options.temperature, options.num_seqs),
+        options.random_seed,
+        options.sample_rate,
+    )
+    return generate_files(level, CHECKPOINT, options)
 
 
 def said_of(path):

@@ -73,5 +73,5 @@ class Toy(AutoregressiveModel):
         items = [context[:, -1]]
         for position in range(self.config.block_length):
             logits, state = self.call(items[-1][:, None], state)
-            items.append(draw(logits[:, 0] + (0 if conditioning is None else conditioning[:, position]), position))
+            items.append(draw(logits[:, 0], position))
         return tf.stack(items[1:], axis=1), state

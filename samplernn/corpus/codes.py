@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,18 +55,14 @@ def read_codes(path: str | Path) -> CodeSequence:
     Raises:
         InputError: it isn't one; the message does not name it.
     """
-    names = CodeSequence.__dataclass_fields__
     try:
-        with np.load(path, allow_pickle=False) as file:
-            _check_sizes(file.zip)
-            if missing := [name for name in names if name not in file.files]:
-                raise InputError(f"it lacks {', '.join(missing)}; an npz of codes holds {WHAT}")
-            arrays = {name: file[name] for name in names}
+        with zipfile.ZipFile(path) as archive:
+            arrays = {name: _read_array(archive, name) for name in CodeSequence.__dataclass_fields__}
     except FileNotFoundError:
         raise InputError("there is no such file") from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})") from None
-    except (ValueError, AttributeError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+    except (ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
         raise InputError(f"not an npz of {WHAT}, or damaged") from None
     return _checked(arrays)
 
@@ -98,10 +95,15 @@ def read_coded(recording: Recording) -> np.ndarray:
     return codes
 
 
-def _check_sizes(archive: zipfile.ZipFile) -> None:
-    """Refuse what would unpack to more than there can be of codes."""
-    if largest := [info.filename for info in archive.infolist() if info.file_size > MAX_BYTES]:
-        raise InputError(f"{largest[0]} in it is too large for codes")
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    try:
+        member = archive.getinfo(f"{name}.npy")
+    except KeyError:
+        raise InputError(f"it has no {name}; an npz of codes holds {WHAT}") from None
+    if member.file_size > MAX_BYTES:
+        raise InputError(f"its {name} would take {member.file_size} bytes, too many for codes")
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _checked(arrays: dict[str, np.ndarray]) -> CodeSequence:

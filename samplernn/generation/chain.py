@@ -67,7 +67,7 @@ def chain_from(path: str) -> Chain:
         checkpoint = run_folders.resolve(path)
         config = model_config(checkpoint, None)
         if not config.codes:
-            raise InputError(f"{checkpoint} is no autoencoder; name one, such as a run with configs/vqvae.config.json")
+            raise InputError(f"{checkpoint} is no autoencoder; docs/families.md says which configs are")
         chain = (Decoder(checkpoint, config, hash_of(checkpoint)), *chain_below(checkpoint, config))
         _check_fit(chain)
         return chain

@@ -84,9 +84,11 @@ def as_text(value: Any) -> str:
 
 
 def as_flags(values: dict[str, Any]) -> list[str]:
-    """What a script is to be called with, so that its flags have these values."""
+    """What a script is to be called with, so that its flags have these values; for none at all that is nothing."""
     flags = []
     for name, value in values.items():
+        if value == ():
+            continue
         flags += [f"--{name}", *map(str, value if isinstance(value, tuple) else [value])]
     return flags
 

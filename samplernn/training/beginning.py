@@ -141,8 +141,8 @@ def of_codes(config: Config, chain: Chain, options: TrainingOptions) -> Config:
         return config
     if config.data != "codes":
         raise InputError(
-            f'{which} is for audio, and --codes_from makes codes of it; give one with "q_type": "codes", such as'
-            " configs/wavenet-codes.config.json"
+            f'{which} is for audio, and --codes_from makes codes of it; give one with "q_type": "codes", as'
+            " docs/families.md says"
         )
     return replace(config, q_levels=chain[0].config.codes.levels)
 

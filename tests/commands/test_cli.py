@@ -47,7 +47,7 @@ def parse(monkeypatch, parser, *arguments):
 def test_defaults_are_the_documented_ones(monkeypatch):
     assert parse(monkeypatch, cli.training_options, "--data_dir", "d") == TrainingOptions(data_dir=("d",))
     options = parse(monkeypatch, cli.generation_options, "--output_path", "o", "--checkpoint_path", "c")
-    assert (options.dur, options.num_seqs, options.temperature, options.seed_offset) == (3.0, 1, (0.95,), 0)
+    assert (options.dur, options.num_seqs, options.temperature, options.seed_offset) == (None, 1, (0.95,), 0)
     options = parse(monkeypatch, cli.chunk_options, "--input_file", "i", "--output_dir", "o")
     assert options == ChunkOptions(("i",), "o", 8000, 0, None, False, -64, False)
 
@@ -255,7 +255,7 @@ def test_flags_that_are_not_there_are_named_with_what_was_meant(monkeypatch, cap
     [
         (
             "--num_stages 3 --dmi 4",
-            "there is no flag --num_stages, it is one of --model wavenet; there is no flag --dmi, did",
+            "there is no flag --num_stages, it is one of --model wavenet or vqvae or amae; there is no flag --dmi, did",
         ),
         ("--model wavenet --num_rnn_layers 3", "there is no flag --num_rnn_layers, it is one of --model samplernn;"),
     ],

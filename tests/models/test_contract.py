@@ -6,7 +6,6 @@ import tensorflow as tf
 from contract import verify_contract
 from toy import Toy, ToyConfig
 
-from samplernn.generation.generator import Generator
 from samplernn.models import registry
 from samplernn.models.optimizer import make_optimizer
 from samplernn.training import steps
@@ -47,7 +46,7 @@ def changes_the_type_of_its_state(self, x, y, state, training):
     return outcome._replace(state=outcome.state | {"odd": tf.cast(outcome.state["odd"], tf.int32)})
 
 
-def reads_too_little(self, items, state):
+def reads_too_little(self, items, state, conditioning=None):
     return PLAIN["read"](self, items[:, :-1], state)
 
 
@@ -91,16 +90,6 @@ def test_a_config_that_miscounts_is_found_out(monkeypatch):
     monkeypatch.setattr(ToyConfig, "parameters", {"table": 1})
     with pytest.raises(AssertionError):
         verify_contract("toy")
-
-
-def test_generation_is_given_its_conditioning_block_by_block(monkeypatch):
-    """By conditioning that leaves but one level to draw; of a sequence that ends in the midst of a block."""
-    monkeypatch.setattr("samplernn.generation.generator.ITEMS_A_CALL", 8)
-    model = registry.build(ToyConfig.tiny())
-    wanted = np.random.default_rng(0).integers(0, 8, [2, 22])
-    conditioning = 100 * np.eye(8, dtype=np.float32)[wanted]
-    pieces = Generator(model)(np.zeros([2, 1]), 22, [1.0, 1.0], [[0], [1]], conditioning=conditioning)
-    np.testing.assert_array_equal(np.concatenate(list(pieces), axis=1), wanted)
 
 
 def test_each_variable_has_its_rate_and_what_no_gradient_moves_is_updated_once_a_step():

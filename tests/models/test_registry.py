@@ -32,13 +32,16 @@ def test_a_config_names_its_family_and_without_a_name_it_is_the_first_there_was(
     ("values", "said"),
     [
         ({"model": "samplern"}, "model is 'samplern'; did you mean 'samplernn'?"),
-        ({"model": "gpt"}, "model is 'gpt'; it must be one of samplernn, wavenet, predictor, toy"),
+        ({"model": "gpt"}, "model is 'gpt'; it must be one of samplernn, wavenet, vqvae, amae, predictor, toy"),
         ({"model": ["toy"]}, r"model is \['toy'\]"),
         ({"modle": "toy"}, "unknown parameter 'modle'; did you mean 'model'?$"),
         ({"zzz": 1, "yyy": 2}, "^unknown parameter 'zzz'; unknown parameter 'yyy'; the parameters are [^;]*$"),
         ({"model": "toy", "dim": 8}, "unknown parameter 'dim'; "),
         ({"num_stages": 4, "seq_len": 64}, 'it names no model, .* are those of a wavenet; add "model": "wavenet"'),
-        ({"dim": 8, "num_stages": 4}, "unknown parameter 'num_stages'.*; 'num_stages' is one of wavenet$"),
+        (
+            {"dim": 8, "num_stages": 4},
+            "unknown parameter 'num_stages'.*; 'num_stages' is one of wavenet or vqvae or amae$",
+        ),
         (
             {"model": "wavenet", "emb_size": 8},
             "; 'emb_size' is one of samplernn or predictor$",

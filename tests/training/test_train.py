@@ -525,7 +525,7 @@ def test_workers_agree_on_the_weights(mixing):
     def facts(*data_dir):
         corpus = scan_corpus(data_dir).recordings
         options = replace(mixing, data_dir=data_dir)
-        return Beginning(None, None, SampleRNNConfig(), None, split_corpus(corpus, 128, 2, 0.1)).facts(options)
+        return Beginning(None, None, SampleRNNConfig(), (), None, split_corpus(corpus, 128, 2, 0.1)).facts(options)
 
     ours, (one, other) = facts(*mixing.data_dir), mixing.data_dir
     theirs = facts(one, f"{other[:-4]}:2")
@@ -710,6 +710,7 @@ def test_the_sums_of_version_1_are_gone_on_with(options, monkeypatch):
 def test_learning_by_heart_is_remarked_on_once(capsys, history, said):
     progress, remarks = Progress(), []
     callback = Remarks(progress)
+    callback.set_model(SampleRNN(SampleRNNConfig.tiny()))
     for epoch, (accuracy, held_out) in enumerate(history):
         progress.end_epoch({"accuracy": accuracy, "val_loss": held_out})
         callback.on_epoch_end(epoch)

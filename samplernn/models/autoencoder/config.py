@@ -195,7 +195,11 @@ class VQVAEConfig(AutoencoderConfig):
         in_flight=True,
     )
     restart_after: int | None = option(
-        50, optional(whole(1)), "steps after which a code that none has used is drawn anew", fits_any_weights=True
+        50,
+        optional(whole(1)),
+        "steps after which a code that none has used begins anew, at a query; None: never",
+        searchable=True,
+        fits_any_weights=True,
     )
 
     @classmethod
