@@ -35,12 +35,14 @@ from samplernn.corpus.loader import Loader
 from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.models.registry import load_config
 from samplernn.options.option import option, options_of, with_default
-from samplernn.options.options import CorpusOptions, GenerationOptions, TrainingOptions
+from samplernn.options.options import CorpusOptions, TrainingOptions
 from samplernn.options.values import PATH, POSITIVE, one_of, several, whole
 from samplernn.system.errors import InputError
 from samplernn.system.files import make_writable_folder
 from samplernn.system.process import in_own_process
 from samplernn.training.beginning import Beginning, find_beginning
+from samplernn.training.clips import audio_like
+from samplernn.training.coding import make_codes
 from samplernn.training.loop import Progress, evaluate, fit
 from samplernn.training.resuming import gather_state, restore_progress
 from samplernn.training.run import settings_of
@@ -122,6 +124,7 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
         check_same(options, last)
         options = replace(options, resume=True, resume_from=str(last))
     beginning = find_beginning(options, tell=False)
+    make_codes(beginning.recordings, beginning.chain, Path(options.logdir_root, options.id), options.jit_compile)
     model = build_model(options, beginning, tf.distribute.get_strategy())
     progress = restore_progress(beginning.resumed, options, model, beginning.split)
     if max(stages) > int(model.optimizer.iterations):
@@ -129,16 +132,15 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
         with suppress(StopIteration):
             fit(model, beginning.split, options.batch_size, options.random_seed, sys.maxsize, [ends], progress)
     for index in folder.glob("*/*.index"):
-        make_clip(index.with_suffix(""))
+        make_clip(index.with_suffix(""), options, beginning)
 
 
-def make_clip(checkpoint: Path) -> None:
-    """Generate a clip beside a checkpoint, unless there is one."""
+def make_clip(checkpoint: Path, options: TrainingOptions, beginning: Beginning) -> None:
+    """Generate a clip beside a checkpoint, unless there is one: as training does, in its length."""
     if not any(checkpoint.parent.glob("clip*.wav")):
-        clip = str(checkpoint.with_name("clip.wav"))
-        generate_from_checkpoint(
-            GenerationOptions(output_path=clip, checkpoint_path=str(checkpoint), dur=CLIP_SECONDS, random_seed=SEED)
-        )
+        clip = audio_like(replace(options, output_file_dur=CLIP_SECONDS), beginning, checkpoint, "clip.wav")
+        clip = replace(clip, output_path=str(checkpoint.with_name("clip.wav")), random_seed=SEED)
+        generate_from_checkpoint(clip)
 
 
 def check_same(options: TrainingOptions, checkpoint: Path) -> None:
@@ -187,7 +189,7 @@ class Stages(keras.callbacks.Callback):
         checkpoint = run_folders.rolling_prefix(folder, self._progress.epoch, self._progress.step)
         settings = settings_of(self._options, self._beginning, self._progress) | {"stage": stage}
         store.save(checkpoint, model, model.optimizer, settings, gather_state(model, self._progress))
-        make_clip(checkpoint)
+        make_clip(checkpoint, self._options, self._beginning)
         print(stage, flush=True)
 
 
