@@ -47,6 +47,15 @@ CONFIGS = {  # much to write, little to compute, as far as a WaveNet can be that
         "dropout": 0.1,
     },
 }
+CONFIGS["vqvae"] = {
+    "model": "vqvae",
+    "seq_len": 1024,
+    "code_size": 4096,
+    "restart_after": 2,
+    **{"encoder_repeats": 1, "encoder_stages": 1, "encoder_size": 4},
+    **{"modulator_repeats": 1, "modulator_stages": 1, "modulator_size": 4},
+    **{"num_repeats": 1, "num_stages": 2, "residual_size": 4, "inner_size": 4, "skip_size": 8},
+}
 FILES, CHUNK_LENGTH = 4, 250  # half of them to validate with; milliseconds
 STEPS = 3  # of an epoch, 4000 // 1024
 FLAGS = {

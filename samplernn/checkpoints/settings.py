@@ -178,6 +178,8 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
             f"{checkpoint} is a {name_of(own)}; the config {config_file} is of {name_of(config)}; leave --config_file"
             " out to use its own"
         )
+    if own and own.data == "codes":
+        config = config.over_codes(own.q_levels)
     if differences := config.network_differences(own or config):
         listed = ", ".join(f"{name} is {given} (there {its})" for name, given, its in differences)
         raise InputError(

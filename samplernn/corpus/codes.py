@@ -72,12 +72,17 @@ def coded(recording: Recording, folder: Path, hop: int) -> Recording:
 
     Its file is in a folder that is for one encoder, under a name of its own, and another one where the audio changes.
     """
-    status = recording.path.stat()
-    version = hashlib.sha256(
-        f"{recording.name}/{recording.frames}/{status.st_size}/{status.st_mtime_ns}".encode()
-    ).hexdigest()[:12]
-    path = folder / f"{recording.path.stem}.{version}{SUFFIX}"
+    version = hashlib.sha256(repr(_facts(recording)).encode()).hexdigest()[:12]
+    path = folder / f"{Path(recording.name).stem}.{version}{SUFFIX}"
     return replace(recording, path=path, frames=recording.frames // hop, hop=recording.hop * hop)
+
+
+def _facts(recording: Recording) -> tuple:
+    """What tells a version of a recording from another; of codes, which may still have to be made, the file's name."""
+    if recording.hop > 1:
+        return recording.name, recording.frames, recording.path.name
+    status = recording.path.stat()
+    return recording.name, recording.frames, status.st_size, status.st_mtime_ns
 
 
 def read_coded(recording: Recording) -> np.ndarray:

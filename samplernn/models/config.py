@@ -163,6 +163,10 @@ class Config(ABC):
     def tiny(cls) -> Config:
         """The least network that has all its parts, of which a step takes an instant."""
 
+    def over_codes(self, levels: int) -> Config:
+        """The config of such a network of codes of so many levels, where it is one of codes; else it is this one."""
+        return self
+
     def fitted_to(self, shapes: Mapping[str, tuple[int, ...]]) -> Config:
         """The config of the network that a checkpoint of the original's holds, whatever the config beside it says.
 

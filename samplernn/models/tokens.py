@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from samplernn.models.config import Config
@@ -55,6 +56,9 @@ class TokensConfig(Config):
         super()._normalize()
         if self.q_type == "mu-law":
             object.__setattr__(self, "q_levels", MU_LAW_LEVELS)
+
+    def over_codes(self, levels: int) -> TokensConfig:
+        return replace(self, q_levels=levels) if self.data == "codes" else self
 
     def _complaints_of_size(self, what: str, numbers: int, *names: str) -> Iterator[str]:
         """A complaint about the parameters that make for it where `what` more numbers than there may be."""

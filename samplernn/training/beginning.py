@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ def of_codes(config: Config, chain: Chain, options: TrainingOptions) -> Config:
             f'{which} is for audio, and --codes_from makes codes of it; give one with "q_type": "codes", as'
             " docs/families.md says"
         )
-    return replace(config, q_levels=chain[0].config.codes.levels)
+    return config.over_codes(chain[0].config.codes.levels)
 
 
 def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | None]:

@@ -158,7 +158,7 @@ def test_the_remark_is_one_line():
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt()])
 def test_the_files_of_a_clip_tell_its_flags(tmp_path, monkeypatch, capsys, error):
-    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate, codes):
         clip = MuLaw().encode(soundfile.read(MUSIC, frames=RATE, start=50000)[0])
         (seen,) = {said_of(path)["flags"] for path in tmp_path.glob("*.wav")}
         assert seen is None  # until it is known

@@ -198,7 +198,7 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def silence(self, context, num_samples, temperature, seeds, state, sample_rate):
+def silence(self, context, num_samples, temperature, seeds, state, sample_rate, codes):
     yield np.full([len(context), num_samples], 128)
 
 
@@ -246,7 +246,7 @@ def test_a_length_that_no_wav_can_have_is_refused_before_the_work(monkeypatch):
 def spied(pieces, error, look=lambda: None):
     """A generator's call that looks at the files before each of some pieces of 16 samples, and ends in an error."""
 
-    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate, codes):
         for i in range(pieces):
             look()
             yield np.full([len(context), 16], 100 + i)
@@ -386,7 +386,7 @@ def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsy
     """Four pieces of two sequences, two seconds each, after one second for the first; then one sequence."""
     clock = [0.0]
 
-    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate, codes):
         clock[0] += 1
         for _ in range(4):
             clock[0] += 2
@@ -431,7 +431,7 @@ def test_batches_are_equal_and_no_larger_than_the_limit():
 def test_a_batch_that_does_not_fit_is_halved(tmp_path, monkeypatch):
     sizes = []
 
-    def generate(self, context, num_samples, temperature, seeds, state, sample_rate):
+    def generate(self, context, num_samples, temperature, seeds, state, sample_rate, codes):
         sizes.append(len(context))
         if len(context) > 2:
             raise tf.errors.ResourceExhaustedError(None, None, "out of memory")

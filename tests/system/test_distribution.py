@@ -60,6 +60,8 @@ CASES = {
         tiny("wavenet", filter_length=3, dropout=0.3),
         {"optimizer": "sgd", "jit_compile": False, "learning_rate": 1.0},
     ),
+    "vqvae": (tiny("vqvae", restart_after=2), {"jit_compile": False, "learning_rate": 0.01, "polyak_decay": 0.9}),
+    "amae": (tiny("amae"), {"optimizer": "sgd", "jit_compile": False, "learning_rate": 0.3}),
     "resumed": (
         json.loads((GOLDEN / "optimizers" / "model.config.json").read_text()),
         {
@@ -228,7 +230,7 @@ def test_replicas_count_by_their_targets_of_which_they_may_have_none(last):
 def test_learning_shows_in_the_losses(processes):
     """So that equal losses mean equal steps."""
     records = dict(zip(CASES, processes["one"].records()))
-    for record in map(records.get, ["gru-adam", "lstm-sgd", "wavenet", "wavenet-dropout"]):
+    for record in map(records.get, ["gru-adam", "lstm-sgd", "wavenet", "wavenet-dropout", "vqvae", "amae"]):
         assert record["losses"][-1] < record["losses"][0] - 1e-3
 
 
