@@ -63,6 +63,7 @@ class _Case:
         state = self.model.initial_state(len(x)) if state is None else state
         outcome = self.model.forward(x, y, state, training=False)
         assert {name: tuple(value.shape) for name, value in outcome.sums.items()} == self.model.sum_shapes
+        assert len({value.dtype for value in outcome.sums.values()}) == 1  # devices exchange them together
         return float(outcome.sums["nll"]), outcome.state
 
 

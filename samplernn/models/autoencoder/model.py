@@ -83,14 +83,11 @@ class DiscreteAutoencoder(Autoencoder):
         heard = self._silent_outside(x[:, window.left - 1 : window.left + length])
         of_local = self.local_model.forward(heard, y, state, training, conditions)
         counted = tf.where(counting, quantized.codes[middle], NO_ITEM)
-        sums = (
-            of_local.sums
-            | quantized.sums
-            | {"codes": tf.reduce_sum(tf.one_hot(counted, self.config.num_codes), axis=[0, 1])}
-        )
-        return Outcome(
-            of_local.loss + tf.cast(quantized.penalty, of_local.loss.dtype), sums, of_local.state, quantized.updates
-        )
+        codes = tf.reduce_sum(tf.one_hot(counted, self.config.num_codes), axis=[0, 1])
+        dtype = of_local.loss.dtype
+        sums = {name: tf.cast(value, dtype) for name, value in {"codes": codes, **quantized.sums}.items()}
+        loss = of_local.loss + tf.cast(quantized.penalty, dtype)
+        return Outcome(loss, of_local.sums | sums, of_local.state, quantized.updates)
 
     def _look(self, x):
         """What the encoder makes of items [B, context + N · hop + context], some of which may be outside.
