@@ -1,5 +1,7 @@
 """Stacks in the user's hands: autoencoders, models over their codes, what they generate and how it is measured."""
 
+import contextlib
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -72,10 +74,11 @@ def stack(tmp_path_factory, music):
         jit_compile=False,
         learning_rate=0.01,
     )
-    train(below)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        train(below)
     top = replace(below, id="top", config_file=written(folder, TOP), codes_from=str(folder / "logdir" / "below"))
     train(top)
-    return SimpleNamespace(folder=folder, below=below, top=top)
+    return SimpleNamespace(folder=folder, below=below, top=top, printed=printed.getvalue())
 
 
 def generate(stack, tmp_path, name="out", options=None, **changes):
@@ -102,10 +105,9 @@ def test_an_autoencoders_clips_are_reconstructions_of_what_is_held_out(stack):
     assert said["reconstructs"]["path"] == str(stack.folder / "corpus" / name) and said["samples"] == 320
 
 
-def test_what_is_measured_of_codes_is_printed_in_a_line_of_its_own(stack, tmp_path, capsys):
-    train(replace(stack.below, id="printed", logdir_root=str(tmp_path), generate=False))
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Perplexity" in line]
-    *_, logs = read_settings(checkpoint(replace(stack.below, id="printed", logdir_root=str(tmp_path))))["history"]
+def test_what_is_measured_of_codes_is_printed_in_a_line_of_its_own(stack):
+    (line,) = [line for line in stack.printed.splitlines() if "Perplexity" in line]
+    (logs,) = read_settings(checkpoint(stack.below))["history"]
     assert line == (
         f"Epoch: 1/1, NLL: {logs['loss']:.3f}, Accuracy: {100 * logs['accuracy']:.3f},"
         f" Codes In Use: {logs['codes_in_use']}, Perplexity: {logs['perplexity']:.3f}, Restarts: {logs['restarts']},"
@@ -146,6 +148,7 @@ def test_codes_are_made_once_and_a_run_goes_on_without_their_encoder(stack, tmp_
     assert (last.parent / "chain" / "1" / "model.ckpt-1.index").is_file()
 
 
+@pytest.mark.long
 def test_another_encoders_codes_are_no_continuation(stack, tmp_path, capsys):
     train(replace(stack.below, id="other", random_seed=1, generate=False))
     other = str(stack.folder / "logdir" / "other")
@@ -156,6 +159,7 @@ def test_another_encoders_codes_are_no_continuation(stack, tmp_path, capsys):
     assert "Encoding 6 files by" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_stopping_and_resuming_over_codes_is_as_never_stopping(stack, tmp_path, monkeypatch):
     from torture import assert_equal
 

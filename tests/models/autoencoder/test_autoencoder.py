@@ -230,9 +230,9 @@ def test_a_recording_that_is_gone_on_with_is_as_if_it_had_never_stopped(name, ch
 @pytest.mark.parametrize(
     "name, changes",
     [
-        ("vqvae", {"input_format": "continuous", "hop": 1}),
+        pytest.param("vqvae", {"input_format": "continuous", "hop": 1}, marks=pytest.mark.long),
         ("vqvae", {"q_type": "codes", "q_levels": 9, "seq_len": 64}),
-        ("vqvae", {"encoder_filter_length": 1, "modulator_filter_length": 1}),
+        pytest.param("vqvae", {"encoder_filter_length": 1, "modulator_filter_length": 1}, marks=pytest.mark.long),
         pytest.param("amae", {"simplex": "softmax", "hop": 32}, marks=pytest.mark.long),
         pytest.param("amae", {"q_type": "codes", "q_levels": 9, "hop": 2}, marks=pytest.mark.long),
     ],
