@@ -101,6 +101,14 @@ def toy(request):
 
 
 @pytest.fixture
+def short_turns(monkeypatch):
+    """Have WaveNets generate in loops that take an instant without being compiled."""
+    from samplernn.models.wavenet.config import WaveNetConfig
+
+    monkeypatch.setattr(WaveNetConfig, "turns", (16, 4, 1))
+
+
+@pytest.fixture
 def options(tmp_path, make_corpus, tiny_config_file, toy):
     """Of a training that takes an instant."""
     return TrainingOptions(

@@ -63,6 +63,7 @@ def test_audio_is_generated_from_one(folder, capsys, file):
     assert capsys.readouterr().out.count("samplernn-pytorch stretches each file") == 1
 
 
+@pytest.mark.long
 @pytest.mark.network
 def test_a_training_begins_with_the_weights_of_one(options, folder, capsys):
     options = replace(

@@ -114,6 +114,7 @@ def test_a_list_of_other_files_is_not_followed(stereo, tmp_path, name, content):
         ffmpeg.examine(tmp_path / name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "codec"), [("x.mp3", "libmp3lame"), ("x.mp2", "mp2")])
 def test_mpeg_audio_that_does_not_count_its_frames_is_read_to_its_end(stereo, tmp_path, name, codec):
     """libsndfile guesses how many there are: it calls the first truncated, or leaves out its end."""

@@ -337,6 +337,7 @@ def test_a_full_disk_leaves_what_was_written(tmp_path, a_second):
     assert said["complete"] is False and said["samples"] in (None, len(audio))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends no such signals to one process")
 def test_ctrl_c_saves_though_whoever_reads_the_output_is_gone(tmp_path, make_corpus, tiny_config_file):
     """As in `python train.py … | tee log`, where Ctrl-C reaches tee too."""

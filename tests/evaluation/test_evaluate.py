@@ -101,6 +101,7 @@ def test_checkpoints_of_different_windows_are_compared_over_what_all_predict(tmp
         evaluated(GRU, other / "model.ckpt-1", data_dir=make_corpus([80], folder="short"))
 
 
+@pytest.mark.long
 @pytest.mark.xla
 def test_many_long_rows_are_added_up_exactly(tmp_path, music):
     """As a float32 would not: these 65,536 are off by several 1e-7."""

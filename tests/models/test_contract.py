@@ -17,7 +17,7 @@ def with_toy(monkeypatch):
 
 
 @pytest.mark.parametrize("name", [*registry.FAMILIES, "toy"])
-def test_the_contract_is_kept(name):
+def test_the_contract_is_kept(short_turns, name):
     verify_contract(name)
 
 

@@ -469,6 +469,7 @@ def test_a_call_in_its_own_process_returns_or_raises():
         in_own_process(divmod, 1, 0)
 
 
+@pytest.mark.long
 def test_a_process_that_minds_no_signal_is_ended_with_the_call(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "SECONDS_TO_END", 0.5)
     told = tmp_path / "pid"

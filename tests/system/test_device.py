@@ -44,6 +44,7 @@ def test_a_full_disk_is_not_taken_for_memory():
         raise tf.errors.ResourceExhaustedError(None, None, "x; No space left on device")
 
 
+@pytest.mark.long
 def test_memory_that_runs_out_is_one_line_with_remedies():
     with (
         pytest.raises(RunError, match="^Out of memory: lower --batch_size, or seq_len .* --precision mixed_bfloat16"),

@@ -238,6 +238,7 @@ def test_why_it_stopped_early_and_with_how_much_patience_it_goes_on(monitor, val
         assert model.stop_training == stops
 
 
+@pytest.mark.long
 def test_the_best_checkpoint_is_found_through_all_runs_that_went_on_from_each_other(options, capsys):
     """By a learning rate at which the first epoch is the best for ever."""
     options = replace(options, learning_rate=1e-12, monitor="val_accuracy", early_stopping_patience=None)

@@ -204,6 +204,7 @@ def test_a_clip_of_a_stack_is_audio_and_its_command_makes_it_again(stack, tmp_pa
     assert again.read_bytes() == clip.read_bytes() and again != clip
 
 
+@pytest.mark.long
 def test_the_chain_is_found_where_it_is(stack, tmp_path):
     """The copy in the run folder, else where it was, else where --decoder_path says; never another one."""
     shutil.copytree(stack.folder / "logdir", tmp_path / "logdir")

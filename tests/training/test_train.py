@@ -61,8 +61,8 @@ LSTM = {
     [
         ("adam", {}, {}),
         ("rmsprop", {"q_type": "linear", "q_levels": 64}, {}),
-        ("sgd", {}, {"precision": "mixed_bfloat16"}),
-        ("adam", {}, {"precision": "mixed_float16"}),
+        pytest.param("sgd", {}, {"precision": "mixed_bfloat16"}, marks=pytest.mark.long),
+        pytest.param("adam", {}, {"precision": "mixed_float16"}, marks=pytest.mark.long),
     ],
 )
 def test_resuming_ends_as_never_stopping_did(options, tmp_path, optimizer, config, computation):
@@ -378,6 +378,7 @@ def test_what_is_counted_of_a_resumed_epoch_are_the_steps_taken_here(options, mo
     assert steps == [("1", "3"), ("2", "10")]
 
 
+@pytest.mark.long
 def test_the_newest_run_goes_on_and_one_that_got_further_is_named(options, capsys):
     train(replace(options, num_epochs=3))
     train(replace(options, num_epochs=1, resume=False))
@@ -809,6 +810,7 @@ def test_a_new_training_begins_with_the_weights_of_a_checkpoint(options, tmp_pat
     assert losses[0] == pytest.approx(float(sums["nll"] / sums["targets"]), abs=1e-5)
 
 
+@pytest.mark.long
 def test_a_run_that_is_there_goes_on_whatever_it_is_to_begin_with(options, capsys, caplog):
     train(replace(options, id="source", num_epochs=1))
     source = str(runs(replace(options, id="source"))[0] / "model.ckpt-1")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
@@ -114,9 +115,10 @@ class VectorQuantizer(keras.layers.Layer):
         """
         length, rows, _ = queries.shape
         codes, replicas = self.config.num_codes, tf.distribute.get_replica_context().num_replicas_in_sync
-        parts = tf.range(codes, dtype=tf.float32) + keras.random.uniform([codes], seed=self.seed)
-        number = length * rows * replicas
-        positions = tf.minimum(tf.cast(parts * (number / codes), tf.int32), number - 1)
+        borders = np.arange(codes + 1) * length * rows * replicas // codes
+        firsts, sizes = borders[:-1].astype(np.int32), np.diff(borders).astype(np.int32)
+        within = tf.cast(keras.random.uniform([codes], seed=self.seed) * sizes, tf.int32)
+        positions = firsts + tf.minimum(within, np.maximum(sizes - 1, 0))
         row, time = positions // length, positions % length
         first = own_rows(lambda size: tf.range(size), rows)[0]
         own = (row >= first) & (row < first + rows)

@@ -40,12 +40,6 @@ VARIANTS = [
 ]
 
 
-@pytest.fixture
-def short_turns(monkeypatch):
-    """Have loops of generation that take an instant without being compiled."""
-    monkeypatch.setattr(WaveNetConfig, "turns", (16, 4, 1))
-
-
 @pytest.mark.parametrize("changes", VARIANTS)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_a_sequence_its_windows_and_its_samples_are_the_plain_network_from_the_first_sample_on(
