@@ -78,6 +78,21 @@ def run_notebook(project):
     }
 
 
+def test_the_stack_goes_from_chunks_to_a_picture_of_all_levels(project):
+    for name in ("below", "top"):
+        config = project / "examples" / f"stack-{name}.config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"num_stages": 3, "skip_size": 8}))
+    stack = [sys.executable, "examples/stack.py"]
+    result = subprocess.run(stack, cwd=project, capture_output=True, text=True, timeout=1200)
+    assert result.returncode == 0, result.stderr
+    assert (project / "stack" / "levels.png").read_bytes()[1:4] == b"PNG"
+    above, below = json.loads((project / "stack" / "levels.json").read_text())
+    np.testing.assert_allclose(above["bound_nats"], below["nll_nats"] + above["nll_nats"] / 8)
+    assert above["bound_nats"] < above["baseline_nats"] / 8 + below["baseline_nats"]
+    wavs = re.search(r"^Listen: (.*)$", result.stdout, re.MULTILINE)[1].split(", ")
+    assert [len(soundfile.read(project / wav)[0]) for wav in wavs] == [32000] * 3
+
+
 def test_the_demo_learns_and_generates(project):
     loss, _ = run_demo(project)
     assert 0 < loss < math.log(256) - 0.5
