@@ -124,7 +124,8 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
         check_same(options, last)
         options = replace(options, resume=True, resume_from=str(last))
     beginning = find_beginning(options, tell=False)
-    make_codes(beginning.recordings, beginning.chain, Path(options.logdir_root, options.id), options.jit_compile)
+    audio, parent = beginning.audio, Path(options.logdir_root, options.id)
+    make_codes(audio.training + audio.validation, beginning.chain, parent, options.jit_compile)
     model = build_model(options, beginning, tf.distribute.get_strategy())
     progress = restore_progress(beginning.resumed, options, model, beginning.split)
     if max(stages) > int(model.optimizer.iterations):

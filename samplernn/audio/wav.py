@@ -78,6 +78,7 @@ class Recording:
         channels: of the audio.
         folder: that it is from.
         hop: samples that an item stands for.
+        unit: what an item is called.
     """
 
     path: Path
@@ -87,6 +88,7 @@ class Recording:
     channels: int
     folder: Folder = Folder()
     hop: int = 1
+    unit: str = "sample"
 
     @property
     def seconds(self) -> float:

@@ -39,11 +39,10 @@ def check(options: CheckOptions) -> Lines:
     memory = checkpoint = 0  # bytes, where they are known
     origin = yield from guarded("the checkpoint", partial(training.check_origin, options))
     resumed, initial = origin or (None, None)
-    chain = yield from guarded("--codes_from", partial(training.find_chain, options, resumed))
+    chain = yield from guarded("--codes_from", partial(training.check_chain, options, resumed))
     config = None
-    if (
-        origin or options.config_file
-    ) and chain is not None:  # else it would have been the config of a checkpoint that cannot be used
+    # Of a checkpoint that cannot be used it would have been the config.
+    if (origin or options.config_file) and chain is not None:
         config = yield from guarded("the config", partial(training.choose_config, options, resumed or initial, chain))
     if config and (begins_from := resumed or initial):
         yield from guarded("the checkpoint", partial(training.check_weights, begins_from, config))

@@ -76,19 +76,23 @@ def check_recordings(options: CheckOptions, config: Config | None) -> Generator[
     return corpus
 
 
-def find_chain(options: CheckOptions, resumed: Resumed | None) -> Chain:
-    """The autoencoders whose codes would be learnt."""
-    from samplernn.training import beginning
+def check_chain(options: CheckOptions, resumed: Resumed | None) -> Generator[Line, None, Chain]:
+    """Whether the autoencoders can be used whose codes would be learnt; returns them."""
+    from samplernn.training.beginning import find_chain
 
-    return beginning.find_chain(options, resumed)
+    chain = find_chain(options, resumed)
+    for decoder in chain:
+        yield ok(f"--codes_from: codes of {decoder.checkpoint}")
+    return chain
 
 
 def check_split(options: CheckOptions, config: Config, chain: Chain, corpus: Corpus, resumed: Resumed | None) -> Lines:
     """Whether the recordings suffice; that the validation flatters is no problem, but a remark."""
-    from samplernn.training.beginning import find_split, remark_on_split
+    from samplernn.training.beginning import audio_of, check_rate, find_split, remark_on_split
 
+    check_rate(chain, corpus)
     split = find_split(options, config, chain, corpus, resumed)
-    remark_on_split(split, resumed)
+    remark_on_split(audio_of(split, corpus), resumed)
     files = f"{counted(len(split.training), 'file')} to train on, {len(split.validation)} to validate with"
     yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
 

@@ -1,11 +1,12 @@
-"""Codes on the disk: what encode.py writes, users may edit, and generate.py decodes."""
+"""Codes on the disk: what encode.py writes, users may edit and generate.py decodes, and what trainings learn."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import written_aside
 
 SUFFIX = ".npz"
+MAX_STEM = 100  # characters of a recording's name in that of its codes
 MAX_BYTES = 2**31  # of one array: a day of codes takes less than a tenth of it
 WHAT = "codes, rate, hop, levels and encoder, as encode.py writes them"
 
@@ -46,7 +48,7 @@ def write_codes(path: Path, sequence: CodeSequence) -> None:
         OSError: the disk refuses.
     """
     with written_aside(path) as aside, aside.open("wb") as file:
-        np.savez_compressed(file, **vars(sequence))
+        np.savez_compressed(file, **asdict(sequence))
 
 
 def read_codes(path: str | Path) -> CodeSequence:
@@ -57,7 +59,7 @@ def read_codes(path: str | Path) -> CodeSequence:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = {name: _read_array(archive, name) for name in CodeSequence.__dataclass_fields__}
+            arrays = {field.name: _read_array(archive, field.name) for field in fields(CodeSequence)}
     except FileNotFoundError:
         raise InputError("there is no such file") from None
     except OSError as error:
@@ -73,31 +75,32 @@ def coded(recording: Recording, folder: Path, hop: int) -> Recording:
     Its file is in a folder that is for one encoder, under a name of its own, and another one where the audio changes.
     """
     version = hashlib.sha256(repr(_facts(recording)).encode()).hexdigest()[:12]
-    path = folder / f"{Path(recording.name).stem}.{version}{SUFFIX}"
-    return replace(recording, path=path, frames=recording.frames // hop, hop=recording.hop * hop)
+    path = folder / f"{Path(recording.name).stem[:MAX_STEM]}.{version}{SUFFIX}"
+    return replace(recording, path=path, frames=recording.frames // hop, hop=recording.hop * hop, unit="code")
 
 
 def _facts(recording: Recording) -> tuple:
     """What tells a version of a recording from another; of codes, which may still have to be made, the file's name."""
-    if recording.hop > 1:
+    if recording.unit == "code":
         return recording.name, recording.frames, recording.path.name
     status = recording.path.stat()
     return recording.name, recording.frames, status.st_size, status.st_mtime_ns
 
 
-def read_coded(recording: Recording) -> np.ndarray:
-    """The codes of a recording of codes, int32 [frames].
+@functools.lru_cache(maxsize=4)  # a long one is read stretch by stretch
+def read_coded(recording: Recording, levels: int) -> np.ndarray:
+    """The codes of a recording of codes, int32 [frames], of so many different ones.
 
     Raises:
         RunError: they are no longer what they were.
     """
     try:
-        codes = read_codes(recording.path).codes
+        sequence = read_codes(recording.path)
     except InputError as error:
         raise RunError(f"{recording.path}: {error}; remove it, and it is made again") from None
-    if len(codes) < recording.frames:
-        raise RunError(f"{recording.path}: it has too few codes; remove it, and it is made again")
-    return codes
+    if len(sequence.codes) < recording.frames or sequence.levels != levels:
+        raise RunError(f"{recording.path}: not the codes that it had; remove it, and it is made again")
+    return sequence.codes
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -79,13 +80,17 @@ class CodeTokens:
         self.padding = np.int32(NO_ITEM)
 
     def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
-        return read_coded(recording)[start : start + length]
+        return read_coded(recording, self._levels)[start : start + length]
+
+    def baseline(self, recordings: Sequence[Recording]) -> float:
+        some = recordings[:: math.ceil(len(recordings) / unigram.MAX_FILES)]
+        return unigram.entropy_of(sum(recording.folder.weight * self._counts(recording) for recording in some))
 
     def entropy(self, recordings: Sequence[Recording]) -> float:
-        counts = sum(np.bincount(read_coded(recording), minlength=self._levels) for recording in recordings)
-        return unigram.entropy_of(counts)
+        return unigram.entropy_of(sum(map(self._counts, recordings)))
 
-    baseline = entropy
+    def _counts(self, recording: Recording) -> np.ndarray:
+        return np.bincount(read_coded(recording, self._levels), minlength=self._levels)
 
 
 KINDS: dict[str, type[Data]] = {"audio": AudioTokens, "codes": CodeTokens}

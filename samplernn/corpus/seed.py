@@ -58,12 +58,10 @@ def seed_context(
     wished = round(dur * sample_rate) if dur else min(config.seed_length, there)
     multiples = (wished - own_left) // config.seed_multiple
     length = own_left + max(multiples, 0 if own_left else 1) * config.seed_multiple
-    _check_length(recording, sample_rate, length, offset, dur)
+    check_length(recording, sample_rate, length, offset, dur)
     tokens = data.quantizer.encode(read_at(recording, sample_rate, offset, length))
     padding = np.full(config.seed_padding, data.padding)
-    source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
-    own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
-    source |= own_rate | {"dur": length / sample_rate}
+    source = source_of(recording, sample_rate, offset, length)
     return Context(np.concatenate([padding, tokens]), source, config.seed_padding)
 
 
@@ -85,7 +83,14 @@ def examine_seed(seed: str) -> Recording:
         raise InputError(f"--seed: {error}; name a WAV, FLAC, OGG or MP3") from None
 
 
-def _check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:
+def source_of(recording: Recording, sample_rate: int, offset: int, length: int) -> dict[str, Any]:
+    """What the JSON says of a stretch of so many samples at a rate in Hz."""
+    source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
+    own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
+    return source | own_rate | {"dur": length / sample_rate}
+
+
+def check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:
     """Refuse a stretch of `length` samples at `sample_rate` that is not all there."""
     seed, needed = recording.path, own_samples(recording, sample_rate, length)
     largest = recording.frames - needed

@@ -101,12 +101,13 @@ def _long_enough(corpus: list[Recording], seq_len: int) -> list[Recording]:
     long_enough = [recording for recording in corpus if recording.frames >= seq_len]
     if short := len(corpus) - len(long_enough):
         of_all = counted(len(corpus), "file")
-        log.warning("Left out %d of %s: shorter than a window of %s.", short, of_all, counted(seq_len, "sample"))
+        window = counted(seq_len, corpus[0].unit)
+        log.warning("Left out %d of %s: shorter than a window of %s.", short, of_all, window)
     if len(long_enough) < 2:
         hold = "file holds" if len(corpus) == 1 else "files hold"
         raise InputError(
-            f"--data_dir: {len(long_enough)} of {len(corpus)} {hold} a window of seq_len {seq_len} samples, and two are"
-            " the least; add longer files or lower seq_len in the config"
+            f"--data_dir: {len(long_enough)} of {len(corpus)} {hold} a window of seq_len {seq_len} {corpus[0].unit}s,"
+            " and two are the least; add longer files or lower seq_len in the config"
         )
     return long_enough
 
@@ -184,7 +185,7 @@ def _held_out(recordings: list[Recording], earlier: dict[str, list[str]] | None)
             " others may be what it has trained on. Put them back, or use --resume False to start from scratch"
         )
     if len(found) < number:
-        log.warning("Of the files that the resumed run held out, %d of %d are here: they alone validate.",
+        log.warning("Of the files that were held out before, %d of %d are here: they alone validate.",
                     len(found), number)  # fmt: skip
     return found
 

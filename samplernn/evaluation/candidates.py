@@ -166,7 +166,8 @@ def remarks(candidates: list[Candidate]) -> list[str]:
     if len({frozenset(recording.path for recording in candidate.recordings) for candidate in candidates}) > 1:
         said.append("The checkpoints are evaluated on different files: their figures cannot be compared.")
     for candidate in candidates:
-        trained_on = _trained_on(candidate)
+        levels = [candidate, *(Candidate(below.checkpoint, "", below.config) for below in candidate.chain)]
+        trained_on = set().union(*map(_trained_on, levels))
         if heard := sum(recording.path in trained_on for recording in candidate.recordings):
             of_all = counted(len(candidate.recordings), "file")
             said.append(f"{candidate.checkpoint} was trained on {heard} of {of_all}, which flatters it.")

@@ -41,6 +41,8 @@ def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
     """
     with refusals_explained(MEMORY_REMEDY):
         candidates = find_candidates(options)
+        if options.precision != "float32" and any(candidate.chain for candidate in candidates):
+            raise InputError(f"--precision {options.precision}: stacks are measured in float32; leave the flag out")
         if options.output_file:
             _check_writable(Path(options.output_file))
         for candidate in candidates:

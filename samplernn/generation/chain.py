@@ -31,11 +31,13 @@ class Decoder:
         checkpoint: the checkpoint.
         config: of its network.
         sha256: by which it is known wherever it lies.
+        sample_rate: of the audio at the bottom, Hz, if it is known.
     """
 
     checkpoint: Path
     config: Config
     sha256: str
+    sample_rate: int | None
 
     def load(self, precision: str = "float32") -> Autoencoder:
         """Its network."""
@@ -68,19 +70,25 @@ def chain_from(path: str) -> Chain:
         config = model_config(checkpoint, None)
         if not config.codes:
             raise InputError(f"{checkpoint} is no autoencoder; docs/families.md says which configs are")
-        chain = (Decoder(checkpoint, config, hash_of(checkpoint)), *chain_below(checkpoint, config))
-        _check_fit(chain)
-        return chain
+        return (_decoder(checkpoint, hash_of(checkpoint)), *chain_below(checkpoint, config))
     except InputError as error:
         raise InputError(f"--codes_from {path}: {error}") from None
 
 
-def chain_below(checkpoint: Path, config: Config, decoder_path: Sequence[str] = ()) -> Chain:
+def _decoder(checkpoint: Path, sha256_: str) -> Decoder:
+    rate = (read_settings(checkpoint) or {}).get("sample_rate")
+    return Decoder(checkpoint, model_config(checkpoint, None), sha256_, rate)
+
+
+def chain_below(
+    checkpoint: Path, config: Config, decoder_path: Sequence[str] = (), remedy: str = "put it back there"
+) -> Chain:
     """The autoencoders below a checkpoint; there are none below one of audio.
 
     Args:
         checkpoint, config: of the model above.
         decoder_path: where they lie, from the top down, if not in its run folder or where they were.
+        remedy: what a user can do where one is not to be found.
 
     Raises:
         InputError: one is not to be found, or is another, or they do not fit each other.
@@ -100,12 +108,10 @@ def chain_below(checkpoint: Path, config: Config, decoder_path: Sequence[str] = 
     named = list(map(_resolve_named, decoder_path)) or [None] * len(known)
     copies = [run_folders.latest_in(folder) for folder in _folders_of_copies(checkpoint.parent, len(known))]
     chain = tuple(
-        _find(level, fact, [place]) if place else _find(level, fact, [copy, Path(fact["path"])])
+        _find(level, fact, [place] if place else [copy, Path(fact["path"])], remedy)
         for level, (fact, place, copy) in enumerate(zip(known, named, copies), 1)
     )
-    _check_fit(chain)
-    if config.q_levels != chain[0].config.codes.levels:
-        raise InputError(f"{checkpoint} is of {config.q_levels} codes, {chain[0].checkpoint} has another number")
+    _check_fit(checkpoint, config, chain)
     return chain
 
 
@@ -116,33 +122,37 @@ def _resolve_named(path: str) -> Path:
         raise InputError(f"--decoder_path: {error}") from None
 
 
-def _find(level: int, fact: dict[str, Any], places: Sequence[Path | None]) -> Decoder:
+def _find(level: int, fact: dict[str, Any], places: Sequence[Path | None], remedy: str) -> Decoder:
     """The autoencoder of a level, where it lies and has not changed."""
     there = [place for place in places if place and run_folders.is_complete(place)]
     for checkpoint in there:
         if hash_of(checkpoint) == fact["sha256"]:
-            return Decoder(checkpoint, model_config(checkpoint, None), fact["sha256"])
+            return _decoder(checkpoint, fact["sha256"])
     where = f"{there[0]} has changed, or is another" if there else f"{fact['path']} is not there any more"
-    raise InputError(
-        f"the autoencoder of level {level} below it: {where}; name by --decoder_path where the one lies whose codes it"
-        " has learnt"
-    )
+    raise InputError(f"the autoencoder of level {level} below it, whose codes it has learnt: {where}; {remedy}")
 
 
-def _check_fit(chain: Chain) -> None:
+def _check_fit(checkpoint: Path, config: Config, chain: Chain) -> None:
     if len({decoder.sha256 for decoder in chain}) < len(chain):
         raise InputError("its chain of autoencoders is a circle: one of them is below itself")
-    for above, below in itertools.pairwise(chain):
-        if above.config.data != "codes" or above.config.q_levels != below.config.codes.levels:
-            raise InputError(f"{above.checkpoint} is not of the codes of {below.checkpoint}: a level is missing")
-    if chain and chain[-1].config.data != "audio":
+    levels = [(checkpoint, config), *((decoder.checkpoint, decoder.config) for decoder in chain)]
+    for (above, of_above), (below, of_below) in itertools.pairwise(levels):
+        if of_above.data != "codes" or not of_below.codes or of_above.q_levels != of_below.codes.levels:
+            raise InputError(f"{above} is not of the codes of {below}: a level is missing, or one is another's")
+    if chain[-1].config.data != "audio":
         raise InputError(f"{chain[-1].checkpoint} is of codes, and what they are codes of is missing")
 
 
 def as_settings(chain: Chain) -> list[dict[str, Any]]:
     """What a checkpoint's JSON says of those below it."""
     return [
-        {"path": str(decoder.checkpoint.absolute()), "sha256": decoder.sha256, "hop": decoder.config.codes.hop}
+        {
+            "path": str(decoder.checkpoint.absolute()),
+            "sha256": decoder.sha256,
+            "hop": decoder.config.codes.hop,
+            "levels": decoder.config.codes.levels,
+            "rate": decoder.sample_rate,
+        }
         for decoder in chain
     ]
 

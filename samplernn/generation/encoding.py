@@ -17,7 +17,6 @@ from samplernn.system.device import use_xla
 from samplernn.system.errors import InputError
 
 ITEMS_A_CALL = 2**15  # encoded at a time
-MEMORY_REMEDY = "close other programs; on a GPU --precision mixed_bfloat16 needs less, too"
 
 
 class Encoder:

@@ -124,7 +124,9 @@ def generate_command(options: GenerationOptions) -> list[str]:
     """The command that generates with these options, from whatever folder it is called in."""
     values = {name: value for name, value in asdict(options).items() if value is not None}
     paths = {"output_path", "checkpoint_path", "config_file", "seed", "reconstruct", "codes"} & values.keys()
-    return ["python", str(SCRIPTS / "generate.py"), *as_flags(values | {p: Path(values[p]).absolute() for p in paths})]
+    values |= {name: Path(values[name]).absolute() for name in paths}
+    values["decoder_path"] = tuple(Path(path).absolute() for path in options.decoder_path)
+    return ["python", str(SCRIPTS / "generate.py"), *as_flags(values)]
 
 
 def _facts(checkpoint: Path, level: Level, options: GenerationOptions) -> dict[str, Any]:
@@ -206,7 +208,13 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     )
     count_samples(options.dur or DEFAULT_DUR, options.sample_rate)
     learnt_rate = known.get("sample_rate") or options.sample_rate
-    chain = chain_below(checkpoint, config, options.decoder_path)
+    remedy = "name by --decoder_path where it lies"
+    chain = chain_below(checkpoint, config, options.decoder_path, remedy)
+    if len(options.decoder_temperature) > max(1, len(chain)):
+        raise InputError(
+            f"--decoder_temperature: {counted(len(options.decoder_temperature), 'value')}, and there are"
+            f" {len(chain)} autoencoders below {checkpoint}; give one for all or one for each"
+        )
     _check_what_is_decoded(options, config, checkpoint, hop_of(chain), learnt_rate)
     codes, of_codes = None, {}
     if options.codes:
@@ -258,10 +266,15 @@ def _duration(options: GenerationOptions, codes: GivenCodes | None, hop: int) ->
     """What is wished, else as long as what is given to decode, in seconds."""
     if codes is None:
         return options.dur or DEFAULT_DUR
-    longest = len(codes.codes) * hop / options.sample_rate
+    longest = seconds_of_codes(len(codes.codes), hop, options.sample_rate)
     if options.dur and options.dur > longest:
         raise InputError(f"--dur {options.dur}: there are codes of only {longest} seconds; choose less")
     return options.dur or longest
+
+
+def seconds_of_codes(number: int, hop: int, sample_rate: int) -> float:
+    """How long what so many codes are decoded to is at a rate in Hz."""
+    return number * hop / sample_rate
 
 
 def choose_sample_rate(given: int | None, known: int | None, source: str) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from samplernn.audio.resample import length_at, read_at
 from samplernn.corpus.codes import CodeSequence, read_codes
 from samplernn.corpus.data import data_of
-from samplernn.corpus.seed import Context, examine_seed, seed_context, silence
+from samplernn.corpus.seed import Context, check_length, examine_seed, seed_context, silence, source_of
 from samplernn.generation.chain import Chain, hash_of
 from samplernn.generation.encoding import Encoder, examine_to_encode, read_tokens
 from samplernn.generation.generator import Generator
@@ -128,35 +128,40 @@ class Stack:
         return self._contexts_of_seed(options.seed, options.seed_offset, seed_dur)
 
     def _contexts_of_seed(self, path: str, offset: int, dur: float | None) -> list[Context]:
-        recording, top = examine_seed(path), self.configs[0]
+        recording, top, hop = examine_seed(path), self.configs[0], self.hop
         own = top.window.left - top.seed_padding
-        there = length_at(recording, self.sample_rate, offset) if offset < recording.frames else 0
-        usable, hop = self._codes_that_do_not_hear_the_end(there), self.hop
-        wished = round(dur * self.sample_rate) // hop if dur else top.seed_length
-        number = own + max(0, min(wished, usable) - own) // top.seed_multiple * top.seed_multiple
-        if usable < max(own, 1) or number < 1:
-            needed = self._samples_for(max(own, 1))
-            raise InputError(
-                f"--seed {path}: {there} samples at {self.sample_rate} Hz from --seed_offset {offset} on, {needed} are"
-                " needed; use longer audio"
-            )
-        if dur and wished > there // hop:
-            raise InputError(f"--seed_dur {dur}: there are only {there / self.sample_rate:.3f} seconds; choose less")
-        if dropped := max(0, min(wished, there // hop) - number):
+        there = length_at(recording, self.sample_rate, offset)
+        wished = round(dur * self.sample_rate) // hop if dur else min(self._seed_length, there // hop)
+        least = own or top.seed_multiple
+        wished = own + max(wished - own, least - own) // top.seed_multiple * top.seed_multiple
+        check_length(recording, self.sample_rate, wished * hop, offset, dur)
+        usable = self._codes_that_do_not_hear_the_end(there)
+        if usable < least:
+            check_length(recording, self.sample_rate, self._samples_for(least), offset, None)
+        number = own + (min(wished, usable) - own) // top.seed_multiple * top.seed_multiple
+        if number < wished:
             log.warning(
                 "--seed %s: its last %.0f ms are not read: their codes would hear its end.",
-                path, 1000 * dropped * hop / self.sample_rate,
+                path, 1000 * (wished - number) * hop / self.sample_rate,
             )  # fmt: skip
         audio = read_at(recording, self.sample_rate, offset, self._samples_for(number))
         levels = self._encode_by_level(data_of(self.configs[-1]).encode(audio))[::-1]  # from the top down
-        source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
-        source |= {"dur": number * hop / self.sample_rate}
+        source = source_of(recording, self.sample_rate, offset, number * hop)
         contexts, above = [], None
         for config, items in zip(self.configs, levels):
             number *= config.codes.hop if config.codes else 1
             contexts.append(_context(config, items[:number], above, source))
             above = items[:number]
         return contexts
+
+    @property
+    def _seed_length(self) -> int:
+        """How many items of the top are read of a seed where nothing is said: as many as some level needs."""
+        samples, lengths = 1, []
+        for config in reversed(self.configs):
+            lengths.append(config.seed_length * samples)
+            samples *= config.codes.hop if config.codes else 1
+        return math.ceil(max(lengths) / self.hop)
 
     def _codes_that_do_not_hear_the_end(self, samples: int) -> int:
         """How many items of the top follow from samples alone, whatever comes behind them."""

@@ -56,7 +56,9 @@ def _check_networks(family: str, space: Space) -> None:
     for values in itertools.islice(choices, MOST_CHECKED):
         choice = {option.name: value for option, value in zip(options, values)}
         try:
-            FAMILIES[family].config(**choice)
+            config = FAMILIES[family].config(**choice)
+            if config.data != "audio":
+                raise InputError("a search learns audio; codes are learnt by train.py --codes_from")
         except InputError as error:
             given = {of.name: choice[of.name] for of in options if choice[of.name] != of.default}
             flags = " ".join(f"--{name} {as_text(value)}" for name, value in given.items())

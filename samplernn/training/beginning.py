@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from samplernn.audio.wav import Recording
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.data import data_of
 from samplernn.corpus.overlaps import remark_on_overlaps
@@ -56,10 +55,9 @@ class Beginning:
     split: Split
 
     @property
-    def recordings(self) -> list[Recording]:
-        """The audio of all that is trained on or held out."""
-        names = {recording.name for recording in self.split.training + self.split.validation}
-        return [recording for recording in self.corpus.recordings if recording.name in names]
+    def audio(self) -> Split:
+        """The recordings of audio that are trained on and held out."""
+        return audio_of(self.split, self.corpus)
 
     @property
     def hop(self) -> int:
@@ -104,6 +102,7 @@ def find_beginning(options: TrainingOptions, tell: bool) -> Beginning:
     if resumed and tell:
         announce_choice(resumed)
     corpus = data_of(config).scan(options.data_dir, options.skip_unusable, options.strict)
+    check_rate(chain, corpus)
     return Beginning(resumed, initial, config, chain, corpus, find_split(options, config, chain, corpus, resumed))
 
 
@@ -117,7 +116,8 @@ def find_chain(options: TrainingOptions, resumed: Resumed | None) -> Chain:
     if not known:
         return chain_from(options.codes_from) if options.codes_from else ()
     if options.codes_from is None:
-        return chain_below(resumed.checkpoint, model_config(resumed.checkpoint, None))
+        config = model_config(resumed.checkpoint, None)
+        return chain_below(resumed.checkpoint, config, remedy="name by --codes_from where it lies")
     chain = chain_from(options.codes_from)
     if [decoder.sha256 for decoder in chain] != [fact["sha256"] for fact in known]:
         raise InputError(
@@ -126,6 +126,23 @@ def find_chain(options: TrainingOptions, resumed: Resumed | None) -> Chain:
             " there, or give --resume False to start from scratch"
         )
     return chain
+
+
+def check_rate(chain: Chain, corpus: Corpus) -> None:
+    """Refuse a corpus of another rate than that which the autoencoders have learnt."""
+    learnt = chain[0].sample_rate if chain else None
+    if learnt and learnt != corpus.sample_rate:
+        raise InputError(
+            f"--data_dir: the files are at {corpus.sample_rate} Hz, and the autoencoders of --codes_from have learnt"
+            f" audio at {learnt} Hz; chunk_audio.py --sample_rate {learnt} makes such chunks"
+        )
+
+
+def audio_of(split: Split, corpus: Corpus) -> Split:
+    """The recordings of audio of a split, which may be one of codes of them."""
+    by_name = {recording.name: recording for recording in corpus.recordings}
+    parts = ([by_name[recording.name] for recording in part] for part in (split.training, split.validation))
+    return Split(*parts)
 
 
 def of_codes(config: Config, chain: Chain, options: TrainingOptions) -> Config:
@@ -160,11 +177,18 @@ def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | Non
 def find_split(
     options: TrainingOptions, config: Config, chain: Chain, corpus: Corpus, resumed: Resumed | None
 ) -> Split:
-    """What of a corpus, or of its codes, is to be trained on and what is held out: what is so below is so above."""
-    earlier = (resumed and resumed.split) or (chain and (read_settings(chain[0].checkpoint) or {}).get("split"))
+    """What of a corpus, or of its codes, is to be trained on and what is held out.
+
+    What the autoencoders' run held out stays held out, if any of it is there.
+    """
+    earlier = resumed and resumed.split
+    if chain and not earlier:
+        below = (read_settings(chain[0].checkpoint) or {}).get("split")
+        there = {recording.name for recording in corpus.recordings}
+        earlier = below if below and there.intersection(below["validation"]) else None
     recordings = as_codes(corpus.recordings, chain, Path(options.logdir_root, options.id))
     length = config.window.length
-    return split_corpus(recordings, length, options.batch_size, options.val_frac, earlier or None, options.hold_out)
+    return split_corpus(recordings, length, options.batch_size, options.val_frac, earlier, options.hold_out)
 
 
 def remark_on_split(split: Split, resumed: Resumed | None) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from samplernn.audio.wav import Recording, read_mono, wav_writer
-from samplernn.generation.generate import facts_of_chain, generate_files, level_of
+import numpy as np
+import soundfile
+
+from samplernn.audio.wav import Recording, read_mono, to_pcm16, wav_writer
+from samplernn.generation.generate import facts_of_chain, generate_files, level_of, seconds_of_codes
 from samplernn.generation.level import GivenCodes
 from samplernn.generation.stack import Stack
 from samplernn.models.model import Model
@@ -38,7 +42,7 @@ class Clips:
         )
         if not self._beginning.config.codes:
             return self._generate(checkpoint, clip)
-        recordings = held_out_audio(self._beginning)[: self._options.max_generate_per_epoch]
+        recordings = self._beginning.audio.validation[: self._options.max_generate_per_epoch]
         return [wav for recording in recordings for wav in self._reconstruct(recording, checkpoint, clip)]
 
     def _generate(
@@ -50,19 +54,27 @@ class Clips:
         )
 
     def _reconstruct(self, recording: Recording, checkpoint: Path, clip: GenerationOptions) -> list[Path]:
-        name = f"{self._options.id}_{recording.path.stem}"
-        clip = reconstructing(recording, replace(clip, output_path=str(Path(clip.output_path).with_name(name))))
+        name = f"{self._options.id}_{'_'.join(PurePosixPath(recording.name).with_suffix('').parts)}"
+        clip = replace(clip, output_path=str(Path(clip.output_path).with_name(name)))
+        clip = reconstructing(recording, self._stack.hop, clip)
         codes, facts = self._stack.codes_of_recording(clip.reconstruct)
-        original = self._original(recording, round(clip.dur * recording.sample_rate), name)
+        original = self._original(recording, round(clip.dur * self._output_rate), name)
         return [*self._generate(checkpoint, clip, codes, facts), original]
 
     def _original(self, recording: Recording, samples: int, name: str) -> Path:
-        """The beginning of a recording, written once."""
-        path = Path(self._options.output_dir, self._options.id, f"{name}_original.wav")
+        """The beginning of a recording, written once, under a name that no other file has."""
+        audio, folder = read_mono(recording.path, 0, samples), Path(self._options.output_dir, self._options.id)
+        paths = (folder / f"{name}_original{f'_{number}' if number else ''}.wav" for number in itertools.count())
+        path = next(path for path in paths if not path.exists() or _holds(path, audio))
         if not path.exists():
             with written_aside(path) as aside, wav_writer(aside, recording.sample_rate) as write:
-                write(read_mono(recording.path, 0, samples))
+                write(audio)
         return path
+
+
+def _holds(path: Path, audio: np.ndarray) -> bool:
+    """Whether a WAV is of just this audio."""
+    return np.array_equal(soundfile.read(path, dtype="int16")[0], to_pcm16(audio))
 
 
 def audio_like(options: TrainingOptions, beginning: Beginning, checkpoint: Path, name: str) -> GenerationOptions:
@@ -79,15 +91,14 @@ def audio_like(options: TrainingOptions, beginning: Beginning, checkpoint: Path,
         precision=options.precision,
         jit_compile=options.jit_compile,
     )
-    return reconstructing(held_out_audio(beginning)[0], clip) if beginning.config.codes else clip
+    if not beginning.config.codes:
+        return clip
+    hop = beginning.hop * beginning.config.codes.hop
+    return reconstructing(beginning.audio.validation[0], hop, clip)
 
 
-def held_out_audio(beginning: Beginning) -> list[Recording]:
-    """The recordings of audio that are held out."""
-    by_name = {recording.name: recording for recording in beginning.recordings}
-    return [by_name[recording.name] for recording in beginning.split.validation]
-
-
-def reconstructing(recording: Recording, clip: GenerationOptions) -> GenerationOptions:
-    """A clip that reconstructs the beginning of a recording."""
-    return replace(clip, reconstruct=str(recording.path), dur=min(clip.dur, recording.seconds), num_seqs=1)
+def reconstructing(recording: Recording, hop: int, clip: GenerationOptions) -> GenerationOptions:
+    """A clip that reconstructs the beginning of a recording, of which a code stands for so many samples."""
+    rate = clip.sample_rate or recording.sample_rate
+    longest = seconds_of_codes(recording.frames // hop, hop, rate)
+    return replace(clip, reconstruct=str(recording.path), dur=min(clip.dur, longest), num_seqs=1)

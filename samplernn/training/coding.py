@@ -55,7 +55,7 @@ def _folder(parent: Path, decoder: Decoder) -> Path:
 def _make(missing: list[tuple[Recording, Recording]], decoder: Decoder, jit_compile: bool | None) -> None:
     encode, data, of_model = Encoder(decoder.load(), jit_compile), data_of(decoder.config), decoder.config.codes
     folder = missing[0][1].path.parent
-    print(f"Encoding {counted(len(missing), 'file')} by {decoder.checkpoint} into {folder}", flush=True)
+    print(f"Encoding {counted(len(missing), 'file')} by {decoder.checkpoint}.", flush=True)
     progress = ProgressBar(len(missing), f"{{}} of {len(missing)} files".format, patience=1, every=10)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -270,9 +270,19 @@ def announce(resumed: Resumed, options: TrainingOptions, progress: Progress, ste
         print(f"Not as in that run: {'; '.join(differing)}.")
 
 
-def announce_initial(initial: Initial, corpus_rate: int) -> None:
-    """Print what a new training begins with, and what is to be said where its corpus has another rate, in Hz."""
+def announce_initial(initial: Initial, corpus_rate: int, encoders: list[str]) -> None:
+    """Print what a new training begins with, and what is to be said where it is for another kind of corpus.
+
+    Args:
+        initial: the checkpoint.
+        corpus_rate: of the corpus now, Hz.
+        encoders: the hashes of the autoencoders whose codes are learnt now.
+    """
     print(f"Beginning with the weights of {initial.checkpoint}: a new training, from epoch 1 on.")
+    if [fact["sha256"] for fact in initial.settings.get("chain", [])] != encoders:
+        print(
+            "It has learnt the codes of another autoencoder, which mean something else: it begins at their sounds anew."
+        )
     rate = initial.settings.get("sample_rate") or corpus_rate
     if rate != corpus_rate:
         print(

@@ -103,8 +103,9 @@ def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.S
     if worker.number > 1:
         check_agreement(strategy, beginning.facts(options))
     if report and worker.is_chief:
-        remark_on_split(beginning.split, beginning.resumed)
-    make_codes(beginning.recordings, beginning.chain, Path(options.logdir_root, options.id), options.jit_compile)
+        remark_on_split(beginning.audio, beginning.resumed)
+    audio, parent = beginning.audio, Path(options.logdir_root, options.id)
+    make_codes(audio.training + audio.validation, beginning.chain, parent, options.jit_compile)
     model = build_model(options, beginning, strategy)
     progress = resuming.restore_progress(beginning.resumed, options, model, beginning.split)
     return _Training(options, worker, beginning, model, progress, report)
@@ -212,7 +213,8 @@ class _Training:
             steps = int(self.model.optimizer.iterations.numpy())
             resuming.announce(resumed, self.options, self.progress, steps, rate)
         if initial:
-            resuming.announce_initial(initial, self.beginning.corpus.sample_rate)
+            encoders = [decoder.sha256 for decoder in self.beginning.chain]
+            resuming.announce_initial(initial, self.beginning.corpus.sample_rate, encoders)
 
     def _tell_what_is_trained(self) -> None:
         options, corpus, folder = self.options, self.beginning.corpus, self.run.folder

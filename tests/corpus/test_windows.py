@@ -276,7 +276,7 @@ def test_files_missing_from_what_was_held_out_are_said(caplog):
     corpus = [recording for recording in recordings(*[1000] * 8) if recording.name != before["validation"][0]]
     after = split_corpus(corpus, 64, 2, 0.25, before)
     assert names(after.validation) == {before["validation"][1]}
-    assert "Of the files that the resumed run held out, 1 of 2 are here: they alone validate." in caplog.text
+    assert "Of the files that were held out before, 1 of 2 are here: they alone validate." in caplog.text
 
 
 def test_too_few_files_name_a_batch_size_that_would_do():

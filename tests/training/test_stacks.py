@@ -218,7 +218,7 @@ def test_the_chain_is_found_where_it_is(stack, tmp_path):
     content["chain"][0]["path"] = str(tmp_path / "nowhere" / "model.ckpt-1")
     settings.write_text(json.dumps(content))
     with pytest.raises(
-        InputError, match="the autoencoder of level 1 below it: .*nowhere.* is not there any more; name by"
+        InputError, match="the autoencoder of level 1 below it, .*: .*nowhere.* is not there any more; name by"
     ):
         generate(stack, tmp_path, "c", **place)
     (named,) = generate(stack, tmp_path, "c", **place, decoder_path=(str(tmp_path / "moved" / "1"),))
@@ -275,11 +275,16 @@ def test_what_is_no_autoencoder_or_for_another_kind_is_told(stack, changes, said
         ("below", {}, "is an autoencoder, which only decodes: give it --reconstruct in.wav, or --codes"),
         ("below", {"seed": "wav"}, "is an autoencoder, which only decodes"),
         ("below", {"reconstruct": "wav", "dur": 1.0}, "--dur 1.0: there are codes of only 0.04375 seconds"),
+        ("top", {"decoder_temperature": (0.9, 0.8)}, "--decoder_temperature: 2 values, and there are 1 autoencoders"),
         ("below", {"reconstruct": "json"}, "--reconstruct: .* is not audio that can be read"),
         ("below", {"decoder_path": ("x",), "reconstruct": "wav"}, "--decoder_path: .* is of audio, and has none"),
         ("top", {"decoder_path": ("x", "y")}, "has 1 autoencoder below it, and there are 2 paths"),
-        ("top", {"seed": "wav", "seed_offset": 699}, "--seed .*: 1 samples at 16000 Hz from --seed_offset 699 on, 7"),
-        ("top", {"seed": "wav", "seed_dur": 2.0}, "--seed_dur 2.0: there are only 0.044 seconds"),
+        (
+            "top",
+            {"seed": "wav", "seed_offset": 699},
+            "--seed_offset 699 is too far into .*; 6.. is the largest",
+        ),
+        ("top", {"seed": "wav", "seed_dur": 2.0}, "--seed_dur 2.0: .* has only 0.043 seconds"),
     ],
 )
 def test_misuse_of_a_stack_is_told_before_anything_is_written(stack, tmp_path, of, changes, said):

@@ -47,7 +47,7 @@ class VectorQuantizer(keras.layers.Layer):
     Attributes:
         codebook: the vectors, [K, D].
         counts, totals: averages over steps of how many queries were nearest to each, [K], and of their sum, [K, D].
-        unused: steps since a query was nearest to each, [K].
+        unused: steps since a query was nearest to each, [K]; -1 where it has just begun anew.
     """
 
     exchanges = False
@@ -86,19 +86,18 @@ class VectorQuantizer(keras.layers.Layer):
         squares = tf.reduce_sum(codebook**2, axis=-1) - 2 * tf.matmul(flat, codebook, transpose_b=True)
         codes = tf.reshape(tf.argmin(squares, axis=-1, output_type=tf.int32), queries.shape[:-1])
         vectors = tf.gather(codebook, codes)
-        begun = tf.cast(tf.math.is_finite(self.unused[0]), tf.float32)
+        begun = tf.cast(self._begun(), tf.float32)
         distance = tf.reduce_sum((tf.stop_gradient(vectors) - queries)[middle] ** 2, axis=-1)
         committed = tf.reduce_sum(tf.where(counting, distance, 0.0)) / _number(counting)
-        ends = self._ends() if training else tf.zeros_like(self.unused)
-        sums = {"restarts": _of_one_replica(tf.reduce_sum(ends * begun))}
+        restarts = tf.reduce_sum(tf.cast(self.unused < 0, tf.float32)) if training else 0.0
+        sums = {"restarts": _of_one_replica(restarts)}
         updates = self._seen(queries[middle], codes[middle], counting) if training else ()
         penalty = self.commitment * begun * committed
         return Quantized(codes, straight_through(queries, vectors), penalty, sums, updates)
 
-    def _ends(self):
-        """Which codes have been unused for too long, 1 or 0 [K]; before the first step it is all of them."""
-        longest = NEVER if self.config.restart_after is None else self.config.restart_after
-        return tf.cast(self.unused >= longest, tf.float32)
+    def _begun(self):
+        """Whether there is a codebook: none is before the first step."""
+        return tf.math.is_finite(self.unused[0])
 
     def _seen(self, queries, codes, counting):
         """How many queries are nearest to each code, [K], their sum, and queries to begin codes with, [K, D]."""
@@ -131,17 +130,18 @@ class VectorQuantizer(keras.layers.Layer):
         A code that is not used stays where it is; one that was unused for too long begins anew, at a query.
         """
         counts, totals, drawn = seen
-        ends = self._ends()[:, None] > 0
+        used, begun = counts > 0, self._begun()
+        unused = tf.where(used, 0.0, tf.maximum(self.unused, 0.0) + 1)
+        ends = ~begun | (unused >= (self.config.restart_after or NEVER))
         counts_now = (1 - self.rate) * self.counts + self.rate * counts
         totals_now = (1 - self.rate) * self.totals + self.rate * totals
         of_all = tf.reduce_sum(counts_now)
         smoothed = (counts_now + EPSILON) / (of_all + self.config.num_codes * EPSILON) * of_all
-        used = counts[:, None] > 0
-        codebook = tf.where(used, totals_now / smoothed[:, None], self.codebook)
-        self.codebook.assign(tf.where(ends, drawn, codebook))
-        self.totals.assign(tf.where(ends, drawn, totals_now))
-        self.counts.assign(tf.where(ends[:, 0], 1.0, counts_now))
-        self.unused.assign(tf.where(ends[:, 0] | used[:, 0], 0.0, self.unused + 1))
+        codebook = tf.where(used[:, None], totals_now / smoothed[:, None], self.codebook)
+        self.codebook.assign(tf.where(ends[:, None], drawn, codebook))
+        self.totals.assign(tf.where(ends[:, None], drawn, totals_now))
+        self.counts.assign(tf.where(ends, 1.0, counts_now))
+        self.unused.assign(tf.where(ends, tf.where(begun, -1.0, 0.0), unused))
 
 
 class ArgmaxQuantizer(keras.layers.Layer):

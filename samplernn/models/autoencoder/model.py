@@ -24,6 +24,7 @@ POSITIVE_BIAS = (
     0.1  # where the queries of an AMAE begin: where all are zero after a relu no gradient would come through
 )
 COLLAPSED = 0.1  # part of the codes to which a perplexity amounts
+ONE_CODE = 1.5  # perplexity below which there is little but one, of however many
 
 
 class DiscreteAutoencoder(Autoencoder):
@@ -120,7 +121,7 @@ class DiscreteAutoencoder(Autoencoder):
         return super().sum_shapes | self.bottleneck.sum_shapes | {"codes": (self.config.num_codes,)}
 
     def measures(self, sums):
-        """As every family; of the codes their `perplexity`, exp of their entropy, and how many are `in_use`."""
+        """As every family; of the codes their `perplexity`, exp of their entropy, and `codes_in_use`."""
         counts = np.asarray(sums["codes"], np.float64)
         shares = counts[counts > 0] / max(1.0, counts.sum())
         perplexity = math.exp(-float(np.sum(shares * np.log(shares))))
@@ -128,7 +129,7 @@ class DiscreteAutoencoder(Autoencoder):
 
     def remarks(self, logs):
         perplexity = logs["val_perplexity"]
-        if perplexity < COLLAPSED * self.config.num_codes:
+        if perplexity < max(ONE_CODE, COLLAPSED * self.config.num_codes):
             yield (
                 f"The codebook has collapsed: its {self.config.num_codes} codes are used as if there were"
                 f" {perplexity:.1f}. {self.against_collapse}"
@@ -174,8 +175,8 @@ class VQVAE(DiscreteAutoencoder):
         return tf.where(codes[..., None] == NO_ITEM, 0.0, vectors)
 
     def measures(self, sums):
-        """As all of them; `restarts` is how often a code that none used began anew."""
-        return super().measures(sums) | {"restarts": int(sums["restarts"])}
+        """As all of them; `restarts` is how often a code that none used began anew, as the next step sees it."""
+        return super().measures(sums) | {"restarts": round(float(sums["restarts"]))}
 
     def random_state(self):
         return super().random_state() | {"random/codebook": self.bottleneck.seed.state}

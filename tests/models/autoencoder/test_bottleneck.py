@@ -108,28 +108,30 @@ def test_the_first_codebook_is_of_queries_of_the_first_batch_no_two_alike():
 
 def test_a_code_that_is_not_used_for_so_long_begins_anew_and_survives():
     quantizer = vector_quantizer(restart_after=8)
-    quantized = quantize(quantizer)
-    quantizer.apply_updates(quantized.updates)  # the third is unused for the eighth time
-    assert float(quantized.sums["restarts"]) == 0
     far = np.array([[[0.2, 0.0], [0.9, 0.3]], [[0.7, 0.1], [50.0, -50.0]]], np.float32)
     drawn = set()
     for _ in range(40):
         quantizer.codebook.assign(CODEBOOK)
-        quantizer.unused.assign([0.0, 0.0, 8.0])
-        quantized = quantize(quantizer, far)
-        assert float(quantized.sums["restarts"]) == 1
-        quantizer.apply_updates(quantized.updates)
+        quantizer.unused.assign([0.0, 0.0, 7.0])  # and now for the eighth time
+        quantizer.apply_updates(quantize(quantizer, far).updates)
         (begun,) = np.flatnonzero((far.reshape(-1, 2) == quantizer.codebook.numpy()[2]).all(axis=1))
         drawn.add(int(begun))
     assert len(drawn) > 1  # not always the same query
-    np.testing.assert_array_equal(quantizer.unused[2], 0)
     np.testing.assert_array_equal(quantizer.counts[2], 1)
     survivor = quantizer.codebook.numpy()[2]
     elsewhere = np.full([2, 2, 2], CODEBOOK[0], np.float32)
-    quantized = quantize(quantizer, elsewhere)
-    quantizer.apply_updates(quantized.updates)
-    np.testing.assert_array_equal(quantizer.codebook.numpy()[2], survivor)
-    assert float(quantized.sums["restarts"]) == 0 and float(quantizer.unused[2]) == 1
+    for unused, restarts in ((1, 1), (2, 0)):
+        quantized = quantize(quantizer, elsewhere)
+        quantizer.apply_updates(quantized.updates)
+        np.testing.assert_array_equal(quantizer.codebook.numpy()[2], survivor)
+        assert (float(quantizer.unused[2]), float(quantized.sums["restarts"])) == (unused, restarts)
+
+
+def test_a_code_that_is_used_again_in_the_last_moment_stays():
+    quantizer = vector_quantizer(restart_after=8)
+    quantizer.unused.assign([0.0, 7.0, 0.0])
+    quantizer.apply_updates(quantize(quantizer).updates)
+    assert float(quantizer.unused[1]) == 0 and float(quantizer.counts[1]) > 2
 
 
 def test_nothing_is_to_be_moved_outside_training():
