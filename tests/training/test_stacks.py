@@ -14,6 +14,7 @@ import soundfile
 from trainings import StopAt, runs, with_callback
 
 from samplernn.audio.quantize import MuLaw
+from samplernn.audio.wav import Recording
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.codes import read_codes
 from samplernn.evaluation.evaluate import evaluate
@@ -34,7 +35,9 @@ from samplernn.options.options import (
     SoundOptions,
     TrainingOptions,
 )
+from samplernn.search.space import complete
 from samplernn.system.errors import InputError
+from samplernn.training.clips import reconstructing
 from samplernn.training.train import train
 
 LENGTHS = [700, 700, 700, 700, 651, 700]
@@ -412,3 +415,46 @@ def test_three_levels_train_generate_reconstruct_and_are_measured(stack, tmp_pat
     shutil.rmtree(runs(middle)[0])  # the copies are enough
     (again,) = generate(stack, tmp_path, "again", options=top, dur=0.02, decoder_temperature=(0.9, 0.8))
     np.testing.assert_array_equal(made[0], again[0])
+
+
+# --- Borders ---
+
+
+def test_a_reconstruction_is_as_long_as_the_whole_codes_of_its_recording_at_any_rate():
+    recording = Recording(Path("a.wav"), "a.wav", 16000, 651, 1)
+    clip = GenerationOptions(output_path="o", checkpoint_path="c", dur=3.0, num_seqs=4)
+    made = reconstructing(recording, 4, clip)
+    assert (made.dur, made.num_seqs, made.reconstruct) == (648 / 16000, 1, "a.wav")
+    assert reconstructing(recording, 4, replace(clip, sample_rate=48000)).dur == 648 / 48000
+    assert reconstructing(recording, 4, replace(clip, dur=0.01)).dur == 0.01
+
+
+def test_a_corpus_of_another_rate_than_the_autoencoders_is_refused(stack, tmp_path):
+    for i in range(6):
+        soundfile.write(tmp_path / f"piece_{i}.wav", np.sin(np.arange(700) / 9), 8000)
+    with pytest.raises(InputError, match="--data_dir: the files are at 8000 Hz, and the autoencoders .* at 16000 Hz"):
+        train(replace(stack.top, id="new", data_dir=(str(tmp_path),)))
+
+
+def test_recordings_of_the_same_name_keep_originals_of_their_own(stack, tmp_path, music):
+    for i, folder in enumerate(("a", "b")):
+        (tmp_path / "corpus" / folder).mkdir(parents=True)
+        for j in range(3):
+            piece = music[(3 * i + j) * 1000 :][:700]
+            soundfile.write(tmp_path / "corpus" / folder / f"same_{j}.wav", piece, 16000)
+    options = {
+        "data_dir": (str(tmp_path / "corpus"),),
+        "logdir_root": str(tmp_path),
+        "output_dir": str(tmp_path / "out"),
+    }
+    options = replace(stack.below, **options, id="x", val_frac=0.5, batch_size=3, max_generate_per_epoch=3)
+    train(options)
+    for name in read_settings(checkpoint(options))["split"]["validation"]:
+        original = tmp_path / "out" / "x" / f"x_{name.replace('/', '_').removesuffix('.wav')}_original.wav"
+        audio, _ = soundfile.read(tmp_path / "corpus" / name)
+        np.testing.assert_array_equal(soundfile.read(original)[0], audio[:320])
+
+
+def test_a_search_cannot_learn_codes_and_says_so():
+    with pytest.raises(InputError, match="--q_type codes.*: a search learns audio; codes are learnt by train.py"):
+        complete("wavenet", {"q_type": ("mu-law", "codes")})
