@@ -59,7 +59,10 @@ def test_every_default_can_be_written_as_a_flag(monkeypatch, options_class):
     assert {name: getattr(options, name) for name in defaults} == defaults
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").iterdir()), ids=lambda path: path.name)
+OF_AUDIO = [path for path in sorted((ROOT / "configs").iterdir()) if load_config(path).data == "audio"]
+
+
+@pytest.mark.parametrize("path", OF_AUDIO, ids=lambda path: path.name)
 def test_a_config_as_flags_of_a_search_is_the_config(monkeypatch, path):
     config = load_config(path)
     monkeypatch.setattr(
