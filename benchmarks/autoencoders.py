@@ -13,18 +13,17 @@ import itertools
 import json
 import sys
 from collections import defaultdict
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from learning import learn, results
+from learning import Trainings, learn, results
 
 from configs import CONFIGS
 from samplernn.commands import cli
 from samplernn.commands.flags import Parser
-from samplernn.options.option import option, options_of, with_default
-from samplernn.options.options import CorpusOptions, TrainingOptions
+from samplernn.options.option import option, options_of
 from samplernn.options.values import PATH, one_of, several, whole
 from samplernn.system.files import make_writable_folder
 from samplernn.system.process import in_own_process
@@ -64,17 +63,12 @@ VARIANTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(Trainings):
     """What the flags are."""
 
-    data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", MISSING)
     output_dir: str = option("./autoencoders", PATH, "folder for all that comes of it")
     only: tuple[str, ...] = option(tuple(VARIANTS), several(one_of(*VARIANTS)), "networks to train")
     steps: int = option(3000, whole(1), "how long each is trained")
-    random_seed: tuple[int, ...] = option((0,), several(whole(0)), "seeds; for each there is a training")
-    batch_size: int = with_default(TrainingOptions, "batch_size", 8)
-    learning_rate: float = with_default(TrainingOptions, "learning_rate", 0.003)
-    polyak_decay: float | None = with_default(TrainingOptions, "polyak_decay", 0.999)
 
 
 def main() -> None:
@@ -88,27 +82,22 @@ def main() -> None:
 
 def train(name: str, random_seed: int, given: Options, output_dir: Path) -> None:
     """Train a variant as far as is asked for, and first what is below it."""
-    variant, folder = VARIANTS[name], output_dir / f"{name}-{random_seed}"
+    variant = VARIANTS[name]
     if variant.below:
         train(variant.below, given.random_seed[0], given, output_dir)
     config = output_dir / f"{name}.config.json"
     shipped = json.loads((CONFIGS / f"{variant.config}.config.json").read_text())
     config.write_text(json.dumps(shipped | variant.changes, indent=2) + "\n")
-    options = TrainingOptions(
-        id=folder.name,
-        data_dir=given.data_dir,
-        resume=False,  # what train.py has of this id is another's
+    options = given.of(
+        name,
+        random_seed,
+        config,
         logdir_root=str(output_dir / "logdir"),
         output_dir=str(output_dir / "generated"),
-        config_file=str(config),
         codes_from=variant.below and str(stage_of(variant.below, given, output_dir)),
-        batch_size=given.batch_size,
-        learning_rate=given.learning_rate,
-        polyak_decay=given.polyak_decay,
-        random_seed=random_seed,
     )
     stages = {given.steps: {"config": name, "random_seed": random_seed, "minutes": given.steps}}
-    in_own_process(learn, options, stages, folder)
+    in_own_process(learn, options, stages, output_dir / options.id)
 
 
 def stage_of(name: str, given: Options, output_dir: Path) -> Path:

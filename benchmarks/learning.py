@@ -42,7 +42,6 @@ from samplernn.system.files import make_writable_folder
 from samplernn.system.process import in_own_process
 from samplernn.training.beginning import Beginning, find_beginning
 from samplernn.training.clips import audio_like
-from samplernn.training.coding import make_codes
 from samplernn.training.loop import Progress, evaluate, fit
 from samplernn.training.resuming import gather_state, restore_progress
 from samplernn.training.run import settings_of
@@ -56,17 +55,37 @@ NAMES = sorted(file.name.removesuffix(".config.json") for file in CONFIGS.glob("
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the flags are."""
+class Trainings:
+    """The flags by which trainings are the same but for their networks and seeds."""
 
     data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", MISSING)
-    output_dir: str = option("./learning", PATH, "folder for all that comes of it")
-    only: tuple[str, ...] = option(("fast", "two-tier-fast", "wavenet"), several(one_of(*NAMES)), "configs to train")
-    minutes: tuple[float, ...] = option((3.0, 10.0), several(POSITIVE), "the ends of the stages")
     random_seed: tuple[int, ...] = option((0,), several(whole(0)), "seeds; for each there is a training")
     batch_size: int = with_default(TrainingOptions, "batch_size", 8)
     learning_rate: float = with_default(TrainingOptions, "learning_rate", 0.003)
     polyak_decay: float | None = with_default(TrainingOptions, "polyak_decay", 0.999)
+
+    def of(self, name: str, random_seed: int, config_file: Path, **others) -> TrainingOptions:
+        """The options of the training of a network with a seed, from scratch."""
+        return TrainingOptions(
+            id=f"{name}-{random_seed}",
+            data_dir=self.data_dir,
+            resume=False,  # what train.py has of this id is another's
+            config_file=str(config_file),
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            polyak_decay=self.polyak_decay,
+            random_seed=random_seed,
+            **others,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(Trainings):
+    """What the flags are."""
+
+    output_dir: str = option("./learning", PATH, "folder for all that comes of it")
+    only: tuple[str, ...] = option(("fast", "two-tier-fast", "wavenet"), several(one_of(*NAMES)), "configs to train")
+    minutes: tuple[float, ...] = option((3.0, 10.0), several(POSITIVE), "the ends of the stages")
 
 
 def main() -> None:
@@ -74,16 +93,7 @@ def main() -> None:
     output_dir = Path(given.output_dir)
     make_writable_folder("--output_dir", output_dir)
     for name, random_seed in itertools.product(given.only, given.random_seed):
-        options = TrainingOptions(
-            id=f"{name}-{random_seed}",
-            data_dir=given.data_dir,
-            resume=False,  # what train.py has of this id is another's
-            config_file=str(CONFIGS / f"{name}.config.json"),
-            batch_size=given.batch_size,
-            learning_rate=given.learning_rate,
-            polyak_decay=given.polyak_decay,
-            random_seed=random_seed,
-        )
+        options = given.of(name, random_seed, CONFIGS / f"{name}.config.json")
         a_step = seconds_a_step(name, options, output_dir / SECONDS_A_STEP)
         stages = {
             round(minutes * 60 / a_step): {"config": name, "random_seed": random_seed, "minutes": minutes}
@@ -124,8 +134,7 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
         check_same(options, last)
         options = replace(options, resume=True, resume_from=str(last))
     beginning = find_beginning(options, tell=False)
-    audio, parent = beginning.audio, Path(options.logdir_root, options.id)
-    make_codes(audio.training + audio.validation, beginning.chain, parent, options.jit_compile)
+    beginning.make_codes(options)
     model = build_model(options, beginning, tf.distribute.get_strategy())
     progress = restore_progress(beginning.resumed, options, model, beginning.split)
     if max(stages) > int(model.optimizer.iterations):

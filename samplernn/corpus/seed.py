@@ -59,7 +59,7 @@ def seed_context(
     multiples = (wished - own_left) // config.seed_multiple
     length = own_left + max(multiples, 0 if own_left else 1) * config.seed_multiple
     check_length(recording, sample_rate, length, offset, dur)
-    tokens = data.quantizer.encode(read_at(recording, sample_rate, offset, length))
+    tokens = data.encode(read_at(recording, sample_rate, offset, length))
     padding = np.full(config.seed_padding, data.padding)
     source = source_of(recording, sample_rate, offset, length)
     return Context(np.concatenate([padding, tokens]), source, config.seed_padding)
@@ -77,10 +77,19 @@ def examine_seed(seed: str) -> Recording:
     Raises:
         InputError: it isn't.
     """
+    return examine_named(seed, "seed")
+
+
+def examine_named(path: str, flag: str) -> Recording:
+    """Make sure that the file that a flag names is audio.
+
+    Raises:
+        InputError: it isn't; the message names the flag.
+    """
     try:
-        return examine(Path(seed))
+        return examine(Path(path))
     except InputError as error:
-        raise InputError(f"--seed: {error}; name a WAV, FLAC, OGG or MP3") from None
+        raise InputError(f"--{flag}: {error}; name a WAV, FLAC, OGG or MP3") from None
 
 
 def source_of(recording: Recording, sample_rate: int, offset: int, length: int) -> dict[str, Any]:

@@ -67,10 +67,10 @@ def chain_from(path: str) -> Chain:
     """
     try:
         checkpoint = run_folders.resolve(path)
-        config = model_config(checkpoint, None)
-        if not config.codes:
+        decoder = _decoder(checkpoint, hash_of(checkpoint))
+        if not decoder.config.codes:
             raise InputError(f"{checkpoint} is no autoencoder; docs/families.md says which configs are")
-        return (_decoder(checkpoint, hash_of(checkpoint)), *chain_below(checkpoint, config))
+        return (decoder, *chain_below(checkpoint, decoder.config))
     except InputError as error:
         raise InputError(f"--codes_from {path}: {error}") from None
 

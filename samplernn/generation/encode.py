@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from samplernn.audio.wav import Recording
@@ -17,7 +16,7 @@ from samplernn.models import registry
 from samplernn.options.options import DEFAULT_SAMPLE_RATE, EncodingOptions
 from samplernn.system.device import refusals_explained
 from samplernn.system.errors import InputError
-from samplernn.system.files import cannot_be_written, make_writable_folder
+from samplernn.system.files import cannot_be_written, make_writable_folder, numbered
 
 MEMORY_REMEDY = "cut the audio into shorter files"
 
@@ -54,9 +53,7 @@ def encode_files(options: EncodingOptions) -> list[Path]:
 
 def _write(folder: Path, recording: Recording, sequence: CodeSequence) -> Path:
     """Write an npz of a name that is new."""
-    stem = recording.path.stem
-    names = (folder / f"{stem}{f'_{number}' if number else ''}{SUFFIX}" for number in itertools.count())
-    path = next(name for name in names if not name.exists())
+    path = next(name for name in numbered(folder / f"{recording.path.stem}{SUFFIX}") if not name.exists())
     try:
         write_codes(path, sequence)
     except OSError as error:

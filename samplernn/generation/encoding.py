@@ -1,16 +1,16 @@
-"""From recordings to codes: what an autoencoder makes of them, and what encode.py does."""
+"""From recordings to codes: what an autoencoder makes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from samplernn.audio.quantize import quantizer
 from samplernn.audio.resample import length_at, read_at
-from samplernn.audio.wav import Recording, examine
+from samplernn.audio.wav import Recording
+from samplernn.corpus.data import data_of
+from samplernn.corpus.seed import examine_named
 from samplernn.models.config import NO_ITEM, Config
 from samplernn.models.model import Autoencoder
 from samplernn.system.device import use_xla
@@ -50,7 +50,7 @@ class Encoder:
 def read_tokens(recording: Recording, config: Config, sample_rate: int) -> np.ndarray:
     """A whole recording as an autoencoder hears it, int32 [n], resampled to its rate in Hz if need be."""
     audio = read_at(recording, sample_rate, 0, length_at(recording, sample_rate))
-    return quantizer(config.q_type, config.q_levels).encode(audio)
+    return data_of(config).encode(audio)
 
 
 def examine_to_encode(path: str, hop: int, sample_rate: int, flag: str) -> Recording:
@@ -59,10 +59,7 @@ def examine_to_encode(path: str, hop: int, sample_rate: int, flag: str) -> Recor
     Raises:
         InputError: it isn't; the message names the flag.
     """
-    try:
-        recording = examine(Path(path))
-    except InputError as error:
-        raise InputError(f"--{flag}: {error}; name a WAV, FLAC, OGG or MP3") from None
+    recording = examine_named(path, flag)
     if length_at(recording, sample_rate) < hop:
         raise InputError(f"--{flag} {path}: {recording.frames} samples, which is less than a code; use longer audio")
     return recording

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 from samplernn.audio.listening import Judge
 from samplernn.audio.wav import wav_frames, wav_writer
 from samplernn.system.errors import InputError
-from samplernn.system.files import NO_SPACE, write_whole
+from samplernn.system.files import NO_SPACE, numbered, write_whole
 
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 MAX_ENVELOPE = 60  # characters of it in a file's name
@@ -98,8 +97,7 @@ def _create_new(name: Path) -> Path:
     """Create an empty WAV and JSON, of this name or of the first number of it of which there is neither."""
     try:
         name.parent.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count():
-            path = name.with_name(f"{name.stem}_{number}{name.suffix}") if number else name
+        for path in numbered(name):
             with suppress(FileExistsError):
                 path.touch(exist_ok=False)
                 try:

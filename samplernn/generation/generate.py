@@ -215,8 +215,10 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
             f"--decoder_temperature: {counted(len(options.decoder_temperature), 'value')}, and there are"
             f" {len(chain)} autoencoders below {checkpoint}; give one for all or one for each"
         )
-    _check_what_is_decoded(options, config, checkpoint, hop_of(chain), learnt_rate)
-    codes, of_codes = None, {}
+    _check_what_is_decoded(options, config, checkpoint)
+    recording, codes, of_codes = None, None, {}
+    if options.reconstruct:
+        recording = examine_to_encode(options.reconstruct, config.codes.hop * hop_of(chain), learnt_rate, "reconstruct")
     if options.codes:
         codes, of_codes = codes_of_file(options.codes, config, checkpoint, known.get("sample_rate"))
     with refusals_explained(MEMORY_REMEDY):
@@ -224,8 +226,8 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
         computation = options.precision, options.jit_compile, options.top_k, options.top_p
         stack = Stack(model, chain, learnt_rate, *computation)
         checkpoints.restore(checkpoint, model)
-        if options.reconstruct:
-            codes, of_codes = stack.codes_of_recording(options.reconstruct)
+        if recording:
+            codes, of_codes = stack.codes_of_recording(recording)
         options = replace(options, dur=_duration(options, codes, stack.hop))
         level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
         return generate_files(level, checkpoint, options, of_codes | facts_of_chain(config, chain, options))
@@ -246,9 +248,7 @@ def facts_of_chain(config: Config, chain: Chain, options: GenerationOptions) -> 
     return {"config": registry.config_to_dict(config), **below}
 
 
-def _check_what_is_decoded(
-    options: GenerationOptions, config: Config, checkpoint: Path, hop_below: int, sample_rate: int
-) -> None:
+def _check_what_is_decoded(options: GenerationOptions, config: Config, checkpoint: Path) -> None:
     """An autoencoder needs something to decode, and nothing else takes it; InputError where that is not so."""
     given = [name for name in ("reconstruct", "codes") if getattr(options, name)]
     if given and not config.codes:
@@ -258,8 +258,6 @@ def _check_what_is_decoded(
             f"--checkpoint_path: {checkpoint} is an autoencoder, which only decodes: give it --reconstruct in.wav, or"
             " --codes with a file of encode.py's, or train a model over its codes by train.py --codes_from"
         )
-    if options.reconstruct:
-        examine_to_encode(options.reconstruct, config.codes.hop * hop_below, sample_rate, "reconstruct")
 
 
 def _duration(options: GenerationOptions, codes: GivenCodes | None, hop: int) -> float:

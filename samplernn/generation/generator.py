@@ -110,8 +110,7 @@ class Generator:
             RunError: the logits are not numbers.
         """
         weights, state = self._weights(), self.model.initial_state(1) if state is None else state
-        if tf.nest.flatten(state)[:1] and tf.nest.flatten(state)[0].shape[-1] == 1:
-            state = tf.nest.map_structure(lambda part: tf.repeat(part, len(context), axis=-1), state)
+        state = tf.nest.map_structure(lambda part: tf.repeat(part, len(context) // part.shape[-1], axis=-1), state)
         context = tf.constant(context, self.output.dtype)
         random = [np.random.default_rng(seed) for seed in seeds]
         length = self._items_a_call

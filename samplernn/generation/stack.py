@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio.resample import length_at, read_at
+from samplernn.audio.wav import Recording
 from samplernn.corpus.codes import CodeSequence, read_codes
 from samplernn.corpus.data import data_of
 from samplernn.corpus.seed import Context, check_length, examine_seed, seed_context, silence, source_of
 from samplernn.generation.chain import Chain, hash_of
-from samplernn.generation.encoding import Encoder, examine_to_encode, read_tokens
+from samplernn.generation.encoding import Encoder, read_tokens
 from samplernn.generation.generator import Generator
 from samplernn.generation.level import GivenCodes, Level
 from samplernn.models.config import NO_ITEM, Config
@@ -69,15 +70,10 @@ class Stack:
             items.append(encode(items[-1]))
         return items
 
-    def codes_of_recording(self, path: str) -> tuple[GivenCodes, dict[str, Any]]:
-        """The codes of a recording of any rate, and what the JSON of a sequence says of it.
-
-        Raises:
-            InputError: it cannot be used.
-        """
-        recording = examine_to_encode(path, self.hop, self.sample_rate, "reconstruct")
+    def codes_of_recording(self, recording: Recording) -> tuple[GivenCodes, dict[str, Any]]:
+        """The codes of a recording of any rate, and what the JSON of a sequence says of it."""
         codes = self.encode(read_tokens(recording, self.configs[-1], self.sample_rate))
-        return GivenCodes(codes), {"reconstructs": _source(path)}
+        return GivenCodes(codes), {"reconstructs": _source(recording.path)}
 
     @property
     def hop(self) -> int:
@@ -212,5 +208,5 @@ def _check_maker(sequence: CodeSequence, config: Config, checkpoint: Path, sampl
         raise InputError(f"its codes are of another encoder than {checkpoint}; {remedy}")
 
 
-def _source(path: str) -> dict[str, str]:
+def _source(path: str | Path) -> dict[str, str]:
     return {"path": str(Path(path).absolute()), "sha256": sha256(Path(path))}

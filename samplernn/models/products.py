@@ -22,6 +22,12 @@ def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reshape(tf.matmul(rows, kernel), [*x.shape[:-1], kernel.shape[-1]]), tf.float32)
 
 
+def gated(gates: tf.Tensor) -> tf.Tensor:
+    """A gated layer's output, [..., inner], of its two halves, [..., 2 · inner] (WaveNet paper, section 2.3)."""
+    filtered, gate = tf.split(gates, 2, axis=-1)
+    return tf.tanh(filtered) * tf.sigmoid(gate)
+
+
 @tf.custom_gradient
 def add_bias(x: tf.Tensor, bias: tf.Tensor):
     """float32 [..., out] plus [out]. The bias's gradient, a sum over all rows, is faster as a product with ones."""

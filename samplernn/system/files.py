@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -58,6 +59,12 @@ def errors_naming(path: Path, instead_of: Path | None = None) -> Iterator[None]:
         if error.filename is not None and error.filename != instead_of and error.filename != str(instead_of):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def numbered(name: Path) -> Iterator[Path]:
+    """A path, then the same with the numbers from 1 on behind its stem."""
+    yield name
+    yield from (name.with_name(f"{name.stem}_{number}{name.suffix}") for number in itertools.count(1))
 
 
 def cannot_be_written(error: OSError, remedy: str = "is the disk full?") -> RunError:

@@ -17,7 +17,7 @@ from samplernn.generation.generate import choose_sample_rate, count_samples
 from samplernn.models.config import Config
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
-from samplernn.training.coding import as_codes
+from samplernn.training.coding import as_codes, make_codes
 from samplernn.training.resuming import (
     Initial,
     Resumed,
@@ -58,6 +58,11 @@ class Beginning:
     def audio(self) -> Split:
         """The recordings of audio that are trained on and held out."""
         return audio_of(self.split, self.corpus)
+
+    def make_codes(self, options: TrainingOptions) -> None:
+        """Make those codes that it learns and that are not there yet; RunError where the disk refuses."""
+        parent = Path(options.logdir_root, options.id)
+        make_codes(self.audio.training + self.audio.validation, self.chain, parent, options.jit_compile)
 
     @property
     def hop(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +14,7 @@ from samplernn.generation.level import GivenCodes
 from samplernn.generation.stack import Stack
 from samplernn.models.model import Model
 from samplernn.options.options import GenerationOptions, TrainingOptions
-from samplernn.system.files import make_writable_folder, written_aside
+from samplernn.system.files import make_writable_folder, numbered, written_aside
 from samplernn.training.beginning import Beginning, check_seed, clip_rate
 
 
@@ -36,9 +35,7 @@ class Clips:
         """Generate with the model as it is now: the paths of the WAVs, an original behind its reconstruction."""
         seed = (self._options.random_seed + epoch) % 2**31  # the flag takes no larger one
         clip = replace(
-            audio_like(self._options, self._beginning, checkpoint, self._options.id),
-            sample_rate=self._output_rate,
-            random_seed=seed,
+            _clip(self._options, checkpoint, self._options.id), sample_rate=self._output_rate, random_seed=seed
         )
         if not self._beginning.config.codes:
             return self._generate(checkpoint, clip)
@@ -57,14 +54,14 @@ class Clips:
         name = f"{self._options.id}_{'_'.join(PurePosixPath(recording.name).with_suffix('').parts)}"
         clip = replace(clip, output_path=str(Path(clip.output_path).with_name(name)))
         clip = reconstructing(recording, self._stack.hop, clip)
-        codes, facts = self._stack.codes_of_recording(clip.reconstruct)
+        codes, facts = self._stack.codes_of_recording(recording)
         original = self._original(recording, round(clip.dur * self._output_rate), name)
         return [*self._generate(checkpoint, clip, codes, facts), original]
 
     def _original(self, recording: Recording, samples: int, name: str) -> Path:
         """The beginning of a recording, written once, under a name that no other file has."""
         audio, folder = read_mono(recording.path, 0, samples), Path(self._options.output_dir, self._options.id)
-        paths = (folder / f"{name}_original{f'_{number}' if number else ''}.wav" for number in itertools.count())
+        paths = numbered(folder / f"{name}_original.wav")
         path = next(path for path in paths if not path.exists() or _holds(path, audio))
         if not path.exists():
             with written_aside(path) as aside, wav_writer(aside, recording.sample_rate) as write:
@@ -79,7 +76,16 @@ def _holds(path: Path, audio: np.ndarray) -> bool:
 
 def audio_like(options: TrainingOptions, beginning: Beginning, checkpoint: Path, name: str) -> GenerationOptions:
     """How generate.py is to be called for audio like that of a run, in a file of the given name."""
-    clip = GenerationOptions(
+    clip = _clip(options, checkpoint, name)
+    if not beginning.config.codes:
+        return clip
+    hop = beginning.hop * beginning.config.codes.hop
+    return reconstructing(beginning.audio.validation[0], hop, clip)
+
+
+def _clip(options: TrainingOptions, checkpoint: Path, name: str) -> GenerationOptions:
+    """The same, but for what an autoencoder is to reconstruct."""
+    return GenerationOptions(
         output_path=str(Path(options.output_dir, options.id, name)),
         checkpoint_path=str(checkpoint),
         dur=options.output_file_dur,
@@ -91,10 +97,6 @@ def audio_like(options: TrainingOptions, beginning: Beginning, checkpoint: Path,
         precision=options.precision,
         jit_compile=options.jit_compile,
     )
-    if not beginning.config.codes:
-        return clip
-    hop = beginning.hop * beginning.config.codes.hop
-    return reconstructing(beginning.audio.validation[0], hop, clip)
 
 
 def reconstructing(recording: Recording, hop: int, clip: GenerationOptions) -> GenerationOptions:

@@ -40,7 +40,7 @@ def make_codes(recordings: Iterable[Recording], chain: Chain, parent: Path, jit_
     """
     recordings = list(recordings)
     for decoder in reversed(chain):
-        codes = [coded(recording, _folder(parent, decoder), decoder.config.codes.hop) for recording in recordings]
+        codes = as_codes(recordings, (decoder,), parent)
         missing = [(one, other) for one, other in zip(recordings, codes) if not other.path.exists()]
         if missing:
             _make(missing, decoder, jit_compile)

@@ -43,7 +43,6 @@ from samplernn.training.callbacks import (
     TimeLeft,
 )
 from samplernn.training.clips import audio_like
-from samplernn.training.coding import make_codes
 from samplernn.training.loop import Diverged, Progress, fit
 from samplernn.training.overview import best_checkpoint, how_to_generate, overview, why_ended
 from samplernn.training.resuming import HowToGoOn, Resumed
@@ -104,8 +103,7 @@ def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.S
         check_agreement(strategy, beginning.facts(options))
     if report and worker.is_chief:
         remark_on_split(beginning.audio, beginning.resumed)
-    audio, parent = beginning.audio, Path(options.logdir_root, options.id)
-    make_codes(audio.training + audio.validation, beginning.chain, parent, options.jit_compile)
+    beginning.make_codes(options)
     model = build_model(options, beginning, strategy)
     progress = resuming.restore_progress(beginning.resumed, options, model, beginning.split)
     return _Training(options, worker, beginning, model, progress, report)

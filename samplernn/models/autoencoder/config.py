@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
@@ -17,7 +18,6 @@ from samplernn.models.wavenet.config import (
 )
 from samplernn.options.option import option, with_default
 from samplernn.options.values import NOT_NEGATIVE, PROBABILITY, Values, one_of, optional, whole
-from samplernn.system.errors import InputError
 
 MAX_CODES = 65536
 
@@ -86,10 +86,6 @@ class AutoencoderConfig(TokensConfig):
         yield from self._complaints_of_size("the network would hold", self.num_parameters, *sizes)
         depths = [f"{part}_{of}" for part in ("encoder", "modulator") for of in ("repeats", "stages", "filter_length")]
         yield from self._complaints_of_size("each window would hold", self.window.with_context, *depths, "hop")
-        try:
-            self.local_model.tiny()
-        except InputError as error:
-            yield str(error)
 
     @property
     def local_model(self) -> WaveNetConfig:
@@ -99,9 +95,9 @@ class AutoencoderConfig(TokensConfig):
         )
 
     @property
+    @abstractmethod
     def query_size(self) -> int:
         """How many numbers the encoder gives to be told which code they are."""
-        raise NotImplementedError
 
     @property
     def encoder_dilations(self) -> list[int]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from samplernn.models.products import LayerOfProducts, add_bias, product
+from samplernn.models.products import LayerOfProducts, add_bias, gated, product
 
 
 class Dense(LayerOfProducts):
@@ -58,8 +58,7 @@ class Block(LayerOfProducts):
         seen = [x[tap * self.dilation :][:length] for tap in range(self.taps)]
         kernels = tf.unstack(tf.cast(self.kernel, self.compute_dtype))
         gates = add_bias(sum(map(product, seen, kernels)), tf.convert_to_tensor(self.bias))
-        filtered, gate = tf.split(gates, 2, axis=-1)
-        leaving = product(tf.tanh(filtered) * tf.sigmoid(gate), tf.cast(self.output_kernel, self.compute_dtype))
+        leaving = product(gated(gates), tf.cast(self.output_kernel, self.compute_dtype))
         return seen[self.taps // 2] + add_bias(leaving, tf.convert_to_tensor(self.output_bias))
 
 

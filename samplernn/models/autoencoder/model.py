@@ -20,9 +20,7 @@ from samplernn.models.model import Autoencoder, Outcome
 from samplernn.models.wavenet.layers import Input
 from samplernn.models.wavenet.model import WaveNet
 
-POSITIVE_BIAS = (
-    0.1  # where the queries of an AMAE begin: where all are zero after a relu no gradient would come through
-)
+POSITIVE_BIAS = 0.1  # of an AMAE's queries at first: where all are zero after a relu no gradient comes through
 COLLAPSED = 0.1  # part of the codes to which a perplexity amounts
 ONE_CODE = 1.5  # perplexity below which there is little but one, of however many
 

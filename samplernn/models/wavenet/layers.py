@@ -14,7 +14,7 @@ import tensorflow as tf
 from samplernn.audio.quantize import quantizer
 from samplernn.models.dropout import drop_channels
 from samplernn.models.embedding import look_up
-from samplernn.models.products import LayerOfProducts, add_bias, product
+from samplernn.models.products import LayerOfProducts, add_bias, gated, product
 from samplernn.models.tokens import TokensConfig
 from samplernn.models.wavenet.config import WaveNetConfig
 
@@ -149,8 +149,7 @@ class Block(LayerOfProducts):
         Returns:
             The next block's input, [..., residual], and the skip, [..., skip].
         """
-        filtered, gate = tf.split(gates, 2, axis=-1)
-        leaving = product(tf.tanh(filtered) * tf.sigmoid(gate), weights.output_kernel)
+        leaving = product(gated(gates), weights.output_kernel)
         leaving = add_bias(leaving, weights.output_bias)
         if self.is_last:
             return x, leaving
