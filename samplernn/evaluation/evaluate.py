@@ -79,12 +79,17 @@ def measure(candidate: Candidate, options: EvaluationOptions) -> list[dict[str, 
         InputError: the checkpoint can't be read.
         RunError: the model's output is not a number.
     """
+    if not candidate.chain:
+        return [_row(candidate.checkpoint, candidate.config, list(candidate.recordings), options)]
     with tempfile.TemporaryDirectory() as folder:
-        levels = _levels(candidate, Path(folder), options)
-        rows = [_row(checkpoint, config, recordings, options) for checkpoint, config, recordings in levels]
-    if candidate.chain:
-        total = sum(row["nll_nats"] * sum(file.frames for file in files) for row, (*_, files) in zip(rows, levels))
-        rows[0] |= _in_both_units("bound", total / sum(recording.frames for recording in candidate.recordings))
+        return _rows_of_stack(candidate, Path(folder), options)
+
+
+def _rows_of_stack(candidate: Candidate, folder: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
+    levels = _levels(candidate, folder, options)
+    rows = [_row(checkpoint, config, recordings, options) for checkpoint, config, recordings in levels]
+    total = sum(row["nll_nats"] * sum(file.frames for file in files) for row, (*_, files) in zip(rows, levels))
+    rows[0] |= _in_both_units("bound", total / sum(recording.frames for recording in candidate.recordings))
     return rows
 
 
