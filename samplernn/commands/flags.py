@@ -6,13 +6,17 @@ import argparse
 import itertools
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NoReturn
 
 from samplernn.options.option import Option
+from samplernn.options.values import TO, Values, parse_range
 from samplernn.system.errors import InputError
 from samplernn.system.words import did_you_mean, shortened
+
+RANGES = f"of a number also a range such as 0.1{TO}10, of which the logarithms are drawn evenly"
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,9 +31,14 @@ class Parser(argparse.ArgumentParser):
             self._add(self, option, **_how_often(option))
 
     def add_hyperparameters(self, options: Iterable[Option]) -> None:
-        """Add flags that take any number of an option's values; an option of several values is given repeatedly."""
-        group = self.add_argument_group("hyperparameters", "each takes one or more values to search among")
+        """Add flags that take any number of an option's values, or a range of them.
+
+        An option of several values is given repeatedly.
+        """
+        group = self.add_argument_group("hyperparameters", f"each takes values to search among; {RANGES}")
         for option in options:
+            if option.values.numeric:
+                option = replace(option, values=_or_range(option.values))
             self._add(group, option, nargs="+", **({"action": "append"} if option.values.several else {}))
 
     def _add(self, group, option: Option, **kwargs) -> None:
@@ -91,6 +100,15 @@ def look_ahead(option: Option) -> Any:
         return vars(parser.parse_known_args(sys.argv[1:])[0])[option.name]
     except argparse.ArgumentError:
         return option.default
+
+
+def _or_range(values: Values) -> Values:
+    """Those, or a range of them."""
+
+    def parse(text: str) -> Any:
+        return parse_range(values, text) if TO in text else values.parse(text)
+
+    return replace(values, parse=parse)
 
 
 def _how_often(option: Option) -> dict[str, Any]:

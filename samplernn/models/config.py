@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -222,6 +222,14 @@ class Config(ABC):
     def receptive_field(self) -> int | None:
         """By how many items before it an item is predicted; None where there is no bound, as with recurrence."""
         return None
+
+    def remarks(self, logs: Mapping[str, float]) -> Iterable[str]:
+        """Sentences on what is wrong with a network of which an epoch measured so, and what helps.
+
+        Args:
+            logs: of the epoch: the measures, and after val_ those of the validation.
+        """
+        return ()
 
     # --- Generation ---
 

@@ -9,7 +9,7 @@ argument and a result; no network keeps one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -125,14 +125,6 @@ class Model(keras.Model, ABC):
     def rate_factor(self, variable: keras.Variable) -> float:
         """By what the learning rate is multiplied for a variable."""
         return 1.0
-
-    def remarks(self, logs: Mapping[str, float]) -> Iterable[str]:
-        """Sentences on what is wrong with what an epoch measured, and what helps.
-
-        Args:
-            logs: of the epoch: the measures, and after val_ those of the validation.
-        """
-        return ()
 
     def apply_updates(self, updates: Any) -> None:
         """Move what no gradient moves, once a step, after the optimizer; each replica calls it.

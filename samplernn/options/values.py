@@ -13,6 +13,7 @@ from samplernn.options import temperature as temperatures
 from samplernn.system.words import is_address, shortened
 
 MAX_SAMPLE_RATE = 10**6  # Hz
+TO = ".."  # between the ends of a range
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Values:
         holds: whether something read from JSON is one.
         choices: all of them, where they are few names.
         none: the word for None, where that is one too.
+        numeric: whether they are numbers, of which a search may be given a range.
         several: whether an option has any number of them, as a tuple.
         optional_on_flag: whether the flag without a value is True.
     """
@@ -34,8 +36,42 @@ class Values:
     holds: Callable[[Any], bool] = lambda value: isinstance(value, str)
     choices: tuple[str, ...] = ()
     none: str | None = None
+    numeric: bool = False
     several: bool = False
     optional_on_flag: bool = False
+
+
+@dataclass(frozen=True)
+class Range:
+    """All numbers from one to another, of which a search draws such that their logarithms are spread evenly.
+
+    Attributes:
+        least: the first; whole numbers where it is one.
+        most: the last, of the same type.
+    """
+
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.least}{TO}{self.most}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is one of whole numbers."""
+        return isinstance(self.least, int)
+
+    def nearest(self, number: float) -> float:
+        """The number of the range that is nearest to one."""
+        return min(max(type(self.least)(number), self.least), self.most)
+
+
+def parse_range(values: Values, text: str) -> Range:
+    """The range of such values that a flag's text says; a ValueError says why that cannot be."""
+    least, most = (values.parse(end) for end in text.split(TO, 1))
+    if None in (least, most) or not 0 < least < most:
+        raise ValueError(f"{shortened(text)} is not a range from a number above 0 to a larger one, such as 0.1{TO}10")
+    return Range(least, most)
 
 
 def _numbers(kind: type, holds: Callable[[Any], bool], expected: str) -> Values:
@@ -51,7 +87,7 @@ def _numbers(kind: type, holds: Callable[[Any], bool], expected: str) -> Values:
     def is_one(value: Any) -> bool:
         return type(value) in (int, kind) and value not in (math.inf, -math.inf) and holds(value)
 
-    return Values(expected, parse, is_one)
+    return Values(expected, parse, is_one, numeric=True)
 
 
 def whole(least: int, most: int | None = None) -> Values:
@@ -106,7 +142,7 @@ def several(values: Values, expected: str | None = None) -> Values:
     def all_hold(value: Any) -> bool:
         return isinstance(value, (list, tuple)) and bool(value) and all(map(values.holds, value))
 
-    return replace(values, expected=expected or values.expected, holds=all_hold, several=True)
+    return replace(values, expected=expected or values.expected, holds=all_hold, numeric=False, several=True)
 
 
 def _parse_boolean(text: str) -> bool:

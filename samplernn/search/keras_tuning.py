@@ -13,6 +13,7 @@ from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 
 from samplernn.options.option import as_text
 from samplernn.options.options import better
+from samplernn.options.values import Range
 from samplernn.search.options import KerasTunerOptions
 from samplernn.search.search import FAILED, Search, Trial
 from samplernn.search.space import meant, scalars
@@ -61,7 +62,10 @@ class _Tuner(BaseTuner):
         self._search = search
         options, space = search.options, keras_tuner.HyperParameters()
         for name, values in scalars(options.space).items():
-            space.Choice(name, values)
+            if isinstance(values, Range):
+                (space.Int if values.whole else space.Float)(name, values.least, values.most, sampling="log")
+            else:
+                space.Choice(name, values)
         build = {"bayesian": _BayesianOracle, "random_search": RandomSearchOracle}[options.type]
         oracle = build(
             objective=keras_tuner.Objective(options.objective, better(options.objective).__name__),

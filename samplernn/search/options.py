@@ -8,7 +8,7 @@ from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES
 from samplernn.options.option import option
 from samplernn.options.options import MONITORS, ComputationOptions, CorpusOptions
 from samplernn.options.values import ADDRESS, BOOLEAN, FOLDER_NAME, GPUS, PATH, automatic, one_of, optional, whole
-from samplernn.search.space import Space, complete, in_flight
+from samplernn.search.space import Space, complete, in_flight, varies
 from samplernn.system.errors import InputError
 
 
@@ -18,18 +18,23 @@ class SearchOptions(CorpusOptions, ComputationOptions):
 
     space: Space = field(default_factory=dict)  # what is not in it has its default alone
     model: str = option(DEFAULT_FAMILY, one_of(*FAMILIES), "the family of the networks")
+    codes_from: str | None = option(
+        None, optional(PATH), "checkpoint of an autoencoder, or a run folder for its latest, whose codes are learnt"
+    )
     id: str = option("default", FOLDER_NAME, "id of the search, a folder below logdir")
     num_epochs: int = option(20, whole(1), "number of epochs of a trial, at most")
     objective: str = option(
         "val_loss", one_of(*MONITORS), "what makes a trial better than another, its best over the epochs"
     )
     early_stopping_patience: int | None = option(
-        3, optional(whole(1)), "end a trial after this many epochs without improvement; None never does"
+        3,
+        optional(whole(1)),
+        "end a trial after this many epochs without improvement; None never does, nor pbt, which replaces the worst",
     )
     random_seed: int = option(0, whole(0), "seed of the search, and of each trial as in train.py")
 
     def __post_init__(self):
-        object.__setattr__(self, "space", complete(self.model, self.space))
+        object.__setattr__(self, "space", complete(self.model, self.space, of="codes" if self.codes_from else "audio"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,11 @@ class RayTuneOptions(SearchOptions):
 
     logdir: str = option("./logdir/ray_tune", PATH, "folder for searches")
     type: str = option("bayesian", one_of("bayesian", "random_search", "pbt"), "how the values to try are chosen")
-    num_trials: int = option(10, whole(1), "number of trials, at most, or of the population of pbt")
+    num_trials: int = option(10, whole(1), "number of trials, at most, or of the members of the population of pbt")
+    perturb_every: int = option(
+        1, whole(1), "epochs between two comparisons of the members of pbt, after which the worst go on from the best"
+    )
+    burn_in: int = option(0, whole(0), "epochs before the first comparison of the members of pbt, at least")
     num_cpus: int | None = option(None, automatic(whole(1)), "CPU cores for all trials together", "all there are")
     num_gpus: int | None = option(None, automatic(whole(0)), "GPUs for all trials together", "all there are")
     cpus_per_trial: int = option(1, whole(1), "CPU cores of a trial")
@@ -66,6 +75,18 @@ class RayTuneOptions(SearchOptions):
         super().__post_init__()
         if self.address and (self.num_cpus, self.num_gpus) != (None, None):
             raise InputError("--address: a cluster's CPUs and GPUs are all used; leave out --num_cpus and --num_gpus")
+        if self.type == "pbt":
+            self._check_population()
+            object.__setattr__(self, "early_stopping_patience", None)  # a member that gets no better is replaced
+        elif (self.perturb_every, self.burn_in) != (1, 0):
+            raise InputError("--perturb_every, --burn_in: only --type pbt compares members; leave them out")
+
+    def _check_population(self) -> None:
         changeable = in_flight(self.model)
-        if self.type == "pbt" and not any(len(self.space[name]) > 1 for name in changeable):
+        if not any(varies(self.space[name]) for name in changeable):
             raise InputError(f"--type pbt changes {' and '.join(changeable)} in flight: give several values of one")
+        if max(self.perturb_every, self.burn_in) >= self.num_epochs:
+            raise InputError(
+                f"--perturb_every {self.perturb_every}, --burn_in {self.burn_in}: the members would not be compared"
+                f" before they end, after --num_epochs {self.num_epochs}; give more epochs"
+            )

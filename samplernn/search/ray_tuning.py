@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import math
 import os
 import platform
-import random
 import shutil
 import signal
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,25 +29,31 @@ os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # a trial's curves are i
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # _interrupted_in_order does that
 os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
 
+import numpy as np
 import optuna
 import ray
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining
+from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
 from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 import samplernn
+from samplernn.options.option import as_text
 from samplernn.options.options import better
+from samplernn.options.values import Range
 from samplernn.search.options import RayTuneOptions
 from samplernn.search.search import FAILED, Search, Trial
-from samplernn.search.space import in_flight, meant, scalars
+from samplernn.search.space import in_flight, meant, network, scalars, varies
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.words import counted
 
 BEST = "best"  # the objective's best value so far, as a trial reports it
+REMARK = "remark"  # why a member of a population is to be replaced
 WORST = 1e9  # a loss beyond every loss; finite, for ASHA computes percentiles
-CHECKPOINTS_KEPT = 4  # of each member of a population, for others to go on from
+CHECKPOINTS_KEPT = 3  # of each member of a population since it was compared, and before, for others to go on from
+FACTORS = (1.2, 0.8)  # by which what a member takes over from another is changed, as the ADA paper has it, 5
+SECONDS_TO_WAIT = 1  # until it is asked again whether there is a member to go on from
 SECONDS_TO_END = 20  # after a signal
 MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
 
@@ -188,13 +196,13 @@ def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
     points = distinct_points(space, options.num_trials, options.random_seed)
     return tune.Tuner(
         trainable,
-        param_space={key: tune.choice(values) for key, values in space.items()},
+        param_space={name: _domain(values) for name, values in space.items()},
         tune_config=tune.TuneConfig(
             metric=options.objective if population else BEST,
             mode=direction,
             num_samples=options.num_trials if population else len(points),  # no trial is run twice
             search_alg=_search_algorithm(options, points),
-            scheduler=_scheduler(options, space),
+            scheduler=_scheduler(options),
             trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
@@ -203,7 +211,9 @@ def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
             callbacks=[_Progress(search)],
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MACHINE_FAILURES),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=CHECKPOINTS_KEPT if population else 1),
+            checkpoint_config=tune.CheckpointConfig(
+                num_to_keep=options.perturb_every + CHECKPOINTS_KEPT if population else 1
+            ),
         ),
     )
 
@@ -214,11 +224,73 @@ def _search_algorithm(options: RayTuneOptions, points: list[dict[str, Any]]):
     return BasicVariantGenerator(points, random_state=options.random_seed)  # after the points, any of the space
 
 
-def _scheduler(options: RayTuneOptions, space: dict[str, list]):
-    if options.type == "pbt":
-        mutations = {name: space[name] for name in in_flight(options.model) if len(space[name]) > 1}
-        return PopulationBasedTraining("epoch", perturbation_interval=1, hyperparam_mutations=mutations)
-    return ASHAScheduler("epoch", max_t=options.num_epochs + 1)  # a trial's last epoch ends it anyway
+def _scheduler(options: RayTuneOptions):
+    if options.type != "pbt":
+        return ASHAScheduler("epoch", max_t=options.num_epochs + 1)  # a trial's last epoch ends it anyway
+    changing = [name for name in in_flight(options.model) if varies(options.space[name])]
+    space = scalars({name: options.space[name] for name in changing})
+    return _Population(
+        "epoch",
+        perturbation_interval=options.perturb_every,
+        burn_in_period=options.burn_in,
+        hyperparam_mutations={
+            name: _domain(values) if isinstance(values, Range) else values for name, values in space.items()
+        },
+        resample_probability=0,
+        perturbation_factors=FACTORS,
+        custom_explore_fn=partial(_into_ranges, space),
+        log_config=False,  # of what is tried there is our own record
+    )
+
+
+class _Population(PopulationBasedTraining):
+    """Ray's, but that whoever has failed or collapsed goes on from one of the best, however many have.
+
+    Who has failed waits for that, and ends where nobody is left to go on from.
+    """
+
+    def on_trial_result(self, tune_controller, trial, result):
+        decision = super().on_trial_result(tune_controller, trial, result)
+        live = [self._trial_state[member].last_result or {} for member in tune_controller.get_live_trials()]
+        return TrialScheduler.STOP if all(map(_has_failed, [result, *live])) else decision
+
+    def _quantiles(self):
+        lower, upper = super()._quantiles()
+        lost = [member for member in self._trial_state if self._is_lost(member) and not member.is_finished()]
+        upper = [member for member in upper if member not in lost]
+        return (list(dict.fromkeys([*lower, *lost])) if upper else []), upper
+
+    def _is_lost(self, trial) -> bool:
+        return self._trial_state[trial].last_score == -WORST
+
+    def _checkpoint_or_exploit(self, trial, tune_controller, upper_quantile, lower_quantile):
+        for member in upper_quantile:  # those that were not among the best when they were last compared
+            state = self._trial_state[member]
+            state.last_checkpoint = state.last_checkpoint or member.checkpoint
+        super()._checkpoint_or_exploit(trial, tune_controller, upper_quantile, lower_quantile)
+
+    def _exploit(self, tune_controller, trial, trial_to_clone):
+        super()._exploit(tune_controller, trial, trial_to_clone)
+        values = " and ".join(f"{name} {as_text(trial.config[name])}" for name in self._hyperparam_mutations)
+        print(f"Trial {trial.trial_id} goes on from {trial_to_clone.trial_id}, with {values}.", flush=True)
+
+
+def _has_failed(result: dict[str, Any]) -> bool:
+    return abs(result.get(BEST, 0)) == WORST
+
+
+def _into_ranges(space: dict[str, list | Range], chosen: dict[str, Any]) -> dict[str, Any]:
+    """What Ray chose, which may have left the ranges."""
+    ranges = {name: values for name, values in space.items() if isinstance(values, Range)}
+    return chosen | {name: values.nearest(chosen[name]) for name, values in ranges.items()}
+
+
+def _domain(values: list | Range) -> tune.search.sample.Domain:
+    if not isinstance(values, Range):
+        return tune.choice(values)
+    return (
+        tune.lograndint(values.least, values.most + 1) if values.whole else tune.loguniform(values.least, values.most)
+    )
 
 
 class _Bayesian(OptunaSearch):
@@ -249,43 +321,64 @@ class _Bayesian(OptunaSearch):
             super().on_trial_result(trial_id, result)
 
 
-def distinct_points(space: dict[str, list], number: int, seed: int) -> list[dict[str, Any]]:
+def distinct_points(space: dict[str, list | Range], number: int, seed: int) -> list[dict[str, Any]]:
     """So many points of a space, or all there are, in an order drawn by a seed."""
-    size, draw = math.prod(map(len, space.values())), random.Random(seed)
-    indices = {}  # a set in order
-    while len(indices) < min(number, size):
-        indices[draw.randrange(size)] = None
-    points = []
-    for index in indices:
-        point = {}
-        for name, values in space.items():
-            index, position = divmod(index, len(values))
-            point[name] = values[position]
-        points.append(point)
-    return points
+    domains = {name: _domain(values) for name, values in space.items()}
+    size, draw = math.prod(map(_size, space.values())), np.random.default_rng(seed)
+    points = {}  # in order
+    while len(points) < min(number, size):
+        point = {name: domain.sample(random_state=draw) for name, domain in domains.items()}
+        points.setdefault(tuple(point.values()), point)
+    return list(points.values())
+
+
+def _size(values: list | Range) -> float:
+    if not isinstance(values, Range):
+        return len(values)
+    return values.most - values.least + 1 if values.whole else math.inf
 
 
 def _run_trial(chosen: dict[str, Any], search: Search) -> None:
     """A trial, in a process of Ray's."""
     resources, name = tune.get_context().get_trial_resources().required_resources, tune.get_context().get_trial_id()
     _use_only(resources.get("CPU", 0), resources.get("GPU", 0))
-    objective = search.options.objective
-    best = better(objective)
+    options, hyperparameters = search.options, meant(search.options.space, chosen)
+    best = better(options.objective)
+    config = network(options.model, hyperparameters)
 
     def report(history: list[dict[str, float]], checkpoint: Path) -> None:
-        values = [logs[objective] for logs in history]
+        values = [logs[options.objective] for logs in history]
+        metrics = {options.objective: values[-1], BEST: best(values), "epoch": len(values)}
+        if options.type == "pbt" and (remarks := list(config.remarks(history[-1]))):
+            metrics |= {options.objective: _worst(options), REMARK: remarks[0]}
         with tempfile.TemporaryDirectory() as folder:
             for file in checkpoint.parent.glob(f"{checkpoint.name}.*"):
                 shutil.copy(file, folder)
-            metrics = {objective: values[-1], BEST: best(values), "epoch": len(values)}
             tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder))
 
     earlier = tune.get_checkpoint()
     machine = f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"
-    trial = search.run_trial(name, meant(search.options.space, chosen), report, earlier and earlier.path, machine)
-    if trial.failed:  # lest Optuna learn from what was good before it failed
-        worst = WORST if best is min else -WORST
-        tune.report({objective: worst, BEST: worst, "epoch": len(trial.history) + 1})
+    trial = search.run_trial(name, hyperparameters, report, earlier and earlier.path, machine)
+    if trial.failed:
+        _report_failure(trial, options)
+
+
+def _worst(options: RayTuneOptions) -> float:
+    return WORST if better(options.objective) is min else -WORST
+
+
+def _report_failure(trial: Trial, options: RayTuneOptions) -> None:
+    """Report what is worse than all others, lest Optuna learn from what was good before a trial failed.
+
+    A member of a population waits to go on from another, and says so by epochs that it does not have.
+    """
+    failed_at, metrics = len(trial.history) + 1, dict.fromkeys((options.objective, BEST), _worst(options))
+    if options.type != "pbt":
+        tune.report(metrics | {"epoch": failed_at})
+        return
+    for epoch in itertools.count(max(failed_at, options.burn_in, options.perturb_every)):
+        tune.report(metrics | {"epoch": epoch, REMARK: trial.ended.removeprefix(FAILED)})
+        time.sleep(SECONDS_TO_WAIT)
 
 
 def _use_only(cpus: float, gpus: float) -> None:
@@ -300,16 +393,24 @@ class _Progress(tune.Callback):
 
     def __init__(self, search: Search):
         self._search = search
+        self._told: dict[str, str | None] = {}  # of members of a population
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         options = self._search.options
-        if abs(result[BEST]) == WORST:
-            return  # it has failed, as its end will say
+        if WORST in (abs(result[BEST]), abs(result[options.objective])):
+            self._tell_once(trial.trial_id, result.get(REMARK))
+            return
         print(
             f"Trial {trial.trial_id}: epoch {result['epoch']}/{options.num_epochs},"
             f" {options.objective} {result[options.objective]:.3f}, best {result[BEST]:.3f}",
             flush=True,
         )
+
+    def _tell_once(self, name: str, remark: str | None) -> None:
+        """Say why a member of a population is to go on from another; of a trial that ends its end says it."""
+        if remark and remark != self._told.get(name):
+            print(f"Trial {name} is to go on from another: {remark}", flush=True)
+        self._told[name] = remark
 
     def on_trial_complete(self, iteration, trials, trial, **info):
         self._end(trial, "stopped by ASHA, behind other trials")

@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from samplernn.checkpoints import run_folders
-from samplernn.corpus.data import data_of
 from samplernn.corpus.folders import absolute_folder
 from samplernn.corpus.overlaps import remark_on_overlaps
-from samplernn.corpus.split import split_corpus
 from samplernn.models.registry import config_to_dict
 from samplernn.options.option import as_text, changed_flags, options_of
 from samplernn.options.options import SCRIPTS, TrainingOptions, better
+from samplernn.options.values import Range
 from samplernn.search import space
 from samplernn.search.options import SearchOptions
 from samplernn.search.space import Choice
@@ -36,6 +35,9 @@ from samplernn.system.distribution import check_batch_size
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import make_writable_folder, read_json, shortest, write_whole
 from samplernn.system.words import counted
+
+if TYPE_CHECKING:
+    from samplernn.training.beginning import Beginning
 
 Logs = dict[str, float]  # the loss, accuracy, val_loss and val_accuracy of an epoch
 
@@ -83,6 +85,7 @@ class Search:
         self.folder = Path(options.logdir, options.id).resolve()
         self._file = self.folder / "search.json"
         self._data_dir = tuple(map(absolute_folder, options.data_dir))  # trials may run elsewhere
+        self._codes_from = options.codes_from and str(Path(options.codes_from).resolve())
 
     def exists(self) -> bool:
         """Whether a search of this id was begun."""
@@ -99,20 +102,27 @@ class Search:
             RunError: a recording has changed since it was examined.
         """
         options = self.options
-        for batch_size in options.space["batch_size"]:
+        for batch_size in space.examples(options.space["batch_size"]):
             check_batch_size(batch_size, devices)
-        some_choice = {name: values[0] for name, values in options.space.items()}
-        corpus = data_of(space.network(options.model, some_choice)).scan(options.data_dir).recordings
-        # The longest windows in the largest batches ask most of a corpus.
-        seq_len, batch_size = max(options.space["seq_len"]), max(options.space["batch_size"])
-        split = split_corpus(corpus, seq_len, batch_size, options.val_frac, hold_out=options.hold_out)
+        beginning = self._beginning()
         differences = self.exists() and _differences(self._identity(), self._earlier_identity())
         if differences:
             raise InputError(
                 f"--id {options.id}: {self.folder} holds another search ({'; '.join(differences)}); choose another"
                 " --id, or give the same flags to go on with it"
             )
-        remark_on_overlaps(split, begun=self.exists())
+        remark_on_overlaps(beginning.audio, begun=self.exists())
+
+    def _beginning(self) -> Beginning:
+        """What the trial that asks most of the corpus is about: of the longest windows in the largest batches."""
+        from samplernn.training.beginning import beginning_with  # imports TensorFlow
+
+        tried = self.options.space
+        some_choice = {name: space.examples(values)[0] for name, values in tried.items()}
+        most = {name: space.largest(tried[name]) for name in ("seq_len", "batch_size")}
+        return beginning_with(
+            space.network(self.options.model, some_choice | most), self._training_options(some_choice | most)
+        )
 
     @contextmanager
     def begun(self) -> Iterator[None]:
@@ -138,8 +148,12 @@ class Search:
     def _identity(self) -> dict[str, Any]:
         """What a search must have in common with an earlier one to go on with it."""
         values = {name: value for name, value in asdict(self.options).items() if name not in FREE}
-        values |= values.pop("space")
+        del values["space"]
+        values |= {
+            name: as_text(tried) if isinstance(tried, Range) else tried for name, tried in self.options.space.items()
+        }
         values |= {"tuner": type(self.options).__name__, "data_dir": as_text(self._data_dir)}  # its order matters
+        values["codes_from"] = self._codes_from
         return json.loads(json.dumps(values))
 
     def _earlier_identity(self) -> dict[str, Any]:
@@ -220,6 +234,7 @@ class Search:
         return replace(
             self._training_options(trial.hyperparameters),
             data_dir=self._data_dir,
+            codes_from=self._codes_from,
             id=folder.name,
             logdir_root=str(folder.parent),
             config_file=str(folder / TRIAL_CONFIG),
@@ -286,6 +301,7 @@ class Search:
         """What a trial and the training of the winner in full have in common."""
         return TrainingOptions(
             data_dir=self.options.data_dir,
+            codes_from=self.options.codes_from,
             val_frac=self.options.val_frac,
             hold_out=self.options.hold_out,
             monitor=self.options.objective,

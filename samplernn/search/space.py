@@ -1,24 +1,31 @@
 """The space of a search: the hyperparameters, the values to try of each, and the network and training of a choice.
 
-A choice is a dict with a value for each hyperparameter. The libraries that choose know scalars only: to them a value
-that is a tuple is its text.
+A choice is a dict with a value for each hyperparameter. The libraries that choose know scalars and ranges of them only:
+to them a value that is a tuple is its text.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from samplernn.models.config import Config
 from samplernn.models.registry import FAMILIES
 from samplernn.options.option import Option, as_text, options_of
 from samplernn.options.options import TrainingOptions
+from samplernn.options.values import Range
 from samplernn.system.errors import InputError
 
 MOST_CHECKED = 10_000  # networks, in a fraction of a second
+REMEDIES = {
+    "audio": "leave out --codes_from, or give --q_type codes",
+    "codes": "name the autoencoder that makes them by --codes_from",
+}
 OF_TRAINING = [option for option in options_of(TrainingOptions) if option.searchable]
 
-Space = dict[str, tuple]  # the values to try of each hyperparameter
+Tried = tuple | Range  # values of a hyperparameter
+Space = dict[str, Tried]  # those to try of each
 Choice = dict[str, Any]
 
 
@@ -37,37 +44,73 @@ def in_flight(family: str) -> list[str]:
     return [option.name for option in [*OF_TRAINING, *of_model(family)] if option.in_flight]
 
 
-def complete(family: str, given: Space) -> Space:
+def complete(family: str, given: Space, of: str = "audio") -> Space:
     """All hyperparameters, each value once; those that are not given have their default alone.
 
+    Args:
+        family: of the networks.
+        given: the values of some.
+        of: the kind of data that the networks are to learn, "audio" or "codes".
+
     Raises:
-        InputError: some network of the space is impossible.
+        InputError: a range is not alone, or some network of the space is impossible, or of other data.
     """
     values = {option.name: given.get(option.name, (option.default,)) for option in hyperparameters(family)}
-    space = {name: tuple(dict.fromkeys(of_name)) for name, of_name in values.items()}
-    _check_networks(family, space)
+    space = {name: _tried(name, of_name) for name, of_name in values.items()}
+    _check_networks(family, space, of)
     return space
 
 
-def _check_networks(family: str, space: Space) -> None:
+def _tried(name: str, values: Tried) -> Tried:
+    """Each value once, or the range that is given as the only one."""
+    if isinstance(values, Range):
+        return values
+    if not any(isinstance(value, Range) for value in values):
+        return tuple(dict.fromkeys(values))
+    if len(values) > 1:
+        raise InputError(f"--{name} {as_text(values)}: a range stands alone; leave out the other values")
+    return values[0]
+
+
+def varies(values: Tried) -> bool:
+    """Whether there is more than one."""
+    return isinstance(values, Range) or len(values) > 1
+
+
+def largest(values: Tried) -> Any:
+    """The largest of numbers."""
+    return values.most if isinstance(values, Range) else max(values)
+
+
+def examples(values: Tried) -> Sequence:
+    """All that are listed, the first whole numbers of a range of them, the ends of another."""
+    if not isinstance(values, Range):
+        return values
+    return range(values.least, values.most + 1)[:MOST_CHECKED] if values.whole else (values.least, values.most)
+
+
+def _check_networks(family: str, space: Space, of_data: str) -> None:
     """Refuse impossible ones before any time is spent on the others; of a huge space the first are looked at."""
     options = of_model(family)
-    choices = itertools.product(*(space[option.name] for option in options))
+    choices = itertools.product(*(examples(space[option.name]) for option in options))
     for values in itertools.islice(choices, MOST_CHECKED):
         choice = {option.name: value for option, value in zip(options, values)}
         try:
             config = FAMILIES[family].config(**choice)
-            if config.data != "audio":
-                raise InputError("a search learns audio; codes are learnt by train.py --codes_from")
+            if config.data != of_data:
+                raise InputError(f"such a network learns {config.data}; {REMEDIES[config.data]}")
         except InputError as error:
             given = {of.name: choice[of.name] for of in options if choice[of.name] != of.default}
             flags = " ".join(f"--{name} {as_text(value)}" for name, value in given.items())
             raise InputError(f"{flags}: {error}") from None
 
 
-def scalars(space: Space) -> dict[str, list]:
+def scalars(space: Space) -> dict[str, list | Range]:
     """The space as the libraries know it."""
-    return {name: [scalar(value) for value in values] for name, values in space.items()}
+    return {
+        name: values if isinstance(values, Range) else [scalar(value) for value in values]
+        for name, values in space.items()
+    }
 
 
 def scalar(value: Any) -> Any:
@@ -78,8 +121,10 @@ def scalar(value: Any) -> Any:
 def meant(space: Space, chosen: dict[str, Any]) -> Choice:
     """What is meant by the scalars that a library chose, which may have made 0 of False or 1.0 of 1."""
 
-    def value(name: str, values: tuple) -> Any:
-        if len(values) == 1:  # an earlier version's library may not know the name
+    def value(name: str, values: Tried) -> Any:
+        if isinstance(values, Range):
+            return values.nearest(chosen[name])
+        if not varies(values):  # an earlier version's library may not know the name
             return values[0]
         return next(value for value in values if scalar(value) == chosen[name])
 

@@ -61,8 +61,8 @@ class Beginning:
 
     def make_codes(self, options: TrainingOptions) -> None:
         """Make those codes that it learns and that are not there yet; RunError where the disk refuses."""
-        parent = Path(options.logdir_root, options.id)
-        make_codes(self.audio.training + self.audio.validation, self.chain, parent, options.jit_compile)
+        recordings = self.audio.training + self.audio.validation
+        make_codes(recordings, self.chain, Path(options.logdir_root), options.jit_compile)
 
     @property
     def hop(self) -> int:
@@ -102,10 +102,22 @@ def find_beginning(options: TrainingOptions, tell: bool) -> Beginning:
         InputError: a checkpoint, the config or recordings can't be used, or recordings are too few.
     """
     resumed, initial = find_origin(options)
-    chain = find_chain(options, resumed)
-    config = of_codes(choose_config(options, resumed or initial), chain, options)
+    config = choose_config(options, resumed or initial)
     if resumed and tell:
         announce_choice(resumed)
+    return beginning_with(config, options, resumed, initial)
+
+
+def beginning_with(
+    config: Config, options: TrainingOptions, resumed: Resumed | None = None, initial: Initial | None = None
+) -> Beginning:
+    """What a training with a config is about, that goes on from a checkpoint or begins with the weights of one.
+
+    Raises:
+        InputError: the config or recordings can't be used, or recordings are too few.
+    """
+    chain = find_chain(options, resumed)
+    config = of_codes(config, chain, options)
     corpus = data_of(config).scan(options.data_dir, options.skip_unusable, options.strict)
     check_rate(chain, corpus)
     return Beginning(resumed, initial, config, chain, corpus, find_split(options, config, chain, corpus, resumed))
@@ -191,7 +203,7 @@ def find_split(
         below = (read_settings(chain[0].checkpoint) or {}).get("split")
         there = {recording.name for recording in corpus.recordings}
         earlier = below if below and there.intersection(below["validation"]) else None
-    recordings = as_codes(corpus.recordings, chain, Path(options.logdir_root, options.id))
+    recordings = as_codes(corpus.recordings, chain, Path(options.logdir_root))
     length = config.window.length
     return split_corpus(recordings, length, options.batch_size, options.val_frac, earlier, options.hold_out)
 

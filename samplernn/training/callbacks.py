@@ -246,8 +246,8 @@ class Remarks(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         *before, now = self._progress.history
-        if not (before and list(self.model.remarks(before[-1]))):
-            for remark in self.model.remarks(now):
+        if not (before and list(self.model.config.remarks(before[-1]))):
+            for remark in self.model.config.remarks(now):
                 print(remark, flush=True)
         accuracy, held_out = ([logs[name] for logs in self._progress.history] for name in ("accuracy", "val_loss"))
         if rises(held_out) == RISES:

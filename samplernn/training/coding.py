@@ -15,7 +15,7 @@ from samplernn.system.files import cannot_be_written
 from samplernn.system.progress import ProgressBar
 from samplernn.system.words import counted
 
-FOLDER = "codes"  # in the folder of the runs
+FOLDER = "codes"  # in the folder of all runs
 
 
 def as_codes(recordings: Iterable[Recording], chain: Chain, parent: Path) -> list[Recording]:
@@ -24,7 +24,7 @@ def as_codes(recordings: Iterable[Recording], chain: Chain, parent: Path) -> lis
     Args:
         recordings: of audio.
         chain: the autoencoders whose codes they are, from the top down.
-        parent: the folder of the runs.
+        parent: the folder of all runs.
     """
     recordings = list(recordings)
     for decoder in reversed(chain):

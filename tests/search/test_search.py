@@ -22,6 +22,7 @@ from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.commands import cli
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.options.options import TrainingOptions
+from samplernn.options.values import Range
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.search import Search, Trial, train_command
 from samplernn.search.space import from_json, hyperparameters, meant, scalars
@@ -112,6 +113,41 @@ def test_a_value_given_twice_is_searched_once(options):
     assert replace(options, space={"dim": (8, 16, 8)}).space["dim"] == (8, 16)
 
 
+def test_a_number_may_be_given_as_a_range(monkeypatch):
+    line = "--data_dir d --model vqvae --codebook_rate 1e-4..1e-2 --commitment 0.1..10 --num_stages 2..8 --hop 8 16"
+    space = parse(monkeypatch, cli.ray_tune_options, line).space
+    assert (space["codebook_rate"], space["commitment"]) == (Range(0.0001, 0.01), Range(0.1, 10.0))
+    assert space["num_stages"] == Range(2, 8) and space["hop"] == (8, 16)
+    assert scalars(space)["num_stages"] == Range(2, 8)
+    chosen = {name: values[0] for name, values in scalars(space).items() if isinstance(values, list)}
+    choice = meant(space, chosen | {"codebook_rate": 0.01000001, "commitment": 0.5, "num_stages": 3.0})
+    assert (choice["codebook_rate"], choice["commitment"], choice["hop"]) == (0.01, 0.5, 8)
+    assert choice["num_stages"] == 3 and isinstance(choice["num_stages"], int)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--learning_rate 0..1", "--learning_rate: 0 is not a number above 0"),
+        ("--rnn_dropout 0..0.5", "--rnn_dropout: 0..0.5 is not a range from a number above 0 to a larger one"),
+        ("--rnn_dropout 0.1..1.5", "--rnn_dropout: 1.5 is not a number from 0 to below 1"),
+        ("--learning_rate 0.1..0.1", "--learning_rate: 0.1..0.1 is not a range from a number"),
+        ("--learning_rate 0.1..0.01", "--learning_rate: 0.1..0.01 is not a range from a number"),
+        ("--learning_rate 1..2..3", r"--learning_rate: 2\.\.3 is not a number"),
+        ("--learning_rate ..", "--learning_rate:  is not a number"),
+        ("--learning_rate 0.1..0.2 0.5", "--learning_rate 0.1..0.2 0.5: a range stands alone"),
+        ("--dim 8.5..9", "--dim: 8.5 is not a whole number"),
+        ("--seq_len 512..600", "--seq_len 513: seq_len is 513; it must be a multiple of"),
+        ("--frame_sizes 4..16", "--frame_sizes: 4..16 is not a whole number"),
+        ("--rnn_type gru..lstm", "--rnn_type: gru..lstm is none of gru, lstm"),
+        ("--dim 1000000..1048576", "the network would hold"),
+    ],
+)
+def test_what_is_no_range_is_refused(monkeypatch, flags, said):
+    with pytest.raises(InputError, match=said):
+        parse(monkeypatch, cli.ray_tune_options, f"--data_dir d {flags}")
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -136,6 +172,10 @@ def test_a_space_with_an_impossible_model_is_refused(monkeypatch, flags, said):
     ("flags", "said"),
     [
         ("--type pbt", "--type pbt changes learning_rate and rnn_dropout in flight: give several values"),
+        ("--perturb_every 2", "--perturb_every, --burn_in: only --type pbt compares members; leave them out"),
+        ("--type random_search --burn_in 1", "--perturb_every, --burn_in: only --type pbt compares members"),
+        ("--type pbt --learning_rate 0.001..0.1 --burn_in 20", "--burn_in 20: the members would not be compared"),
+        ("--type pbt --learning_rate 0.1 0.2 --perturb_every 9 --num_epochs 9", "after --num_epochs 9; give more"),
         ("--address 10.0.0.1:6379 --num_cpus 2", "--address: a cluster's CPUs and GPUs are all used"),
     ],
 )
@@ -191,6 +231,18 @@ def test_a_search_says_once_that_the_validation_flatters(options, overlapping_ch
 def test_a_search_that_is_running_is_left_alone(options, search):
     with pytest.raises(InputError, match="--id test: the search in .* is running"), Search(options).begun():
         pass
+
+
+def test_a_range_is_part_of_what_a_search_is(options):
+    ranged = among(options, learning_rate=Range(0.001, 0.1), batch_size=Range(2, 3))
+    Search(ranged).check()
+    with Search(ranged).begun():
+        pass
+    Search(ranged).check()
+    with pytest.raises(InputError, match=r"\(learning_rate 0.001\.\.0.1, now 0.001\.\.0.2\); choose another --id"):
+        Search(among(ranged, learning_rate=Range(0.001, 0.2))).check()
+    with pytest.raises(InputError, match="--batch_size 4 needs 8 files"):
+        Search(among(ranged, batch_size=Range(2, 4))).check()
 
 
 def test_the_order_of_values_makes_no_other_search(options):
@@ -431,7 +483,7 @@ def test_the_table_has_a_row_for_each_trial(options, search):
 
 def test_tensorboard_is_told_the_space_and_each_trials_values(options):
     options = among(options, dim=(8, 16))
-    search = Search(options)
+    search = Search(among(options, learning_rate=Range(0.001, 0.1), num_rnn_layers=Range(1, 2)))
     with search.begun():
         pass
     trial = search.run_trial("0", only_point(options))
@@ -446,6 +498,9 @@ def test_tensorboard_is_told_the_space_and_each_trials_values(options):
         info.name: [value.number_value for value in info.domain_discrete.values] for info in experiment.hparam_infos
     }
     assert domains["dim"] == [8, 16]
+    intervals = {info.name: info.domain_interval for info in experiment.hparam_infos}
+    assert (intervals["learning_rate"].min_value, intervals["learning_rate"].max_value) == (0.001, 0.1)
+    assert (intervals["num_rnn_layers"].min_value, intervals["num_rnn_layers"].max_value) == (1, 2)
     metrics = {(info.name.group, info.name.tag) for info in experiment.metric_infos}
     run_folder = Path(trial.checkpoint).parent
     session = metadata.parse_session_start_info_plugin_data(contents(run_folder)[metadata.SESSION_START_INFO_TAG])

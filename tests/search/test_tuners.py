@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras_tuner
 import numpy as np
@@ -21,6 +22,7 @@ from ray.cluster_utils import Cluster
 from test_search import wait_for
 
 from samplernn.checkpoints import run_folders
+from samplernn.options.values import Range
 from samplernn.search import keras_tuning, ray_tuning
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.ray_tuning import _Bayesian, distinct_points
@@ -30,6 +32,10 @@ from samplernn.system.errors import InputError
 COMMON = "--data_dir corpus --num_epochs 3 --batch_size 2 --jit_compile False --seq_len 128"
 SPACE = f"{COMMON} --dim 8 --num_rnn_layers 1 --emb_size 8"
 SPACE_OF_WAVENETS = f"{COMMON} --model wavenet --num_repeats 1 --residual_size 8 --inner_size 8 --skip_size 8"
+SPACE_OF_AUTOENCODERS = (
+    f"{COMMON} --model vqvae --hop 4 --num_codes 8 --encoder_size 8 --encoder_stages 2 --modulator_size 8"
+    " --num_stages 3 --residual_size 8 --inner_size 8 --skip_size 8"
+)
 FOUR_POINTS = ["--frame_sizes", "4", "16", "--frame_sizes", "8", "16", "--learning_rate", "0.001", "0.01"]
 SPACE_OF_THE_CORPUS = {"batch_size": (2,), "seq_len": (128,)}
 ONE_POINT = ["--learning_rate", "0.001", "--frame_sizes", "4", "16"]
@@ -150,8 +156,9 @@ def test_a_trial_of_keras_tuners_that_is_interrupted_between_two_epochs_goes_on(
     goes_on_between_two_epochs(search, "keras_tuner.py", *flags, folder=slow_folder)
 
 
-def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_space(folder, monkeypatch, capsys):
-    """Of trials that only seem to be trained."""
+@pytest.fixture
+def seeming_trials(folder, monkeypatch):
+    """Trials that only seem to be trained."""
 
     def seem_to_train(run_trial, name, hyperparameters):
         search, loss = run_trial.__self__, hyperparameters["learning_rate"] * hyperparameters["frame_sizes"][0]
@@ -163,6 +170,10 @@ def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_spac
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(keras_tuning, "in_own_process", seem_to_train)
+    return folder / "logdir" / "keras_tuner"
+
+
+def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_space(seeming_trials, capsys):
     options = KerasTunerOptions(
         data_dir=("corpus",),
         id="b",
@@ -170,11 +181,24 @@ def test_keras_tuners_bayesian_search_tries_nothing_twice_and_ends_with_the_spac
         space={"frame_sizes": ((4, 16), (8, 16)), "learning_rate": (0.001, 0.01)} | SPACE_OF_THE_CORPUS,
     )
     keras_tuning.search(options)
-    rows = table(folder / "logdir" / "keras_tuner" / "b")
+    rows = table(seeming_trials / "b")
     assert 2 <= len(rows) <= 4
     assert len({(row["frame_sizes"], row["learning_rate"]) for row in rows}) == len(rows)
     best = min(float(row["best val_loss"]) for row in rows)
     assert f" |-Score: {best}\n" in capsys.readouterr().out
+
+
+def test_keras_tuner_draws_numbers_of_a_range(seeming_trials):
+    ranges = {"learning_rate": Range(0.001, 0.1), "num_rnn_layers": Range(1, 3), "frame_sizes": ((4, 16),)}
+    options = KerasTunerOptions(
+        data_dir=("corpus",), id="r", type="random_search", max_trials=30, space=ranges | SPACE_OF_THE_CORPUS
+    )
+    keras_tuning.search(options)
+    rows = table(seeming_trials / "r")
+    rates = [float(row["learning_rate"]) for row in rows]
+    assert len(set(rates)) == 30 and all(0.001 <= rate <= 0.1 for rate in rates)
+    assert 5 <= sum(rate < 0.01 for rate in rates) <= 25
+    assert {row["num_rnn_layers"] for row in rows} == {"1", "2", "3"}
 
 
 # --- ray_tune.py ---
@@ -189,6 +213,135 @@ def test_distinct_points_are_distinct_and_all_there_are():
     )
     assert len(distinct_points(SPACE_OF_FOUR, 3, seed=1)) == 3
     assert len(distinct_points({str(i): list(range(10)) for i in range(30)}, 5, seed=1)) == 5
+
+
+def test_points_of_ranges_are_as_many_as_wanted_and_spread_by_their_logarithms():
+    space = {"rate": Range(1e-4, 1e-2), "layers": Range(1, 16), "rnn": ["gru", "lstm"]}
+    points = distinct_points(space, 2000, seed=0)
+    assert points == distinct_points(space, 2000, seed=0) != distinct_points(space, 2000, seed=1)
+    assert len({point["rate"] for point in points}) == 2000
+    assert np.mean([point["rate"] < 1e-3 for point in points]) == pytest.approx(0.5, abs=0.04)
+    assert {point["layers"] for point in points} == set(range(1, 17))
+    assert np.mean([point["layers"] < 4 for point in points]) == pytest.approx(0.5, abs=0.04)
+    whole = distinct_points({"layers": Range(2, 4), "rnn": ["gru", "lstm"]}, 99, seed=0)
+    assert sorted(point["layers"] for point in whole) == [2, 2, 3, 3, 4, 4]
+
+
+# --- A population ---
+
+
+class Member:
+    """What the scheduler of a population asks of a trial of Ray's."""
+
+    status, experiment_tag = "RUNNING", ""
+
+    def __init__(self, name, **config):
+        self.trial_id, self.config, self.checkpoint = name, config, f"checkpoint of {name}"
+        manager = SimpleNamespace(checkpoint_config=SimpleNamespace(num_to_keep=None))
+        self.run_metadata = SimpleNamespace(checkpoint_manager=manager)
+        self.set_experiment_tag, self.set_config = str, config.update
+
+    def is_finished(self):
+        return False
+
+
+@pytest.fixture
+def population(monkeypatch):
+    """The scheduler, and members whose last losses are given by their names; None: not yet compared."""
+    options = RayTuneOptions(
+        data_dir=("d",), type="pbt", num_epochs=9, perturb_every=3, burn_in=4, space=POPULATION | SPACE_OF_THE_CORPUS
+    )
+    scheduler = ray_tuning._scheduler(options)
+    scheduler.set_search_properties("val_loss", "min")
+
+    def of(**losses):
+        members = {name: Member(name, learning_rate=0.01, rnn_dropout=0.2) for name in losses}
+        for name, member in members.items():
+            scheduler.on_trial_add(SimpleNamespace(search_alg=None), member)
+            if losses[name] is not None:
+                scheduler._trial_state[member].last_score = -losses[name]
+                best = min(losses[name], ray_tuning.WORST)
+                scheduler._trial_state[member].last_result = {"val_loss": losses[name], ray_tuning.BEST: best}
+        return scheduler, members
+
+    return of
+
+
+POPULATION = {"learning_rate": Range(0.001, 0.011), "rnn_dropout": (0.1, 0.2, 0.4)}
+
+
+@pytest.mark.parametrize(
+    ("losses", "lower", "upper"),
+    [
+        ({"a": 3.0, "b": 1.0, "c": 2.0, "d": 4.0}, {"d"}, {"b"}),
+        ({"a": 3.0, "b": 1.0, "c": ray_tuning.WORST, "d": ray_tuning.WORST, "e": None}, {"c", "d"}, {"b"}),
+        ({"a": 3.0, "b": ray_tuning.WORST}, {"b"}, {"a"}),
+        ({"a": ray_tuning.WORST, "b": ray_tuning.WORST, "c": None}, set(), set()),
+    ],
+)
+def test_all_members_that_failed_go_on_from_the_best(population, losses, lower, upper):
+    scheduler, _ = population(**losses)
+    found = scheduler._quantiles()
+    assert [{member.trial_id for member in members} for members in found] == [lower, upper]
+
+
+def test_a_member_takes_over_the_best_ones_settings_a_fifth_larger_or_smaller_within_their_ranges(population):
+    scheduler, members = population(a=1.0, b=2.0)
+    taken = [scheduler._get_new_config(members["b"], members["a"])[0] for _ in range(100)]
+    assert {round(config["learning_rate"], 6) for config in taken} == {0.011, 0.008}  # of 0.012 and 0.008
+    assert {config["rnn_dropout"] for config in taken} == {0.1, 0.4}
+
+
+def test_members_are_compared_after_the_burn_in_and_then_every_so_many_epochs(population, capsys):
+    scheduler, members = population(a=None, b=None)
+    controller = SimpleNamespace(
+        get_trials=members.values, get_live_trials=members.values, pause_trial=lambda trial, should_checkpoint: None
+    )
+    controller._schedule_trial_save = lambda trial, result: trial.checkpoint
+
+    def report(name, epoch, loss, best=1.0):
+        result = {"epoch": epoch, "val_loss": loss, ray_tuning.BEST: best}
+        return scheduler.on_trial_result(controller, members[name], result), capsys.readouterr().out
+
+    for epoch in (1, 2, 3):
+        assert report("a", epoch, 1.0) == report("b", epoch, 2.0) == ("CONTINUE", "")
+    report("a", 4, 1.0)
+    _, said = report("b", 4, ray_tuning.WORST, best=ray_tuning.WORST)
+    assert re.fullmatch(r"Trial b goes on from a, with learning_rate 0\.\d+ and rnn_dropout 0\.[14]\.\n", said)
+    assert [report("b", epoch, 2.0) for epoch in (5, 6)] == [("CONTINUE", "")] * 2
+    assert report("b", 7, 2.0)[1].startswith("Trial b goes on from a, with")
+    report("a", 8, ray_tuning.WORST, best=ray_tuning.WORST)
+    decision, _ = report("b", 10, ray_tuning.WORST, best=ray_tuning.WORST)
+    assert decision == "STOP"  # nobody is left to go on from
+
+
+@pytest.mark.parametrize(("type_", "loss"), [("pbt", ray_tuning.WORST), ("random_search", 2.5)])
+def test_a_member_whose_codebook_collapses_is_reported_as_the_worst(folder, monkeypatch, type_, loss):
+    reported = []
+    context = SimpleNamespace(
+        get_trial_resources=lambda: SimpleNamespace(required_resources={"CPU": 1}), get_trial_id=lambda: "0"
+    )
+    monkeypatch.setattr(tune, "get_context", lambda: context)
+    monkeypatch.setattr(tune, "get_checkpoint", lambda: None)
+    monkeypatch.setattr(tune, "report", lambda metrics, checkpoint: reported.append(metrics))
+    monkeypatch.setattr(ray_tuning.ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "n"))
+    monkeypatch.setattr(ray_tuning, "_use_only", lambda *_: None)
+
+    def run_trial(self, name, hyperparameters, report, resume_from, machine):
+        report([{"val_loss": 2.0, "val_perplexity": 30.0}], folder / "model.ckpt-1")
+        report([{"val_loss": 2.0}, {"val_loss": 2.5, "val_perplexity": 1.2}], folder / "model.ckpt-2")
+        return Trial(name, hyperparameters, 0.0, machine, history=[{}], ended="2 epochs")
+
+    monkeypatch.setattr(Search, "run_trial", run_trial)
+    options = RayTuneOptions(
+        data_dir=("corpus",), model="vqvae", type=type_, space={"commitment": Range(0.1, 10.0), "num_codes": (64,)}
+    )
+    values = {"commitment": 1.0} | {name: tried[0] for name, tried in options.space.items() if name != "commitment"}
+    ray_tuning._run_trial(values, Search(options))
+    healthy, collapsed = reported
+    assert healthy == {"val_loss": 2.0, "best": 2.0, "epoch": 1}
+    assert (collapsed["val_loss"], collapsed["best"], collapsed["epoch"]) == (loss, 2.0, 2)
+    assert collapsed.get("remark", "The codebook has collapsed").startswith("The codebook has collapsed")
 
 
 def bayesian_search_of_four():
@@ -347,6 +500,23 @@ def test_a_population_learns_from_its_best(folder):
     assert len(begun) > 3, "no member went on from another"
     full = re.search(r"train\.py .*--resume_from (\S+)", result.stdout)
     assert Path(f"{full[1]}.index").exists()
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_a_member_that_diverges_goes_on_from_another_and_all_end_where_all_do(folder):
+    flags = ["--type", "pbt", "--num_trials", "3", "--num_cpus", "3", "--optimizer", "sgd", "--commitment", "0.1..10"]
+    flags += ["--num_epochs", "9", "--perturb_every", "2", "--burn_in", "2", "--learning_rate", "1e30"]
+    result = run("ray_tune.py", "--id", "p", *flags, "0.01", folder=folder, space=SPACE_OF_AUTOENCODERS)
+    assert (result.returncode, result.stderr) == (0, "")
+    lost = re.findall(r"Trial (\w+) is to go on from another: The loss is nan", result.stdout)
+    assert lost and all(re.search(f"Trial {name} goes on from ", result.stdout) for name in lost)
+    rows = table(folder / "logdir" / "ray_tune" / "p")
+    ended = {row["ended"] for row in rows if row["learning_rate"] == "0.01"}  # 1e30 is next to it, and taken again
+    assert ended == {"9 epochs"}
+    assert all(0.1 <= float(row["commitment"]) <= 10 for row in rows)
+    result = run("ray_tune.py", "--id", "all", *flags, "1e31", folder=folder, space=SPACE_OF_AUTOENCODERS)
+    assert result.returncode == 1 and result.stderr.startswith("Error: No trial has succeeded; ")
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -35,8 +36,11 @@ from samplernn.options.options import (
     SoundOptions,
     TrainingOptions,
 )
-from samplernn.search.space import complete
+from samplernn.search.options import KerasTunerOptions
+from samplernn.search.search import Search, train_command
+from samplernn.search.space import of_model
 from samplernn.system.errors import InputError
+from samplernn.training import coding
 from samplernn.training.clips import reconstructing
 from samplernn.training.train import train
 
@@ -55,7 +59,7 @@ def checkpoint(options):
 
 
 def runs_of(options):
-    return sorted(path for path in Path(options.logdir_root, options.id).iterdir() if path.name != "codes")
+    return sorted(Path(options.logdir_root, options.id).iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +129,7 @@ def test_a_model_over_codes_learns_those_of_the_same_files_on_the_same_sides(sta
     assert above["config"]["q_levels"] == VQVAEConfig.tiny().num_codes and above["sample_rate"] == 16000
     encoder = hash_of(checkpoint(stack.below))
     assert [fact["sha256"] for fact in above["chain"]] == [encoder]
-    (folder,) = (stack.folder / "logdir" / "top" / "codes").iterdir()
-    assert folder.name == encoder[:16]
+    folder = stack.folder / "logdir" / "codes" / encoder[:16]
     (decoder,) = chain_below(checkpoint(stack.top), model_config(checkpoint(stack.top), None))
     encode, quantize = Encoder(decoder.load(), False), MuLaw().encode
     for i, length in enumerate(LENGTHS):
@@ -139,7 +142,8 @@ def test_a_model_over_codes_learns_those_of_the_same_files_on_the_same_sides(sta
 
 
 def test_codes_are_made_once_and_a_run_goes_on_without_their_encoder(stack, tmp_path, capsys):
-    shutil.copytree(stack.folder / "logdir" / "top", tmp_path / "logdir" / "top")
+    for name in ("top", "codes"):
+        shutil.copytree(stack.folder / "logdir" / name, tmp_path / "logdir" / name)
     options = replace(stack.top, logdir_root=str(tmp_path / "logdir"), codes_from=None, num_epochs=2, generate=False)
     train(options)
     out = capsys.readouterr().out
@@ -455,6 +459,43 @@ def test_recordings_of_the_same_name_keep_originals_of_their_own(stack, tmp_path
         np.testing.assert_array_equal(soundfile.read(original)[0], audio[:320])
 
 
-def test_a_search_cannot_learn_codes_and_says_so():
-    with pytest.raises(InputError, match="--q_type codes.*: a search learns audio; codes are learnt by train.py"):
-        complete("wavenet", {"q_type": ("mu-law", "codes")})
+def test_a_search_learns_the_codes_of_an_autoencoder_which_are_made_once(stack, tmp_path, monkeypatch):
+    names = [option.name for option in of_model("wavenet")]
+    options = KerasTunerOptions(
+        data_dir=stack.below.data_dir,
+        codes_from=str(stack.folder / "logdir" / "below"),
+        model="wavenet",
+        logdir=str(tmp_path),
+        num_epochs=1,
+        jit_compile=False,
+        space={name: (getattr(TOP, name),) for name in names} | {"batch_size": (2,), "learning_rate": (0.01,)},
+    )
+    search, encoded = Search(options), []
+    make = coding._make
+    monkeypatch.setattr(coding, "_make", lambda missing, *of: encoded.append(len(missing)) or make(missing, *of))
+    search.check()
+    with search.begun():
+        choice = {name: values[0] for name, values in options.space.items()}
+        trials = [search.run_trial(name, choice) for name in "01"]
+    assert encoded == [len(LENGTHS)]
+    found = read_settings(Path(trials[0].checkpoint))
+    assert found["split"] == read_settings(checkpoint(stack.top))["split"]
+    assert [fact["sha256"] for fact in found["chain"]] == [hash_of(checkpoint(stack.below))]
+    assert trials[0].history == trials[1].history
+    assert options.codes_from in shlex.join(train_command(search._training_options(choice)))
+
+
+@pytest.mark.parametrize(
+    ("codes_from", "q_types", "said"),
+    [
+        (
+            None,
+            ("mu-law", "codes"),
+            "--q_type codes: such a network learns codes; name the autoencoder that makes them",
+        ),
+        ("logdir/below", ("codes", "mu-law"), "such a network learns audio; leave out --codes_from, or give --q_type"),
+    ],
+)
+def test_a_search_is_of_audio_or_of_codes(codes_from, q_types, said):
+    with pytest.raises(InputError, match=said):
+        KerasTunerOptions(data_dir=("d",), model="wavenet", codes_from=codes_from, space={"q_type": q_types})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from samplernn.models.config import Codes, Window
 from samplernn.models.tokens import MAX_SIZE, TokensConfig, q_levels, q_type, seq_len
@@ -20,6 +21,8 @@ from samplernn.options.option import option, with_default
 from samplernn.options.values import NOT_NEGATIVE, PROBABILITY, Values, one_of, optional, whole
 
 MAX_CODES = 65536
+COLLAPSED = 0.1  # part of the codes to which a perplexity amounts
+ONE_CODE = 1.5  # perplexity below which there is little but one, of however many
 
 
 def _repeats(of: str, default: int):
@@ -70,6 +73,7 @@ class AutoencoderConfig(TokensConfig):
     skip_size: int = with_default(WaveNetConfig, "skip_size", 96)
 
     marks_outside = True
+    against_collapse: ClassVar[str]  # what helps
 
     def _broken_rules(self, wrong: Mapping[str, Values]) -> Iterator[str]:
         yield from super()._broken_rules(wrong)
@@ -114,6 +118,14 @@ class AutoencoderConfig(TokensConfig):
         encoder = (self.encoder_filter_length - 1) // 2 * sum(self.encoder_dilations)
         modulator = (self.modulator_filter_length - 1) // 2 * sum(self.modulator_dilations)
         return Codes(self.hop, self.num_codes, encoder, modulator)
+
+    def remarks(self, logs: Mapping[str, float]) -> Iterator[str]:
+        perplexity = logs["val_perplexity"]
+        if perplexity < max(ONE_CODE, COLLAPSED * self.num_codes):
+            yield (
+                f"The codebook has collapsed: its {self.num_codes} codes are used as if there were {perplexity:.1f}."
+                f" {self.against_collapse}"
+            )
 
     @property
     def window(self) -> Window:
@@ -198,6 +210,8 @@ class VQVAEConfig(AutoencoderConfig):
         fits_any_weights=True,
     )
 
+    against_collapse = "A higher codebook_rate, a lower commitment or a lower learning rate may help."
+
     @classmethod
     def tiny(cls) -> VQVAEConfig:
         return cls(**TINY, code_size=4)
@@ -224,6 +238,8 @@ class AMAEConfig(AutoencoderConfig):
         "what makes a query a distribution: a relu and a division, or a softmax, whose diversity is its entropy",
         searchable=True,
     )
+
+    against_collapse = "A higher diversity or a lower learning rate may help."
 
     @classmethod
     def tiny(cls) -> AMAEConfig:

@@ -21,8 +21,6 @@ from samplernn.models.wavenet.layers import Input
 from samplernn.models.wavenet.model import WaveNet
 
 POSITIVE_BIAS = 0.1  # of an AMAE's queries at first: where all are zero after a relu no gradient comes through
-COLLAPSED = 0.1  # part of the codes to which a perplexity amounts
-ONE_CODE = 1.5  # perplexity below which there is little but one, of however many
 
 
 class DiscreteAutoencoder(Autoencoder):
@@ -125,14 +123,6 @@ class DiscreteAutoencoder(Autoencoder):
         perplexity = math.exp(-float(np.sum(shares * np.log(shares))))
         return super().measures(sums) | {"perplexity": perplexity, "codes_in_use": int(np.sum(counts > 0))}
 
-    def remarks(self, logs):
-        perplexity = logs["val_perplexity"]
-        if perplexity < max(ONE_CODE, COLLAPSED * self.config.num_codes):
-            yield (
-                f"The codebook has collapsed: its {self.config.num_codes} codes are used as if there were"
-                f" {perplexity:.1f}. {self.against_collapse}"
-            )
-
     def apply_updates(self, updates):
         self.bottleneck.apply_updates(updates)
 
@@ -166,7 +156,6 @@ class VQVAE(DiscreteAutoencoder):
     """Vector-quantised: the codes are vectors, of which the nearest to a query is its code."""
 
     bottleneck_class = VectorQuantizer
-    against_collapse = "A higher codebook_rate, a lower commitment or a lower learning rate may help."
 
     def _vectors(self, codes):
         vectors = tf.gather(tf.convert_to_tensor(self.bottleneck.codebook), tf.maximum(codes, 0))
@@ -185,7 +174,6 @@ class AMAE(DiscreteAutoencoder):
 
     bottleneck_class = ArgmaxQuantizer
     query_bias = POSITIVE_BIAS
-    against_collapse = "A higher diversity or a lower learning rate may help."
 
     def _vectors(self, codes):
         return tf.one_hot(codes, self.config.num_codes)  # NO_ITEM is none of them: zeros
