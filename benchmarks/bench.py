@@ -193,8 +193,8 @@ def training_steps(config: Config, batch_size: int, precision: str, jit: bool | 
     model = model_to_train(config, TrainingOptions(data_dir=(), precision=precision, jit_compile=jit))
     step, state = train_step(model), model.initial_state(batch_size)
     window = config.window
-    audio = np.random.default_rng(0).integers(64, 192, (batch_size, window.left + window.length), np.int32)
-    inputs = audio, audio[:, window.left :], np.zeros(batch_size, bool)
+    items = np.random.default_rng(0).integers(64, 192, (batch_size, window.with_context), np.int32)
+    inputs = items, items[:, window.targets], np.zeros(batch_size, bool)
 
     def work():
         nonlocal state

@@ -52,14 +52,19 @@ class Block(LayerOfProducts):
         self.output_kernel = self.add_weight(name="output_kernel", shape=[width, width])
         self.output_bias = self.add_weight(name="output_bias", shape=[width], initializer="zeros")
 
-    def call(self, x):
+    def call(self, x, training=False):
         """[T + (taps - 1) · dilation, B, width] to [T, B, width]."""
         length = x.shape[0] - (self.taps - 1) * self.dilation
-        seen = [x[tap * self.dilation :][:length] for tap in range(self.taps)]
+        at_tap = [slice(tap * self.dilation, tap * self.dilation + length) for tap in range(self.taps)]
         kernels = tf.unstack(tf.cast(self.kernel, self.compute_dtype))
-        gates = add_bias(sum(map(product, seen, kernels)), tf.convert_to_tensor(self.bias))
+        if training:
+            seen = [product(x[at], kernel) for at, kernel in zip(at_tap, kernels)]
+        else:  # one product, shifted afterwards: faster, where there is no gradient
+            by_tap = tf.split(product(x, tf.concat(kernels, axis=-1)), self.taps, axis=-1)
+            seen = [of_tap[at] for of_tap, at in zip(by_tap, at_tap)]
+        gates = add_bias(sum(seen), tf.convert_to_tensor(self.bias))
         leaving = product(gated(gates), tf.cast(self.output_kernel, self.compute_dtype))
-        return seen[self.taps // 2] + add_bias(leaving, tf.convert_to_tensor(self.output_bias))
+        return x[at_tap[self.taps // 2]] + add_bias(leaving, tf.convert_to_tensor(self.output_bias))
 
 
 class Stack(keras.layers.Layer):
@@ -77,8 +82,8 @@ class Stack(keras.layers.Layer):
             getattr(self, f"block_{number}").build()
         self.built = True
 
-    def call(self, x):
+    def call(self, x, training=False):
         """[T + the context on both sides, B, width] to [T, B, width]."""
         for number in range(self.depth):
-            x = getattr(self, f"block_{number}")(x)
+            x = getattr(self, f"block_{number}")(x, training=training)
         return x

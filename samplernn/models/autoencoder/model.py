@@ -17,6 +17,7 @@ from samplernn.models.autoencoder.config import AutoencoderConfig
 from samplernn.models.autoencoder.layers import Dense, Stack
 from samplernn.models.config import NO_ITEM, NO_TARGET
 from samplernn.models.model import Autoencoder, Outcome
+from samplernn.models.products import product
 from samplernn.models.wavenet.layers import Input
 from samplernn.models.wavenet.model import WaveNet
 
@@ -72,11 +73,12 @@ class DiscreteAutoencoder(Autoencoder):
         length = x.shape[1] - window.left - window.right
         counting = tf.reduce_all(tf.reshape(y != NO_TARGET, [x.shape[0], length // hop, hop]), axis=-1)
         counting = tf.transpose(counting)
-        queries, inside = self._look(x[:, window.left - window.right :])
+        queries, inside = self._look(x[:, window.left - window.right :], training)
         reach = self.config.codes.reach
         middle = slice(reach, reach + length // hop)
         quantized = self.bottleneck(queries, middle=middle, counting=counting, training=training)
-        conditions = self._modulate(tf.where(inside[..., None], quantized.vectors, 0.0))
+        conditions = self._modulate(tf.where(inside[..., None], quantized.vectors, 0.0), training)
+        conditions = tf.split(conditions, len(self.conditions), axis=-1)
         heard = self._silent_outside(x[:, window.left - 1 : window.left + length])
         of_local = self.local_model.forward(heard, y, state, training, conditions)
         counted = tf.where(counting, quantized.codes[middle], NO_ITEM)
@@ -86,7 +88,7 @@ class DiscreteAutoencoder(Autoencoder):
         loss = of_local.loss + tf.cast(quantized.penalty, dtype)
         return Outcome(loss, of_local.sums | sums, of_local.state, quantized.updates)
 
-    def _look(self, x):
+    def _look(self, x, training=False):
         """What the encoder makes of items [B, context + N · hop + context], some of which may be outside.
 
         Returns:
@@ -94,7 +96,7 @@ class DiscreteAutoencoder(Autoencoder):
         """
         hop, context = self.config.hop, self.config.codes.context
         outside = x == NO_ITEM
-        seen = self.encoder(self.encoder_input(tf.transpose(self._silent_outside(x))))
+        seen = self.encoder(self.encoder_input(tf.transpose(self._silent_outside(x))), training=training)
         number = seen.shape[0] // hop
         queries = self.query(tf.reduce_mean(tf.reshape(seen, [number, hop, *seen.shape[1:]]), axis=1))
         outside = outside[:, context : context + number * hop]
@@ -107,10 +109,14 @@ class DiscreteAutoencoder(Autoencoder):
         silence = quantizer(self.config.q_type, self.config.q_levels).zero
         return tf.where(items == NO_ITEM, tf.cast(silence, items.dtype), items)
 
-    def _modulate(self, vectors):
-        """What stands for codes, [reach + N + reach, B, D], to a condition of each of the local model's blocks."""
-        seen = self.modulator(self.modulator_input(vectors))
-        return [condition(seen) for condition in self.conditions]
+    def _modulate(self, vectors, training=False):
+        """What stands for codes, [reach + N + reach, B, D], to the conditions of the local model's blocks.
+
+        They are [N, B, blocks · 2 · inner], by one product.
+        """
+        kernels = [tf.cast(condition.kernel, condition.compute_dtype) for condition in self.conditions]
+        seen = self.modulator(self.modulator_input(vectors), training=training)
+        return product(seen, tf.concat(kernels, axis=-1))
 
     @property
     def sum_shapes(self):
@@ -135,8 +141,8 @@ class DiscreteAutoencoder(Autoencoder):
         return tf.transpose(tf.where(inside, codes, NO_ITEM))
 
     def condition(self, codes):
-        conditions = tf.stack(self._modulate(self._vectors(tf.transpose(codes))))
-        return tf.transpose(conditions, [2, 1, 0, 3])  # [blocks, n, B, 2 · inner] → [B, n, blocks, 2 · inner]
+        conditions = tf.transpose(self._modulate(self._vectors(tf.transpose(codes))), [1, 0, 2])
+        return tf.reshape(conditions, [*conditions.shape[:2], len(self.conditions), -1])
 
     # --- Generation ---
 
