@@ -10,12 +10,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import itertools
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -34,7 +37,9 @@ from samplernn.audio.chunking import chunk_files  # noqa: E402
 from samplernn.corpus.loader import Loader  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
+from samplernn.generation.stack import Stack  # noqa: E402
 from samplernn.models import registry  # noqa: E402
+from samplernn.models.autoencoder.config import AutoencoderConfig  # noqa: E402
 from samplernn.models.config import Config  # noqa: E402
 from samplernn.models.model import AutoregressiveModel  # noqa: E402
 from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
@@ -42,6 +47,7 @@ from samplernn.models.wavenet.config import WaveNetConfig  # noqa: E402
 from samplernn.models.wavenet.model import WaveNet  # noqa: E402
 from samplernn.options.options import PRECISIONS, ChunkOptions, TrainingOptions  # noqa: E402
 from samplernn.options.values import BOOLEAN, automatic  # noqa: E402
+from samplernn.system.device import use_xla  # noqa: E402
 from samplernn.training.steps import model_to_train, train_step  # noqa: E402
 
 MUSIC = Path(__file__).parent.parent / "examples" / "demo-chorales.flac"
@@ -102,6 +108,7 @@ def rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
             ),
         )
     yield from wavenet_rows(precision, jit)
+    yield from autoencoder_rows(precision, jit)
     yield "load 1 million samples, one core", load
     yield "wait for data in training, dim 256", lambda *row: wait(*row, precision, jit)
     yield "chunk_audio, 36 minutes", chunk
@@ -130,6 +137,88 @@ def wavenet_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callab
         "generate 1 s, wavenet-large, 1 sequence",
         timed(lambda: generation(large, 1, precision, jit), SECOND, dram=4 * large.num_parameters * SAMPLE_RATE),
     )
+
+
+def autoencoder_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
+    """Those of autoencoders and of the shipped stack."""
+    vqvae, ada, over_codes = (
+        registry.load_config(CONFIGS / f"{name}.config.json") for name in ("vqvae", "ada", "wavenet-codes")
+    )
+    for name, config, batch_size, codes in (("vqvae", vqvae, 8, 1024), ("ada", ada, 1, 1024)):
+        length = config.seq_len // config.hop
+        operations = 2 * weights_in_products(config.local_model) * config.seq_len
+        operations += encoding(config, length) + conditioning(config, length)
+        yield (
+            f"train step, {name}, {batch_size} x {config.seq_len}",
+            timed(
+                lambda c=config, b=batch_size: training_steps(c, b, precision, jit),
+                operations=3 * batch_size * operations,
+            ),
+        )
+        start = partial(coding, config, codes, precision, jit)
+        encoded, conditioned = encoding(config, codes), conditioning(config, codes)
+        yield f"encode, {name}, {codes} codes", timed(partial(start, encode=True), operations=encoded)
+        yield f"condition, {name}, {codes} codes", timed(partial(start, encode=False), operations=conditioned)
+    below, hop = vqvae.local_model, vqvae.hop
+    operations = (
+        2 * weights_in_products(below) + (conditioning(vqvae, 128) / 128 + 2 * weights_in_products(over_codes)) / hop
+    )
+    for sequences in (1, 8):
+        plural = "s" * (sequences > 1)
+        yield (
+            f"generate 1 s, vqvae and wavenet-codes, {sequences} sequence{plural}",
+            timed(
+                lambda n=sequences: generation_by_stack(over_codes, vqvae, n, precision, jit),
+                SECOND / hop,
+                operations=operations * sequences * SAMPLE_RATE,
+            ),
+        )
+
+
+def encoding(config: AutoencoderConfig, codes: int) -> int:
+    """Operations of the products by which a VQ-VAE makes so many codes."""
+    length = codes * config.hop + 2 * config.codes.context
+    convolutions = convolving(length, config.encoder_dilations, config.encoder_filter_length, config.encoder_size)
+    return convolutions + 2 * codes * (config.encoder_size + config.num_codes) * config.query_size
+
+
+def conditioning(config: AutoencoderConfig, codes: int) -> int:
+    """Operations of the products from so many codes to the local model's conditions."""
+    length, width = codes + 2 * config.codes.reach, config.modulator_size
+    convolutions = convolving(length, config.modulator_dilations, config.modulator_filter_length, width)
+    conditions = len(config.local_model.dilations) * 2 * config.inner_size
+    return convolutions + 2 * length * config.query_size * width + 2 * codes * width * conditions
+
+
+def convolving(length: int, dilations: Sequence[int], taps: int, width: int) -> int:
+    """Operations of blocks, each of which is left by less than it was given."""
+    operations = 0
+    for dilation in dilations:
+        length -= (taps - 1) * dilation
+        operations += 2 * length * (2 * taps + 1) * width**2
+    return operations
+
+
+def coding(config: AutoencoderConfig, codes: int, precision: str, jit: bool | None, encode: bool):
+    """The encoder or the modulator of an autoencoder on one row."""
+    model, random = registry.build(config, precision), np.random.default_rng(0)
+    items = random.integers(64, 192, (1, codes * config.hop + 2 * config.codes.context), np.int32)
+    window = random.integers(0, config.num_codes, (1, codes + 2 * config.codes.reach), np.int32)
+    given = tf.constant(items if encode else window)
+    call = tf.function(model.encode if encode else model.condition, autograph=False, jit_compile=use_xla(jit))
+    call(given)
+    return lambda: call(given).numpy()
+
+
+def generation_by_stack(top: Config, below: AutoencoderConfig, sequences: int, precision: str, jit: bool | None):
+    """A call is as many pieces of audio as make one piece of codes."""
+    chain = [SimpleNamespace(load=lambda precision: registry.build(below, precision))]
+    stack = Stack(registry.build(top.over_codes(below.codes.levels), precision), chain, SAMPLE_RATE, precision, jit)
+    contexts = stack.contexts(SimpleNamespace(seed=None))
+    pieces = stack.level(contexts, [0.95] * sequences, [0.95], 0).pieces(range(sequences), 10**9)
+    work = lambda: [next(pieces) for _ in range(below.hop)]  # noqa: E731
+    work()
+    return work
 
 
 def weights_in_products(config: WaveNetConfig) -> int:
@@ -235,7 +324,9 @@ def generation(config: Config, sequences: int, precision: str, jit: bool | None)
 def generation_by(model: AutoregressiveModel, sequences: int, jit: bool | None) -> Callable[[], object]:
     generator = Generator(model, jit)
     context = np.full([sequences, model.config.window.left], 128, np.int32)
-    pieces = generator(context, 10**9, [0.95] * sequences, [(0, row) for row in range(sequences)])
+    codes = itertools.repeat(np.zeros([sequences, ITEMS_A_CALL], np.int32)) if model.config.codes else None
+    seeds = [(0, row) for row in range(sequences)]
+    pieces = generator(context, 10**9, [0.95] * sequences, seeds, codes=codes)
     next(pieces)
     return lambda: next(pieces)
 

@@ -34,13 +34,13 @@ def main() -> None:
     for name in arguments.only or paths:
         config = load_config(paths[name])
         a_step, gigabytes = in_own_process(training, config, arguments.batch_size)
-        a_second = in_own_process(generating, config, sample_rate(name))
+        a_second = in_own_process(generating, config, items_a_second(name))
         print(f"{name:18} {config.num_parameters:11,} {gigabytes:5.2f} {a_step:7.3f} {a_second:17.2f}", flush=True)
 
 
-def sample_rate(name: str) -> int:
-    """That a config is meant for, in Hz."""
-    return 44100 if name == "44k" else 16000
+def items_a_second(name: str) -> int:
+    """Those that a config is meant for: samples, or codes of 8 samples each."""
+    return {"44k": 44100, "wavenet-codes": 2000}.get(name, 16000)
 
 
 def training(config: Config, batch_size: int) -> tuple[float, float]:
@@ -53,13 +53,13 @@ def training(config: Config, batch_size: int) -> tuple[float, float]:
     return float(a_step), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def generating(config: Config, sample_rate: int) -> float:
-    """The median seconds that a second of audio takes, one sequence alone."""
+def generating(config: Config, items: int) -> float:
+    """The median seconds that a second of audio takes at one level, one sequence alone."""
     from bench import ITEMS_A_CALL, generation
     from machine import seconds
 
     work = generation(config, 1, "float32", None)
-    calls = round(sample_rate / ITEMS_A_CALL)
+    calls = round(items / ITEMS_A_CALL)
     return float(np.median([sum(seconds(work) for _ in range(calls)) for _ in range(REPEATS)]))
 
 

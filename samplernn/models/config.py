@@ -214,6 +214,11 @@ class Config(ABC):
         """About how many numbers backpropagation through one row's window keeps."""
 
     @property
+    def compiled_bytes(self) -> int:
+        """By how much its compiled step is larger than that of other families."""
+        return 0
+
+    @property
     @abstractmethod
     def uniform_loss(self) -> float:
         """The loss of a model that knows nothing, in nats an item: all that an item can be is equally likely."""

@@ -14,14 +14,15 @@ def expected_memory(config: Config, batch_size: int, optimizer: str, averaged: b
 
     They are those of
 
-    - the libraries and the compiled step (BASE_BYTES, measured on a CPU)
+    - the libraries and the compiled step (BASE_BYTES, measured on a CPU, and more for some families)
     - each parameter, its gradient, the optimizer's slots for it, and its average if there is one
     - what backpropagation through a window keeps
 
     docs/performance.md compares it with what was measured.
     """
     with_gradients = _kept(config, optimizer, averaged) + config.num_parameters
-    return BASE_BYTES + BYTES_A_NUMBER * round(with_gradients + batch_size * config.activations)
+    base = BASE_BYTES + config.compiled_bytes
+    return base + BYTES_A_NUMBER * round(with_gradients + batch_size * config.activations)
 
 
 def checkpoint_size(config: Config, optimizer: str, averaged: bool = False) -> int:

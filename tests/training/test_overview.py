@@ -14,6 +14,7 @@ from trainings import runs
 from samplernn.checkpoints import run_folders
 from samplernn.commands import cli
 from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.models.autoencoder.config import VQVAEConfig
 from samplernn.models.memory import expected_memory
 from samplernn.models.registry import load_config
 from samplernn.models.samplernn.config import SampleRNNConfig
@@ -128,6 +129,20 @@ MEASURED_OF_WAVENETS = [
 def test_the_expected_memory_of_wavenets_is_about_what_was_measured(config, batch_size, measured):
     expected = expected_memory(WaveNetConfig(**{"seq_len": 512} | config), batch_size, "adam")
     assert expected == pytest.approx(measured, rel=0.2)
+
+
+MEASURED_OF_AUTOENCODERS = [
+    ({}, 1, 1.84e9),
+    ({}, 8, 2.06e9),
+    ({}, 32, 2.80e9),
+    ({"seq_len": 4096}, 8, 3.33e9),
+    ({"hop": 64}, 8, 2.24e9),
+]
+
+
+@pytest.mark.parametrize(("config", "batch_size", "measured"), MEASURED_OF_AUTOENCODERS)
+def test_the_expected_memory_of_autoencoders_is_about_what_was_measured(config, batch_size, measured):
+    assert expected_memory(VQVAEConfig(**config), batch_size, "adam") == pytest.approx(measured, rel=0.1)
 
 
 class Clock:

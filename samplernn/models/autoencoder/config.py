@@ -21,6 +21,7 @@ from samplernn.options.option import option, with_default
 from samplernn.options.values import NOT_NEGATIVE, PROBABILITY, Values, one_of, optional, whole
 
 MAX_CODES = 65536
+BYTES_A_BLOCK = 20_000_000  # of the compiled step
 COLLAPSED = 0.1  # part of the codes to which a perplexity amounts
 ONE_CODE = 1.5  # perplexity below which there is little but one, of however many
 
@@ -172,14 +173,20 @@ class AutoencoderConfig(TokensConfig):
         }
 
     @property
+    def compiled_bytes(self) -> int:
+        return BYTES_A_BLOCK * sum(
+            map(len, (self.encoder_dilations, self.modulator_dilations, self.local_model.dilations))
+        )
+
+    @property
     def activations(self) -> float:
         """Those of the local model, with the condition of each block; for what the encoder hears and each of its blocks
-        twelve times its width, for a code and a block of the modulator as much.
+        five times its width, for a code and a block of the modulator twelve times.
         """
         codes = self.seq_len // self.hop + 2 * self.codes.reach
         conditions = len(self.local_model.dilations) * 2 * self.inner_size
         of_code = 12 * len(self.modulator_dilations) * self.modulator_size + 2 * conditions + 8 * self.query_size
-        heard = 12 * len(self.encoder_dilations) * self.encoder_size
+        heard = 5 * len(self.encoder_dilations) * self.encoder_size
         return self.local_model.activations + self.window.with_context * heard + codes * (of_code + 4 * self.num_codes)
 
 
