@@ -4,6 +4,7 @@
 """
 
 import functools
+import hashlib
 import io
 import json
 import random
@@ -317,7 +318,11 @@ def of_this_project(family):
     return registry.config_to_dict(model.config), *files
 
 
-CHECKPOINTS = {"samplernn": of_prism, "wavenet": functools.partial(of_this_project, "wavenet")}
+CHECKPOINTS = {
+    "samplernn": of_prism,
+    "wavenet": functools.partial(of_this_project, "wavenet"),
+    "vqvae": functools.partial(of_this_project, "vqvae"),
+}
 
 
 @functools.cache
@@ -341,15 +346,30 @@ def good_checkpoint(family="samplernn"):
     }
 
 
+def generating(family):
+    """The command that generates from such a network's checkpoint, and the files that it needs beside that."""
+    if family != "vqvae":
+        return GENERATE, {}
+    reconstruct = [*GENERATE, "--reconstruct", "in.wav"]
+    return [argument for argument in reconstruct if argument not in ("--dur", "0.001")], {
+        "in.wav": good_audio("WAV", "PCM_16", samples=64)
+    }
+
+
+def generate_case(changed, family):
+    command, files = generating(family)
+    return command, good_checkpoint(family) | files | changed
+
+
 def config_case(draw, family="samplernn"):
-    good = {name: data for name, data in good_checkpoint(family).items() if name != SETTINGS}
     config = json.loads(good_checkpoint(family)[SETTINGS])["config"]
-    return [*GENERATE, "--config_file", "my.config.json"], good | {"my.config.json": json_damaged(config, draw)}
+    command, files = generate_case({"my.config.json": json_damaged(config, draw)}, family)
+    del files[SETTINGS]
+    return [*command, "--config_file", "my.config.json"], files
 
 
 def settings_case(draw, family="samplernn"):
-    settings = json.loads(good_checkpoint(family)[SETTINGS])
-    return GENERATE, good_checkpoint(family) | {SETTINGS: json_damaged(settings, draw)}
+    return generate_case({SETTINGS: json_damaged(json.loads(good_checkpoint(family)[SETTINGS]), draw)}, family)
 
 
 def evaluate_case(draw, family="samplernn"):
@@ -381,7 +401,7 @@ def resume_case(draw, family="samplernn"):
 
 
 def shard_case(draw, family="samplernn"):
-    return GENERATE, good_checkpoint(family) | {SHARD: byte_damaged(good_checkpoint(family)[SHARD], draw)}
+    return generate_case({SHARD: byte_damaged(good_checkpoint(family)[SHARD], draw)}, family)
 
 
 def state_case(draw):
@@ -400,7 +420,7 @@ def state_case(draw):
 
 
 def index_case(draw, family="samplernn"):
-    return GENERATE, good_checkpoint(family) | {INDEX: index_damaged(good_checkpoint(family)[INDEX], draw)}
+    return generate_case({INDEX: index_damaged(good_checkpoint(family)[INDEX], draw)}, family)
 
 
 def index_damaged(index, draw):
@@ -479,6 +499,41 @@ def entry_damaged(value, draw):
         extent = sub(1, b"\x08" + varint(number()) + b"\x10" + varint(number()))
         return value + sub(7, extent) * draw.choice([1, 2])
     return value + b"\x35" + draw.randbytes(4)
+
+
+# --- Codes ---
+
+
+def good_codes():
+    """The arrays of a file of codes that the good autoencoder has made."""
+    from samplernn.models.registry import FAMILIES
+
+    made_of = hashlib.sha256(b"".join(good_checkpoint("vqvae")[name] for name in (SHARD, INDEX)))
+    of = FAMILIES["vqvae"].config.tiny().codes
+    codes = np.random.default_rng(0).integers(0, of.levels, 16, np.int32)
+    return {"codes": codes, "rate": 16000, "hop": of.hop, "levels": of.levels, "encoder": made_of.hexdigest()}
+
+
+def codes_case(draw):
+    """An npz of which an array, its header or its archive is wrong."""
+    arrays, kind = good_codes(), draw.choice(["bytes", "bytes", "array", "missing", "array"])
+    name = draw.choice(list(arrays))
+    if kind == "missing":
+        del arrays[name]
+    elif kind == "array":
+        arrays[name] = draw.choice(HOSTILE_ARRAYS)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    data = byte_damaged(file.getvalue(), draw) if kind == "bytes" else file.getvalue()
+    command = [argument for argument in GENERATE if argument not in ("--dur", "0.001")]
+    return [*command, "--codes", "x.npz"], good_checkpoint("vqvae") | {"x.npz": data}
+
+
+HOSTILE_ARRAYS = [
+    -1, 0, 1, 2**31, 2**63 - 1, 2**64 - 1, 0.5, np.nan, True, "", "a" * 10000, [], [[1]], [2**40], [-1], [255], [0.5],
+    ["a"], [True], np.full(10**6, 255, np.uint8), np.array([None, {}], object), np.array("x", object), b"\0",
+    np.zeros(3, [("a", "i4")]), np.array("2026-01-01", "M8[D]"), np.zeros([2, 0]), np.float32(1e30), 1j,
+]  # fmt: skip
 
 
 # --- Names and what is no file ---
@@ -560,9 +615,14 @@ KINDS: dict[str, Callable] = {
     "state": state_case,
     "name": name_case,
     "special": special_case,
+    "codes": codes_case,
 }
 OF_NETWORKS = ("config", "settings", "evaluate", "resume", "index", "shard")
-KINDS |= {f"wavenet_{kind}": functools.partial(KINDS[kind], family="wavenet") for kind in OF_NETWORKS}
+KINDS |= {
+    f"{family}_{kind}": functools.partial(KINDS[kind], family=family)
+    for family in ("wavenet", "vqvae")
+    for kind in OF_NETWORKS
+}
 
 WITHOUT_TENSORFLOW = ("chunk", "ffmpeg", "corpus")
 

@@ -33,13 +33,15 @@ SHORT = {
     "without TensorFlow": damage.cases(chunk=150, ffmpeg=50, corpus=60),
     "with TensorFlow": [
         *damage.cases(config=8, settings=2, evaluate=2, torch=8, index=10, shard=2, state=2, name=4, special=8),
+        *damage.cases(vqvae_config=2, vqvae_settings=1, vqvae_index=2, codes=12),
         *damage.cases(wavenet_config=4, wavenet_settings=1, wavenet_evaluate=1, wavenet_index=8, wavenet_shard=1),
     ],
 }
 LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 700, "settings": 100, "evaluate": 100,
         "torch": 200, "resume": 20, "index": 500, "shard": 100, "state": 30, "name": 100, "special": 100,
         "wavenet_config": 60, "wavenet_settings": 10, "wavenet_evaluate": 10, "wavenet_resume": 5,
-        "wavenet_index": 100, "wavenet_shard": 10}  # fmt: skip
+        "wavenet_index": 100, "wavenet_shard": 10, "vqvae_config": 60, "vqvae_settings": 10, "vqvae_evaluate": 10,
+        "vqvae_resume": 5, "vqvae_index": 60, "vqvae_shard": 10, "codes": 300}  # fmt: skip
 
 
 def meet_all(names, folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -121,7 +122,7 @@ class AutoencoderConfig(TokensConfig):
         return Codes(self.hop, self.num_codes, encoder, modulator)
 
     def remarks(self, logs: Mapping[str, float]) -> Iterator[str]:
-        perplexity = logs["val_perplexity"]
+        perplexity = logs.get("val_perplexity", math.inf)  # a damaged history may lack it
         if perplexity < max(ONE_CODE, COLLAPSED * self.num_codes):
             yield (
                 f"The codebook has collapsed: its {self.num_codes} codes are used as if there were {perplexity:.1f}."
