@@ -2,12 +2,14 @@
 on held-out files over how far it looks back: the predictability profile of Dieleman et al. (2018), Figure 2.
 
 Run from anywhere: python examples/predictability.py --data_dir ./chunks
+
+With --codes_from logdir/below also of the codes that an autoencoder makes of the same files, as far back in time.
 """
 
 import io
 import itertools
 import sys
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, replace
 from math import log
 from pathlib import Path
 
@@ -16,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from samplernn.commands import cli  # noqa: E402
 from samplernn.commands.flags import Parser  # noqa: E402
+from samplernn.models.predictor.config import PredictorConfig  # noqa: E402
 from samplernn.options.option import option, options_of, with_default  # noqa: E402
 from samplernn.options.options import CorpusOptions, TrainingOptions  # noqa: E402
 from samplernn.options.values import PATH, whole  # noqa: E402
@@ -23,7 +26,8 @@ from samplernn.system.device import prepare_device  # noqa: E402
 from samplernn.system.files import make_writable_folder, write_whole, written_aside  # noqa: E402
 
 RECEPTIVE_FIELDS = (0, *(2**power for power in range(11)))
-SEQ_LEN = 512
+OF_SAMPLES = PredictorConfig(seq_len=512)
+OF_CODES = replace(OF_SAMPLES, q_type="codes", input_format="embedding")
 LEARNING_RATE = 0.03  # at first; it falls to 0, so that no end is a bad moment
 SEED = 0
 
@@ -33,6 +37,7 @@ class Options:
     """What the flags are."""
 
     data_dir: tuple[str, ...] = with_default(CorpusOptions, "data_dir", MISSING)
+    codes_from: str | None = with_default(TrainingOptions, "codes_from", None)
     skip_unusable: bool = with_default(TrainingOptions, "skip_unusable", False)
     batch_size: int = with_default(TrainingOptions, "batch_size", 8)
     output_dir: str = option("./predictability", PATH, "folder for profile.csv and profile.png")
@@ -41,40 +46,62 @@ class Options:
 
 def main():
     options = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
-    split, folder = split_of(options), Path(options.output_dir)
+    folder = Path(options.output_dir)
+    beginning = beginning_of(options)
     make_writable_folder("--output_dir", folder)
     prepare_device()
-    profile = {}
-    for receptive_field in RECEPTIVE_FIELDS:
-        profile[receptive_field] = nll = held_out_nll(receptive_field, split, options)
-        print(f"receptive field {receptive_field:4}: {nll:.3f} nats, {nll / log(2):.3f} bits a sample", flush=True)
-        write_whole(folder / "profile.csv", as_csv(profile, options.steps))
+    beginning.make_codes(training_options(options))
+    profiles = {"sample": {}} | ({"code": {}} if beginning.chain else {})
+    for unit, profile in profiles.items():
+        split, hop = (beginning.audio, 1) if unit == "sample" else (beginning.split, beginning.hop)
+        config = OF_SAMPLES if unit == "sample" else beginning.config
+        for receptive_field in [field for field in RECEPTIVE_FIELDS if field * hop <= RECEPTIVE_FIELDS[-1]]:
+            nll = held_out_nll(replace(config, receptive_field=receptive_field), split, options)
+            profile[receptive_field * hop] = nll
+            print(f"receptive field {receptive_field:4}: {nll:.3f} nats, {nll / log(2):.3f} bits a {unit}", flush=True)
+            write_whole(folder / "profile.csv", as_csv(profiles, options.steps))
     with written_aside(folder / "profile.png") as aside:
-        aside.write_bytes(draw(profile))
+        aside.write_bytes(draw(profiles, heard_by_code(beginning)))
     print(f"Look: {folder / 'profile.png'}")
 
 
-def split_of(options):
-    """What is trained on and what is held out, the same for all."""
-    from samplernn.corpus.scan import scan_corpus
-    from samplernn.corpus.split import split_corpus
+def training_options(options):
+    """Those that say what is trained on and what is held out; codes come into the folder of the profile."""
+    return TrainingOptions(
+        data_dir=options.data_dir,
+        codes_from=options.codes_from,
+        skip_unusable=options.skip_unusable,
+        batch_size=options.batch_size,
+        learning_rate=LEARNING_RATE,
+        logdir_root=options.output_dir,
+    )
 
-    corpus = scan_corpus(options.data_dir, options.skip_unusable)
-    return split_corpus(corpus.recordings, SEQ_LEN, options.batch_size, val_frac=0.1)
+
+def beginning_of(options):
+    """The recordings, and their codes if there are any, on the same sides for all."""
+    from samplernn.training.beginning import beginning_with
+
+    return beginning_with(OF_CODES if options.codes_from else OF_SAMPLES, training_options(options))
 
 
-def held_out_nll(receptive_field, split, options):
-    """That of a predictor after its steps of training, in nats a sample."""
+def heard_by_code(beginning):
+    """How many samples a code depends on; 0 where there are none."""
+    heard = 1 if beginning.chain else 0
+    for decoder in beginning.chain:  # from the top down
+        heard = heard * decoder.config.codes.hop + 2 * decoder.config.codes.context
+    return heard
+
+
+def held_out_nll(config, split, options):
+    """That of a predictor after its steps of training, in nats an item."""
     import keras
 
     from samplernn.corpus.loader import Loader
-    from samplernn.models.registry import config_from_dict
     from samplernn.training.loop import evaluate
     from samplernn.training.steps import initial_state, model_to_train, train_step, validation_step
 
-    config = config_from_dict({"model": "predictor", "receptive_field": receptive_field, "seq_len": SEQ_LEN})
     keras.utils.set_random_seed(SEED)
-    model = model_to_train(config, TrainingOptions(data_dir=(), learning_rate=LEARNING_RATE))
+    model = model_to_train(config, training_options(options))
     loader, step = Loader(config, options.batch_size), train_step(model)
     state = initial_state(model, options.batch_size)
     epochs = (loader.training_epoch(split.training, SEED, epoch)[1] for epoch in itertools.count())
@@ -84,22 +111,30 @@ def held_out_nll(receptive_field, split, options):
     return evaluate(model, validation_step(model), loader, split.validation)["loss"]
 
 
-def as_csv(profile, steps):
-    """The NLL of each receptive field."""
-    rows = [f"{field},{nll:.4f},{nll / log(2):.4f},{steps}" for field, nll in profile.items()]
-    return "\n".join(["receptive_field,nll_nats,nll_bits,steps", *rows]) + "\n"
+def as_csv(profiles, steps):
+    """The NLL of each receptive field, which is in samples."""
+    rows = [
+        f"{unit},{field},{nll:.4f},{nll / log(2):.4f},{steps}"
+        for unit, profile in profiles.items()
+        for field, nll in profile.items()
+    ]
+    return "\n".join(["of,receptive_field,nll_nats,nll_bits,steps", *rows]) + "\n"
 
 
-def draw(profile):
-    """A PNG of the NLL in nats over the receptive field."""
+def draw(profiles, heard):
+    """A PNG of the NLL in nats over the receptive field, with a line at what is heard by a code, if anything is."""
     from matplotlib.figure import Figure  # a figure of pyplot's would look for a screen
 
     figure = Figure(figsize=(7, 4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(profile.keys(), profile.values(), marker="o")
+    for unit, profile in profiles.items():
+        axes.plot(profile.keys(), profile.values(), marker="o", label=f"a {unit}")
     axes.set_xscale("symlog", base=2, linthresh=1)
-    axes.set_xticks([*profile], [*profile])
-    axes.set(xlabel="receptive field, samples", ylabel="nats a sample, on held-out files", title="Predictability")
+    axes.set_xticks([*profiles["sample"]], [*profiles["sample"]])
+    if heard:
+        axes.axvline(heard, color="gray", linestyle="--", label="heard by a code")
+    axes.legend()
+    axes.set(xlabel="receptive field, samples", ylabel="nats, on held-out files", title="Predictability")
     axes.grid(alpha=0.3)
     png = io.BytesIO()
     figure.savefig(png, format="png")

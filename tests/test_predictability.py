@@ -2,13 +2,21 @@
 
 import csv
 import importlib
+import json
 import math
 import re
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
+
+from samplernn.corpus.codes import read_codes
+from samplernn.models.autoencoder.config import VQVAEConfig
+from samplernn.models.registry import config_to_dict
+from samplernn.options.options import TrainingOptions
+from samplernn.training.train import train
 
 PERIOD, FAITH = 4, 0.9  # a sample is that of four before with this probability, else any of the levels
 LEVELS = np.array([-0.6, -0.2, 0.2, 0.6])
@@ -70,6 +78,36 @@ def test_the_loss_falls_from_the_unigram_entropy_where_what_predicts_comes_into_
         assert f"{float(row['nll_nats']):.3f} nats" in line
     picture = matplotlib.image.imread(tmp_path / "predictability" / "profile.png")
     assert picture.shape[:2] == (400, 700) and len(np.unique(picture)) > 5
+
+
+@pytest.mark.long
+def test_codes_have_a_profile_of_their_own_as_far_back_in_time(run, levels, tmp_path):
+    config = tmp_path / "tiny.config.json"
+    config.write_text(json.dumps(config_to_dict(replace(VQVAEConfig.tiny(), seq_len=128))))
+    below = TrainingOptions(
+        data_dir=(str(tmp_path / "chunks"),), id="below", logdir_root=str(tmp_path / "logdir"),
+        config_file=str(config), num_epochs=2, batch_size=8, generate=False, jit_compile=False, learning_rate=0.01,
+    )  # fmt: skip
+    train(below)
+    flags = ["--data_dir", "chunks", "--steps", "60", "--codes_from", "logdir/below"]
+    status, out, error = run(*flags, fields=(0, 1, 2, 4, 8))
+    assert (status, error) == (0, "")
+    with (tmp_path / "predictability" / "profile.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["of"], row["receptive_field"]) for row in rows] == [
+        *(("sample", field) for field in "01248"),
+        *(("code", field) for field in "048"),
+    ]
+    assert "receptive field    2: " in out and out.count(" bits a code") == 3
+    coded = [read_codes(path) for path in (tmp_path / "predictability" / "codes").glob("*/*.npz")]
+    assert len(coded) == FILES
+    unheard = float(rows[5]["nll_nats"])
+    assert unheard == pytest.approx(
+        entropy(np.bincount(np.concatenate([each.codes for each in coded])) + 1e-9), abs=0.1
+    )
+    assert float(rows[7]["nll_nats"]) < unheard - 0.1
+    picture = matplotlib.image.imread(tmp_path / "predictability" / "profile.png")
+    assert picture.shape[:2] == (400, 700)
 
 
 def test_where_there_are_too_few_files_the_remedy_helps(run, levels, tmp_path):
