@@ -50,6 +50,8 @@ VARIANTS = {
     "amae-continuous": Variant("amae", {"input_format": "continuous"}),
     "amae-softmax": Variant("amae", {"simplex": "softmax"}),
     "vqvae-hop-64": Variant("vqvae", {"hop": 64}),
+    # What has no codes, to set beside the bound of a whole stack.
+    "wavenet": Variant("wavenet", {}),
     # Its Table 2: models over the codes of the first.
     "codes": Variant("wavenet-codes", {}, "vqvae"),
     "codes-vqvae-64": Variant("vqvae", {**OVER_CODES, "num_stages": 6}, "vqvae"),
