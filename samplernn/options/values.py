@@ -68,9 +68,10 @@ class Range:
 
 def parse_range(values: Values, text: str) -> Range:
     """The range of such values that a flag's text says; a ValueError says why that cannot be."""
-    least, most = (values.parse(end) for end in text.split(TO, 1))
+    least, most = (values.parse(end) if end else None for end in text.split(TO, 1))
     if None in (least, most) or not 0 < least < most:
-        raise ValueError(f"{shortened(text)} is not a range from a number above 0 to a larger one, such as 0.1{TO}10")
+        expected = f"a range from a number above 0 to a larger one, such as 0.1{TO}10, without spaces"
+        raise ValueError(f"{shortened(text)} is not {expected}")
     return Range(least, most)
 
 

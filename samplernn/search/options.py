@@ -33,6 +33,11 @@ class SearchOptions(CorpusOptions, ComputationOptions):
     )
     random_seed: int = option(0, whole(0), "seed of the search, and of each trial as in train.py")
 
+    @property
+    def patience(self) -> int | None:
+        """After how many epochs without improvement a trial ends."""
+        return self.early_stopping_patience
+
     def __post_init__(self):
         object.__setattr__(self, "space", complete(self.model, self.space, of="codes" if self.codes_from else "audio"))
 
@@ -77,14 +82,22 @@ class RayTuneOptions(SearchOptions):
             raise InputError("--address: a cluster's CPUs and GPUs are all used; leave out --num_cpus and --num_gpus")
         if self.type == "pbt":
             self._check_population()
-            object.__setattr__(self, "early_stopping_patience", None)  # a member that gets no better is replaced
         elif (self.perturb_every, self.burn_in) != (1, 0):
             raise InputError("--perturb_every, --burn_in: only --type pbt compares members; leave them out")
 
+    @property
+    def patience(self) -> int | None:
+        """That of a trial; a member of a population that gets no better is replaced."""
+        return None if self.type == "pbt" else self.early_stopping_patience
+
     def _check_population(self) -> None:
         changeable = in_flight(self.model)
+        if self.num_trials < 2:
+            raise InputError(f"--num_trials {self.num_trials}: a population has two members at least; give more")
         if not any(varies(self.space[name]) for name in changeable):
-            raise InputError(f"--type pbt changes {' and '.join(changeable)} in flight: give several values of one")
+            raise InputError(
+                f"--type pbt changes {' and '.join(changeable)} in flight: give several values of one, or a range"
+            )
         if max(self.perturb_every, self.burn_in) >= self.num_epochs:
             raise InputError(
                 f"--perturb_every {self.perturb_every}, --burn_in {self.burn_in}: the members would not be compared"

@@ -53,6 +53,7 @@ REMARK = "remark"  # why a member of a population is to be replaced
 WORST = 1e9  # a loss beyond every loss; finite, for ASHA computes percentiles
 CHECKPOINTS_KEPT = 3  # of each member of a population since it was compared, and before, for others to go on from
 FACTORS = (1.2, 0.8)  # by which what a member takes over from another is changed, as the ADA paper has it, 5
+DRAWS = 1000  # for each point that is to differ from those before
 SECONDS_TO_WAIT = 1  # until it is asked again whether there is a member to go on from
 SECONDS_TO_END = 20  # after a signal
 MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
@@ -230,6 +231,7 @@ def _scheduler(options: RayTuneOptions):
     changing = [name for name in in_flight(options.model) if varies(options.space[name])]
     space = scalars({name: options.space[name] for name in changing})
     return _Population(
+        options.num_epochs,
         "epoch",
         perturbation_interval=options.perturb_every,
         burn_in_period=options.burn_in,
@@ -246,10 +248,17 @@ def _scheduler(options: RayTuneOptions):
 class _Population(PopulationBasedTraining):
     """Ray's, but that whoever has failed or collapsed goes on from one of the best, however many have.
 
-    Who has failed waits for that, and ends where nobody is left to go on from.
+    Who has failed waits for that, and ends where nobody is left to go on from. Who has trained for all epochs neither
+    goes on from another, nor does another from it: no step would follow.
     """
 
+    def __init__(self, num_epochs: int, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._num_epochs = num_epochs
+
     def on_trial_result(self, tune_controller, trial, result):
+        if result["epoch"] >= self._num_epochs and not _has_failed(result):
+            return TrialScheduler.CONTINUE
         decision = super().on_trial_result(tune_controller, trial, result)
         live = [self._trial_state[member].last_result or {} for member in tune_controller.get_live_trials()]
         return TrialScheduler.STOP if all(map(_has_failed, [result, *live])) else decision
@@ -257,11 +266,14 @@ class _Population(PopulationBasedTraining):
     def _quantiles(self):
         lower, upper = super()._quantiles()
         lost = [member for member in self._trial_state if self._is_lost(member) and not member.is_finished()]
-        upper = [member for member in upper if member not in lost]
+        upper = [member for member in upper if member not in lost and not self._is_over(member)]
         return (list(dict.fromkeys([*lower, *lost])) if upper else []), upper
 
     def _is_lost(self, trial) -> bool:
         return self._trial_state[trial].last_score == -WORST
+
+    def _is_over(self, trial) -> bool:
+        return (trial.last_result or {}).get("epoch", 0) >= self._num_epochs
 
     def _checkpoint_or_exploit(self, trial, tune_controller, upper_quantile, lower_quantile):
         for member in upper_quantile:  # those that were not among the best when they were last compared
@@ -272,7 +284,9 @@ class _Population(PopulationBasedTraining):
     def _exploit(self, tune_controller, trial, trial_to_clone):
         super()._exploit(tune_controller, trial, trial_to_clone)
         values = " and ".join(f"{name} {as_text(trial.config[name])}" for name in self._hyperparam_mutations)
-        print(f"Trial {trial.trial_id} goes on from {trial_to_clone.trial_id}, with {values}.", flush=True)
+        remark = self._trial_state[trial].last_result.get(REMARK)
+        before = f" Before: {remark}" if remark else ""
+        print(f"Trial {trial.trial_id} goes on from {trial_to_clone.trial_id}, with {values}.{before}", flush=True)
 
 
 def _has_failed(result: dict[str, Any]) -> bool:
@@ -325,8 +339,10 @@ def distinct_points(space: dict[str, list | Range], number: int, seed: int) -> l
     """So many points of a space, or all there are, in an order drawn by a seed."""
     domains = {name: _domain(values) for name, values in space.items()}
     size, draw = math.prod(map(_size, space.values())), np.random.default_rng(seed)
-    points = {}  # in order
-    while len(points) < min(number, size):
+    wanted, points = min(number, size), {}  # in order
+    for _ in range(DRAWS * wanted):  # a range may hold fewer numbers than are wanted
+        if len(points) == wanted:
+            break
         point = {name: domain.sample(random_state=draw) for name, domain in domains.items()}
         points.setdefault(tuple(point.values()), point)
     return list(points.values())
@@ -393,24 +409,16 @@ class _Progress(tune.Callback):
 
     def __init__(self, search: Search):
         self._search = search
-        self._told: dict[str, str | None] = {}  # of members of a population
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         options = self._search.options
         if WORST in (abs(result[BEST]), abs(result[options.objective])):
-            self._tell_once(trial.trial_id, result.get(REMARK))
-            return
+            return  # it has failed or collapsed, as its end will say, or what it goes on from
         print(
             f"Trial {trial.trial_id}: epoch {result['epoch']}/{options.num_epochs},"
             f" {options.objective} {result[options.objective]:.3f}, best {result[BEST]:.3f}",
             flush=True,
         )
-
-    def _tell_once(self, name: str, remark: str | None) -> None:
-        """Say why a member of a population is to go on from another; of a trial that ends its end says it."""
-        if remark and remark != self._told.get(name):
-            print(f"Trial {name} is to go on from another: {remark}", flush=True)
-        self._told[name] = remark
 
     def on_trial_complete(self, iteration, trials, trial, **info):
         self._end(trial, "stopped by ASHA, behind other trials")

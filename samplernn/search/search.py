@@ -85,7 +85,7 @@ class Search:
         self.folder = Path(options.logdir, options.id).resolve()
         self._file = self.folder / "search.json"
         self._data_dir = tuple(map(absolute_folder, options.data_dir))  # trials may run elsewhere
-        self._codes_from = options.codes_from and str(Path(options.codes_from).resolve())
+        self._codes_from = options.codes_from and _checkpoint(options.codes_from)
 
     def exists(self) -> bool:
         """Whether a search of this id was begun."""
@@ -207,7 +207,7 @@ class Search:
 
         try:
             train(self._trial_options(trial), after_checkpoint, report=False)
-            patience = f"no improvement for {counted(self.options.early_stopping_patience, 'epoch')}"
+            patience = f"no improvement for {counted(self.options.patience or 0, 'epoch')}"
             trial.ended = self._all_epochs if self._is_over(trial) else patience
         except (RunError, InputError, OSError) as error:
             trial.ended = f"{FAILED}{error.__cause__ or error}"
@@ -305,7 +305,7 @@ class Search:
             val_frac=self.options.val_frac,
             hold_out=self.options.hold_out,
             monitor=self.options.objective,
-            early_stopping_patience=self.options.early_stopping_patience,
+            early_stopping_patience=self.options.patience,
             random_seed=self.options.random_seed,
             precision=self.options.precision,
             jit_compile=self.options.jit_compile,
@@ -332,7 +332,7 @@ class Search:
         write_whole(self.folder / "trials.csv", text.getvalue())
 
     def winner(self) -> Trial:
-        """The best trial.
+        """The best trial, if there are any of those with whose networks nothing is wrong.
 
         Raises:
             RunError: all have failed.
@@ -341,7 +341,12 @@ class Search:
         trials = [trial for trial in self.trials() if not trial.failed]
         if not trials:
             raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
+        trials = [trial for trial in trials if not self._remarks(trial)] or trials
         return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
+
+    def _remarks(self, trial: Trial) -> list[str]:
+        """What is wrong with a trial's network."""
+        return list(space.network(self.options.model, trial.hyperparameters).remarks(trial.history[-1]))
 
     def best_checkpoint(self, trial: Trial) -> Path | None:
         """The checkpoint of a trial's best epoch; None where it went on from another trial's after that."""
@@ -390,6 +395,14 @@ class Search:
 def train_command(options: TrainingOptions) -> list[str]:
     """The command of a training: the folders of its data, and the flags that are not at their defaults."""
     return ["python", shortest(SCRIPTS / "train.py"), *changed_flags(options)]
+
+
+def _checkpoint(codes_from: str) -> str:
+    """The very checkpoint, for a folder's latest may be another one when the search goes on."""
+    try:
+        return str(run_folders.resolve(codes_from).resolve())
+    except InputError as error:
+        raise InputError(f"--codes_from {codes_from}: {error}") from None
 
 
 def _write(path: Path, content: Any) -> None:

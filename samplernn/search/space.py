@@ -18,10 +18,6 @@ from samplernn.options.values import Range
 from samplernn.system.errors import InputError
 
 MOST_CHECKED = 10_000  # networks, in a fraction of a second
-REMEDIES = {
-    "audio": "leave out --codes_from, or give --q_type codes",
-    "codes": "name the autoencoder that makes them by --codes_from",
-}
 OF_TRAINING = [option for option in options_of(TrainingOptions) if option.searchable]
 
 Tried = tuple | Range  # values of a hyperparameter
@@ -82,27 +78,44 @@ def largest(values: Tried) -> Any:
     return values.most if isinstance(values, Range) else max(values)
 
 
+def ends(values: Tried) -> tuple:
+    """All that are listed, the first and the last of a range."""
+    return (values.least, values.most) if isinstance(values, Range) else values
+
+
 def examples(values: Tried) -> Sequence:
     """All that are listed, the first whole numbers of a range of them, the ends of another."""
-    if not isinstance(values, Range):
-        return values
-    return range(values.least, values.most + 1)[:MOST_CHECKED] if values.whole else (values.least, values.most)
+    if isinstance(values, Range) and values.whole:
+        return range(values.least, values.most + 1)[:MOST_CHECKED]
+    return ends(values)
 
 
 def _check_networks(family: str, space: Space, of_data: str) -> None:
     """Refuse impossible ones before any time is spent on the others; of a huge space the first are looked at."""
     options = of_model(family)
-    choices = itertools.product(*(examples(space[option.name]) for option in options))
+    of_each = [space[option.name] for option in options]
+    choices = itertools.chain(itertools.product(*map(ends, of_each)), itertools.product(*map(examples, of_each)))
     for values in itertools.islice(choices, MOST_CHECKED):
         choice = {option.name: value for option, value in zip(options, values)}
         try:
             config = FAMILIES[family].config(**choice)
-            if config.data != of_data:
-                raise InputError(f"such a network learns {config.data}; {REMEDIES[config.data]}")
         except InputError as error:
             given = {of.name: choice[of.name] for of in options if choice[of.name] != of.default}
             flags = " ".join(f"--{name} {as_text(value)}" for name, value in given.items())
             raise InputError(f"{flags}: {error}") from None
+        if config.data != of_data:
+            raise InputError(_of_other_data(family, config.data))
+
+
+def _of_other_data(family: str, data: str) -> str:
+    """What is to be done where networks are of other data than the search."""
+    if data == "codes":
+        return "--q_type codes: name the autoencoder that makes them by --codes_from"
+    kinds = next(option.values.choices for option in of_model(family) if option.name == "q_type")
+    remedy = (
+        "give --q_type codes alone" if "codes" in kinds else "leave it out, for no network of this --model learns codes"
+    )
+    return f"--codes_from: a network of the search would learn audio; {remedy}"
 
 
 def scalars(space: Space) -> dict[str, list | Range]:

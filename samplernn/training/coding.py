@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from filelock import FileLock
+
 from samplernn.audio.wav import Recording
 from samplernn.corpus.codes import CodeSequence, coded, write_codes
 from samplernn.corpus.data import data_of
@@ -59,8 +61,10 @@ def _make(missing: list[tuple[Recording, Recording]], decoder: Decoder, jit_comp
     progress = ProgressBar(len(missing), f"{{}} of {len(missing)} files".format, patience=1, every=10)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with closing(progress):
+        with FileLock(folder / ".lock"), closing(progress):  # another training may be making them
             for done, (recording, its_codes) in enumerate(missing, 1):
+                if its_codes.path.exists():
+                    continue
                 codes = encode(data.read(recording, 0, recording.frames))
                 rate = recording.sample_rate
                 write_codes(its_codes.path, CodeSequence(codes, rate, of_model.hop, of_model.levels, decoder.sha256))

@@ -134,13 +134,15 @@ def test_a_number_may_be_given_as_a_range(monkeypatch):
         ("--learning_rate 0.1..0.1", "--learning_rate: 0.1..0.1 is not a range from a number"),
         ("--learning_rate 0.1..0.01", "--learning_rate: 0.1..0.01 is not a range from a number"),
         ("--learning_rate 1..2..3", r"--learning_rate: 2\.\.3 is not a number"),
-        ("--learning_rate ..", "--learning_rate:  is not a number"),
+        ("--learning_rate ..", "--learning_rate: .. is not a range from a number above 0 to a larger one, such as"),
         ("--learning_rate 0.1..0.2 0.5", "--learning_rate 0.1..0.2 0.5: a range stands alone"),
         ("--dim 8.5..9", "--dim: 8.5 is not a whole number"),
-        ("--seq_len 512..600", "--seq_len 513: seq_len is 513; it must be a multiple of"),
+        ("--seq_len 512..600", "--seq_len 600: seq_len is 600; it must be a multiple of"),
+        ("--seq_len 512..640", "--seq_len 513: seq_len is 513; it must be a multiple of"),
         ("--frame_sizes 4..16", "--frame_sizes: 4..16 is not a whole number"),
         ("--rnn_type gru..lstm", "--rnn_type: gru..lstm is none of gru, lstm"),
         ("--dim 1000000..1048576", "the network would hold"),
+        ("--dim 1..1048576 --emb_size 1..1000", "--dim 1048576 --emb_size 1: the network would hold"),
     ],
 )
 def test_what_is_no_range_is_refused(monkeypatch, flags, said):
@@ -174,6 +176,7 @@ def test_a_space_with_an_impossible_model_is_refused(monkeypatch, flags, said):
         ("--type pbt", "--type pbt changes learning_rate and rnn_dropout in flight: give several values"),
         ("--perturb_every 2", "--perturb_every, --burn_in: only --type pbt compares members; leave them out"),
         ("--type random_search --burn_in 1", "--perturb_every, --burn_in: only --type pbt compares members"),
+        ("--type pbt --learning_rate 0.001..0.1 --num_trials 1", "--num_trials 1: a population has two members"),
         ("--type pbt --learning_rate 0.001..0.1 --burn_in 20", "--burn_in 20: the members would not be compared"),
         ("--type pbt --learning_rate 0.1 0.2 --perturb_every 9 --num_epochs 9", "after --num_epochs 9; give more"),
         ("--address 10.0.0.1:6379 --num_cpus 2", "--address: a cluster's CPUs and GPUs are all used"),
@@ -456,6 +459,22 @@ def test_the_winner_is_the_best_that_did_not_fail(options, search, objective, wi
     )
     search.options = replace(options, objective=objective)
     assert search.winner().name == winner
+
+
+def test_a_trial_whose_codebook_has_collapsed_wins_only_where_all_have(options, monkeypatch):
+    search = Search(replace(options, model="vqvae", space={"num_codes": (64,), "batch_size": (2,)}))
+    choice = {name: values[0] for name, values in search.options.space.items()}
+
+    def of(name, val_loss, perplexity):
+        history = [{"val_loss": val_loss, "val_perplexity": perplexity}]
+        return Trial(name, choice, 0.0, "here", 1.0, history, ended="1 epoch")
+
+    trials = [of("collapsed", 2.0, 1.0), of("worse", 2.5, 1.0), of("healthy", 2.1, 50.0)]
+    monkeypatch.setattr(search, "write_table", lambda: None)
+    monkeypatch.setattr(search, "trials", lambda: trials)
+    assert search.winner().name == "healthy"
+    monkeypatch.setattr(search, "trials", lambda: trials[:2])
+    assert search.winner().name == "collapsed"
 
 
 def test_the_table_has_a_row_for_each_trial(options, search):

@@ -225,6 +225,7 @@ def test_points_of_ranges_are_as_many_as_wanted_and_spread_by_their_logarithms()
     assert np.mean([point["layers"] < 4 for point in points]) == pytest.approx(0.5, abs=0.04)
     whole = distinct_points({"layers": Range(2, 4), "rnn": ["gru", "lstm"]}, 99, seed=0)
     assert sorted(point["layers"] for point in whole) == [2, 2, 3, 3, 4, 4]
+    assert 1 <= len(distinct_points({"rate": Range(0.1, 0.10000000000000002)}, 10, seed=0)) <= 2  # all there are
 
 
 # --- A population ---
@@ -233,7 +234,7 @@ def test_points_of_ranges_are_as_many_as_wanted_and_spread_by_their_logarithms()
 class Member:
     """What the scheduler of a population asks of a trial of Ray's."""
 
-    status, experiment_tag = "RUNNING", ""
+    status, experiment_tag, last_result = "RUNNING", "", None
 
     def __init__(self, name, **config):
         self.trial_id, self.config, self.checkpoint = name, config, f"checkpoint of {name}"
@@ -300,7 +301,7 @@ def test_members_are_compared_after_the_burn_in_and_then_every_so_many_epochs(po
     controller._schedule_trial_save = lambda trial, result: trial.checkpoint
 
     def report(name, epoch, loss, best=1.0):
-        result = {"epoch": epoch, "val_loss": loss, ray_tuning.BEST: best}
+        members[name].last_result = result = {"epoch": epoch, "val_loss": loss, ray_tuning.BEST: best}
         return scheduler.on_trial_result(controller, members[name], result), capsys.readouterr().out
 
     for epoch in (1, 2, 3):
@@ -313,6 +314,14 @@ def test_members_are_compared_after_the_burn_in_and_then_every_so_many_epochs(po
     report("a", 8, ray_tuning.WORST, best=ray_tuning.WORST)
     decision, _ = report("b", 10, ray_tuning.WORST, best=ray_tuning.WORST)
     assert decision == "STOP"  # nobody is left to go on from
+
+
+def test_no_member_becomes_a_copy_that_trains_no_more(population):
+    scheduler, members = population(a=1.0, b=2.0)
+    of_last_epoch = {"epoch": 9, "val_loss": 2.0, ray_tuning.BEST: 2.0}
+    assert scheduler.on_trial_result(None, members["b"], of_last_epoch) == "CONTINUE"
+    members["a"].last_result = of_last_epoch
+    assert scheduler._quantiles() == ([], [])
 
 
 @pytest.mark.parametrize(("type_", "loss"), [("pbt", ray_tuning.WORST), ("random_search", 2.5)])
@@ -509,8 +518,7 @@ def test_a_member_that_diverges_goes_on_from_another_and_all_end_where_all_do(fo
     flags += ["--num_epochs", "9", "--perturb_every", "2", "--burn_in", "2", "--learning_rate", "1e30"]
     result = run("ray_tune.py", "--id", "p", *flags, "0.01", folder=folder, space=SPACE_OF_AUTOENCODERS)
     assert (result.returncode, result.stderr) == (0, "")
-    lost = re.findall(r"Trial (\w+) is to go on from another: The loss is nan", result.stdout)
-    assert lost and all(re.search(f"Trial {name} goes on from ", result.stdout) for name in lost)
+    assert re.search(r"Trial \w+ goes on from \w+, with .*\. Before: The loss is nan", result.stdout)
     rows = table(folder / "logdir" / "ray_tune" / "p")
     ended = {row["ended"] for row in rows if row["learning_rate"] == "0.01"}  # 1e30 is next to it, and taken again
     assert ended == {"9 epochs"}

@@ -493,11 +493,24 @@ def test_a_search_learns_the_codes_of_an_autoencoder_which_are_made_once(stack, 
         (
             None,
             ("mu-law", "codes"),
-            "--q_type codes: such a network learns codes; name the autoencoder that makes them",
+            "--q_type codes: name the autoencoder that makes them by --codes_from",
         ),
-        ("logdir/below", ("codes", "mu-law"), "such a network learns audio; leave out --codes_from, or give --q_type"),
+        (
+            "x",
+            ("codes", "mu-law"),
+            "--codes_from: a network of the search would learn audio; give --q_type codes alone",
+        ),
+        ("x", ("mu-law",), "--codes_from: a network of the search would learn audio; give --q_type codes alone"),
     ],
 )
 def test_a_search_is_of_audio_or_of_codes(codes_from, q_types, said):
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=f"^{said}"):
         KerasTunerOptions(data_dir=("d",), model="wavenet", codes_from=codes_from, space={"q_type": q_types})
+    with pytest.raises(InputError, match="^--codes_from: a network .*; leave it out, for no network of this --model"):
+        KerasTunerOptions(data_dir=("d",), codes_from="x")
+
+
+def test_a_search_over_codes_of_nothing_names_the_flag():
+    options = KerasTunerOptions(data_dir=("d",), model="wavenet", codes_from="nowhere", space={"q_type": ("codes",)})
+    with pytest.raises(InputError, match="^--codes_from nowhere: "):
+        Search(options)
