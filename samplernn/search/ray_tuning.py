@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import logging
-import math
 import os
 import platform
 import shutil
@@ -17,7 +16,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +27,25 @@ os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # a trial's curves are i
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # _interrupted_in_order does that
 os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
 
-import numpy as np
 import optuna
 import ray
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 import samplernn
-from samplernn.options.option import as_text
 from samplernn.options.options import better
-from samplernn.options.values import Range
 from samplernn.search.options import RayTuneOptions
+from samplernn.search.population import BEST, REMARK, WORST, has_failed, population
+from samplernn.search.ray_space import distinct_points, domain
 from samplernn.search.search import FAILED, Search, Trial
-from samplernn.search.space import in_flight, meant, network, scalars, varies
+from samplernn.search.space import meant, scalars
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.words import counted
 
-BEST = "best"  # the objective's best value so far, as a trial reports it
-REMARK = "remark"  # why a member of a population is to be replaced
-WORST = 1e9  # a loss beyond every loss; finite, for ASHA computes percentiles
 CHECKPOINTS_KEPT = 3  # of each member of a population since it was compared, and before, for others to go on from
-FACTORS = (1.2, 0.8)  # by which what a member takes over from another is changed, as the ADA paper has it, 5
-DRAWS = 1000  # for each point that is to differ from those before
 SECONDS_TO_WAIT = 1  # until it is asked again whether there is a member to go on from
 SECONDS_TO_END = 20  # after a signal
 MACHINE_FAILURES = 2  # how often a trial whose process or machine died is begun again
@@ -193,15 +185,15 @@ def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
                 f"--resume: the search in {search.folder} was begun by an earlier version, which alone can go on with"
                 " it; its trials can be gone on with by train.py --resume_from, and another --id begins a new search"
             ) from None
-    space, population = scalars(options.space), options.type == "pbt"
+    space, is_population = scalars(options.space), options.type == "pbt"
     points = distinct_points(space, options.num_trials, options.random_seed)
     return tune.Tuner(
         trainable,
-        param_space={name: _domain(values) for name, values in space.items()},
+        param_space={name: domain(values) for name, values in space.items()},
         tune_config=tune.TuneConfig(
-            metric=options.objective if population else BEST,
+            metric=options.objective if is_population else BEST,
             mode=direction,
-            num_samples=options.num_trials if population else len(points),  # no trial is run twice
+            num_samples=options.num_trials if is_population else len(points),  # no trial is run twice
             search_alg=_search_algorithm(options, points),
             scheduler=_scheduler(options),
             trial_dirname_creator=lambda trial: f"trial_{trial.trial_id}",
@@ -213,7 +205,7 @@ def _tuner(search: Search, resources: dict[str, float]) -> tune.Tuner:
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MACHINE_FAILURES),
             checkpoint_config=tune.CheckpointConfig(
-                num_to_keep=options.perturb_every + CHECKPOINTS_KEPT if population else 1
+                num_to_keep=options.perturb_every + CHECKPOINTS_KEPT if is_population else 1
             ),
         ),
     )
@@ -228,83 +220,7 @@ def _search_algorithm(options: RayTuneOptions, points: list[dict[str, Any]]):
 def _scheduler(options: RayTuneOptions):
     if options.type != "pbt":
         return ASHAScheduler("epoch", max_t=options.num_epochs + 1)  # a trial's last epoch ends it anyway
-    changing = [name for name in in_flight(options.model) if varies(options.space[name])]
-    space = scalars({name: options.space[name] for name in changing})
-    return _Population(
-        options.num_epochs,
-        "epoch",
-        perturbation_interval=options.perturb_every,
-        burn_in_period=options.burn_in,
-        hyperparam_mutations={
-            name: _domain(values) if isinstance(values, Range) else values for name, values in space.items()
-        },
-        resample_probability=0,
-        perturbation_factors=FACTORS,
-        custom_explore_fn=partial(_into_ranges, space),
-        log_config=False,  # of what is tried there is our own record
-    )
-
-
-class _Population(PopulationBasedTraining):
-    """Ray's, but that whoever has failed or collapsed goes on from one of the best, however many have.
-
-    Who has failed waits for that, and ends where nobody is left to go on from. Who has trained for all epochs neither
-    goes on from another, nor does another from it: no step would follow.
-    """
-
-    def __init__(self, num_epochs: int, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._num_epochs = num_epochs
-
-    def on_trial_result(self, tune_controller, trial, result):
-        if result["epoch"] >= self._num_epochs and not _has_failed(result):
-            return TrialScheduler.CONTINUE
-        decision = super().on_trial_result(tune_controller, trial, result)
-        live = [self._trial_state[member].last_result or {} for member in tune_controller.get_live_trials()]
-        return TrialScheduler.STOP if all(map(_has_failed, [result, *live])) else decision
-
-    def _quantiles(self):
-        lower, upper = super()._quantiles()
-        lost = [member for member in self._trial_state if self._is_lost(member) and not member.is_finished()]
-        upper = [member for member in upper if member not in lost and not self._is_over(member)]
-        return (list(dict.fromkeys([*lower, *lost])) if upper else []), upper
-
-    def _is_lost(self, trial) -> bool:
-        return self._trial_state[trial].last_score == -WORST
-
-    def _is_over(self, trial) -> bool:
-        return (trial.last_result or {}).get("epoch", 0) >= self._num_epochs
-
-    def _checkpoint_or_exploit(self, trial, tune_controller, upper_quantile, lower_quantile):
-        for member in upper_quantile:  # those that were not among the best when they were last compared
-            state = self._trial_state[member]
-            state.last_checkpoint = state.last_checkpoint or member.checkpoint
-        super()._checkpoint_or_exploit(trial, tune_controller, upper_quantile, lower_quantile)
-
-    def _exploit(self, tune_controller, trial, trial_to_clone):
-        super()._exploit(tune_controller, trial, trial_to_clone)
-        values = " and ".join(f"{name} {as_text(trial.config[name])}" for name in self._hyperparam_mutations)
-        remark = self._trial_state[trial].last_result.get(REMARK)
-        before = f" Before: {remark}" if remark else ""
-        print(f"Trial {trial.trial_id} goes on from {trial_to_clone.trial_id}, with {values}.{before}", flush=True)
-
-
-def _has_failed(result: dict[str, Any]) -> bool:
-    return abs(result.get(BEST, 0)) == WORST
-
-
-def _into_ranges(space: dict[str, list | Range], chosen: dict[str, Any]) -> dict[str, Any]:
-    """What Ray chose, which may have left the ranges."""
-    ranges = {name: values for name, values in space.items() if isinstance(values, Range)}
-    return chosen | {name: values.nearest(chosen[name]) for name, values in ranges.items()}
-
-
-def _domain(values: list | Range) -> tune.search.sample.Domain:
-    if not isinstance(values, Range):
-        return tune.choice(values)
-    return (
-        tune.lograndint(values.least, values.most + 1) if values.whole else tune.loguniform(values.least, values.most)
-    )
+    return population(options)
 
 
 class _Bayesian(OptunaSearch):
@@ -335,37 +251,17 @@ class _Bayesian(OptunaSearch):
             super().on_trial_result(trial_id, result)
 
 
-def distinct_points(space: dict[str, list | Range], number: int, seed: int) -> list[dict[str, Any]]:
-    """So many points of a space, or all there are, in an order drawn by a seed."""
-    domains = {name: _domain(values) for name, values in space.items()}
-    size, draw = math.prod(map(_size, space.values())), np.random.default_rng(seed)
-    wanted, points = min(number, size), {}  # in order
-    for _ in range(DRAWS * wanted):  # a range may hold fewer numbers than are wanted
-        if len(points) == wanted:
-            break
-        point = {name: domain.sample(random_state=draw) for name, domain in domains.items()}
-        points.setdefault(tuple(point.values()), point)
-    return list(points.values())
-
-
-def _size(values: list | Range) -> float:
-    if not isinstance(values, Range):
-        return len(values)
-    return values.most - values.least + 1 if values.whole else math.inf
-
-
 def _run_trial(chosen: dict[str, Any], search: Search) -> None:
     """A trial, in a process of Ray's."""
     resources, name = tune.get_context().get_trial_resources().required_resources, tune.get_context().get_trial_id()
     _use_only(resources.get("CPU", 0), resources.get("GPU", 0))
     options, hyperparameters = search.options, meant(search.options.space, chosen)
     best = better(options.objective)
-    config = network(options.model, hyperparameters)
 
     def report(history: list[dict[str, float]], checkpoint: Path) -> None:
         values = [logs[options.objective] for logs in history]
         metrics = {options.objective: values[-1], BEST: best(values), "epoch": len(values)}
-        if options.type == "pbt" and (remarks := list(config.remarks(history[-1]))):
+        if options.type == "pbt" and (remarks := search.remarks(hyperparameters, history[-1])):
             metrics |= {options.objective: _worst(options), REMARK: remarks[0]}
         with tempfile.TemporaryDirectory() as folder:
             for file in checkpoint.parent.glob(f"{checkpoint.name}.*"):
@@ -412,7 +308,7 @@ class _Progress(tune.Callback):
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
         options = self._search.options
-        if WORST in (abs(result[BEST]), abs(result[options.objective])):
+        if has_failed(result) or REMARK in result:
             return  # it has failed or collapsed, as its end will say, or what it goes on from
         print(
             f"Trial {trial.trial_id}: epoch {result['epoch']}/{options.num_epochs},"

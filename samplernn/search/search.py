@@ -207,8 +207,7 @@ class Search:
 
         try:
             train(self._trial_options(trial), after_checkpoint, report=False)
-            patience = f"no improvement for {counted(self.options.patience or 0, 'epoch')}"
-            trial.ended = self._all_epochs if self._is_over(trial) else patience
+            trial.ended = self._all_epochs if self._is_over(trial) else self._no_improvement
         except (RunError, InputError, OSError) as error:
             trial.ended = f"{FAILED}{error.__cause__ or error}"
         trial.seconds = time.monotonic() - started
@@ -262,6 +261,10 @@ class Search:
     @property
     def _all_epochs(self) -> str:
         return counted(self.options.num_epochs, "epoch")
+
+    @property
+    def _no_improvement(self) -> str:
+        return f"no improvement for {counted(self.options.patience, 'epoch')}"
 
     def end_trial(self, name: str, hyperparameters: Choice, ended: str) -> Trial:
         """Record why a trial ended, where it could not do so itself, and bring the table up to date."""
@@ -341,12 +344,12 @@ class Search:
         trials = [trial for trial in self.trials() if not trial.failed]
         if not trials:
             raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
-        trials = [trial for trial in trials if not self._remarks(trial)] or trials
+        trials = [trial for trial in trials if not self.remarks(trial.hyperparameters, trial.history[-1])] or trials
         return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
 
-    def _remarks(self, trial: Trial) -> list[str]:
-        """What is wrong with a trial's network."""
-        return list(space.network(self.options.model, trial.hyperparameters).remarks(trial.history[-1]))
+    def remarks(self, hyperparameters: Choice, logs: Logs) -> list[str]:
+        """What is wrong with a trial's network, of which an epoch measured so."""
+        return list(space.network(self.options.model, hyperparameters).remarks(logs))
 
     def best_checkpoint(self, trial: Trial) -> Path | None:
         """The checkpoint of a trial's best epoch; None where it went on from another trial's after that."""

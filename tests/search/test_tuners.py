@@ -25,7 +25,8 @@ from samplernn.checkpoints import run_folders
 from samplernn.options.values import Range
 from samplernn.search import keras_tuning, ray_tuning
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
-from samplernn.search.ray_tuning import _Bayesian, distinct_points
+from samplernn.search.ray_space import distinct_points
+from samplernn.search.ray_tuning import _Bayesian
 from samplernn.search.search import Search, Trial
 from samplernn.system.errors import InputError
 
