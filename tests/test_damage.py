@@ -40,7 +40,7 @@ SHORT = {
 LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 700, "settings": 100, "evaluate": 100,
         "torch": 200, "resume": 20, "index": 500, "shard": 100, "state": 30, "name": 100, "special": 100,
         "wavenet_config": 30, "wavenet_settings": 10, "wavenet_evaluate": 10, "wavenet_resume": 5,
-        "wavenet_index": 50, "wavenet_shard": 10, "vqvae_config": 30, "vqvae_settings": 10, "vqvae_evaluate": 10,
+        "wavenet_index": 50, "wavenet_shard": 10, "vqvae_config": 100, "vqvae_settings": 10, "vqvae_evaluate": 10,
         "vqvae_resume": 5, "vqvae_index": 30, "vqvae_shard": 10, "codes": 150}  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -63,7 +64,7 @@ near_configs = some.fixed_dictionaries(
     optional={
         "model": some.just("samplernn") | json_values,
         "seq_len": sizes | json_values,
-        "frame_sizes": some.lists(sizes, min_size=2, max_size=2) | json_values,
+        "frame_sizes": some.lists(sizes, min_size=1, max_size=3) | json_values,
         "dim": sizes | json_values,
         "rnn_type": some.sampled_from(["gru", "lstm"]) | json_values,
         "num_rnn_layers": some.integers(1, 8) | json_values,
@@ -91,7 +92,8 @@ def test_parsed_json_is_a_config_that_comes_back_or_is_refused(values):
     for name, value in values.items():
         if value is not None and not (name == "q_levels" and config.q_type == "mu-law"):
             assert config_to_dict(config)[name] == value
-    assert config.seq_len % config.frame_sizes[1] == config.frame_sizes[1] % config.frame_sizes[0] == 0
+    sizes = (*config.frame_sizes, config.seq_len)
+    assert all(upper % lower == 0 for lower, upper in pairwise(sizes))
 
 
 @tried(some.binary() | json_values.map(lambda value: json.dumps(value).encode("utf-8", "replace")))
