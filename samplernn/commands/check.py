@@ -59,7 +59,7 @@ def check(options: CheckOptions) -> Lines:
     if config:
         yield from guarded("the receptive field", partial(training.check_receptive_field, config, chain, corpus))
     if options.generate:
-        yield from guarded("the clips", partial(training.check_clips, options, config, corpus))
+        yield from guarded("the clips", partial(training.check_clips, options, config, chain or (), corpus))
     yield from guarded("memory", partial(machine.check_memory, memory))
     for flag in ("logdir_root", "output_dir"):
         folder = Path(getattr(options, flag), options.id)

@@ -99,14 +99,15 @@ def check_split(options: CheckOptions, config: Config, chain: Chain, corpus: Cor
 
 def check_receptive_field(config: Config, chain: Chain, corpus: Corpus | None) -> Lines:
     """How far back the network looks, where that has a bound."""
-    from samplernn.generation.chain import hop_of
+    from samplernn.generation.chain import configs_of
+    from samplernn.models.config import hop_of
     from samplernn.training.overview import receptive_field
 
-    if told := receptive_field(config, corpus, hop_of(chain)):
+    if told := receptive_field(config, corpus, hop_of(configs_of(chain))):
         yield ok(f"receptive field: {told}")
 
 
-def check_clips(options: CheckOptions, config: Config | None, corpus: Corpus | None) -> Lines:
+def check_clips(options: CheckOptions, config: Config | None, chain: Chain, corpus: Corpus | None) -> Lines:
     """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
     from samplernn.corpus.seed import examine_seed
     from samplernn.training.beginning import check_seed, clip_rate
@@ -114,7 +115,7 @@ def check_clips(options: CheckOptions, config: Config | None, corpus: Corpus | N
     if corpus:
         yield from guarded("--sample_rate", partial(clip_rate, options, corpus.sample_rate))
     if corpus and config:
-        yield from guarded("--seed", partial(check_seed, options, config, corpus.sample_rate))
+        yield from guarded("--seed", partial(check_seed, options, config, chain, corpus.sample_rate))
     elif options.seed:
         yield from guarded("--seed", partial(examine_seed, options.seed))
 

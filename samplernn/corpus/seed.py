@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,11 @@ import numpy as np
 from samplernn.audio.resample import length_at, own_samples, read_at
 from samplernn.audio.wav import Recording, examine
 from samplernn.corpus.data import data_of
-from samplernn.models.config import NO_ITEM, Config
+from samplernn.models.config import NO_ITEM, Config, hop_of
 from samplernn.system.errors import InputError
 from samplernn.system.files import sha256
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,38 +36,121 @@ class Context:
         return self.tokens[self.padding :]
 
 
-def seed_context(
-    config: Config, sample_rate: int, seed: str | None, offset: int = 0, dur: float | None = None
-) -> Context:
-    """A stretch of the seed audio, or silence.
+@dataclass(frozen=True)
+class Stretch:
+    """What a stack reads of a recording.
+
+    Attributes:
+        recording: the recording, of any rate.
+        offset: where it begins, in the recording's own samples.
+        number: the items of the top that are read, and of each level below those of which these are the codes.
+        dropped: how many items of the top that there are room for are not read.
+    """
+
+    recording: Recording
+    offset: int
+    number: int
+    dropped: int
+
+
+def find_stretch(
+    configs: Sequence[Config], sample_rate: int, seed: str, offset: int = 0, dur: float | None = None
+) -> Stretch:
+    """Choose what a stack is to read of the seed audio.
 
     Args:
-        config: of the model.
-        sample_rate: Hz, that of the audio that the model has learnt.
-        seed: path of the audio, of any sample rate; None for silence.
+        configs: of its models, from the top down; a model of audio alone is a stack of one.
+        sample_rate: Hz, that of the audio that they have learnt.
+        seed: path of the audio, of any sample rate.
         offset: where the stretch begins, in samples of that audio.
-        dur: its length in seconds; None for the config's seed_length, or as much as there is. Behind the left context,
-            of which the config's seed_padding is none of the audio's, a multiple of the config's seed_multiple is read,
-            as much as fits in.
+        dur: its length in seconds; None for the longest seed_length of the configs, or as much as there is. Behind the
+            top's left context, of which its seed_padding is none of the audio's, a multiple of its seed_multiple is
+            read, as much as fits in; of codes none that hear the audio's end, which is not the music's.
+
+    Raises:
+        InputError: the seed is not audio, or ends before the stretch does.
+    """
+    recording, top, hop = examine_seed(seed), configs[0], hop_of(configs)
+    own_left = top.window.left - top.seed_padding
+    least = own_left or top.seed_multiple
+
+    def of_whole_multiples(number: int) -> int:
+        return own_left + max(number - own_left, least - own_left) // top.seed_multiple * top.seed_multiple
+
+    there = length_at(recording, sample_rate, offset)
+    wished = round(dur * sample_rate) // hop if dur else min(_seed_length(configs), there // hop)
+    wished = of_whole_multiples(wished)
+    check_length(recording, sample_rate, wished * hop, offset, dur)
+    usable = _codes_that_do_not_hear_the_end(configs, there)
+    if usable < least:
+        check_length(recording, sample_rate, _samples_for(configs, least), offset, None)
+    number = of_whole_multiples(min(wished, usable))
+    return Stretch(recording, offset, number, wished - number)
+
+
+def read_seed(
+    configs: Sequence[Config],
+    encode: Callable[[np.ndarray], Sequence[np.ndarray]],
+    sample_rate: int,
+    seed: str,
+    offset: int = 0,
+    dur: float | None = None,
+) -> list[Context]:
+    """A stretch of the seed audio and its codes: what each model of a stack begins from, from the top down.
+
+    Args:
+        configs, sample_rate, seed, offset, dur: as for `find_stretch`.
+        encode: of tokens of audio the items of each level, from the top down.
 
     Raises:
         InputError: the seed is not audio, or ends before the stretch does.
         RunError: it has changed while it was read.
     """
-    data, left = data_of(config), config.window.left
-    if seed is None:
-        return silence(config)
-    own_left = left - config.seed_padding
-    recording = examine_seed(seed)
-    there = length_at(recording, sample_rate, offset)
-    wished = round(dur * sample_rate) if dur else min(config.seed_length, there)
-    multiples = (wished - own_left) // config.seed_multiple
-    length = own_left + max(multiples, 0 if own_left else 1) * config.seed_multiple
-    check_length(recording, sample_rate, length, offset, dur)
-    tokens = data.encode(read_at(recording, sample_rate, offset, length))
-    padding = np.full(config.seed_padding, data.padding)
-    source = source_of(recording, sample_rate, offset, length)
-    return Context(np.concatenate([padding, tokens]), source, config.seed_padding)
+    stretch, hop = find_stretch(configs, sample_rate, seed, offset, dur), hop_of(configs)
+    if stretch.dropped:
+        milliseconds = 1000 * stretch.dropped * hop / sample_rate
+        log.warning("--seed %s: its last %.0f ms are not read: their codes would hear its end.", seed, milliseconds)
+    audio = read_at(stretch.recording, sample_rate, offset, _samples_for(configs, stretch.number))
+    source = _source(stretch.recording, sample_rate, offset, stretch.number * hop)
+    number, contexts, above = stretch.number, [], None
+    for config, items in zip(configs, encode(data_of(configs[-1]).encode(audio))):
+        number *= config.codes.hop if config.codes else 1
+        contexts.append(_context(config, items[:number], above, source))
+        above = items[:number]
+    return contexts
+
+
+def _context(config: Config, items: np.ndarray, codes: np.ndarray | None, source: dict[str, Any]) -> Context:
+    """Items that are read, behind padding, with the codes that an autoencoder follows there."""
+    padding = np.full(config.seed_padding, data_of(config).padding)
+    if config.codes:
+        codes = np.concatenate([np.full(config.codes.reach, NO_ITEM), codes])
+    return Context(np.concatenate([padding, items]), source, config.seed_padding, codes)
+
+
+def _seed_length(configs: Sequence[Config]) -> int:
+    """How many items of the top are read of a seed where nothing is said: as many as some level needs."""
+    samples, lengths = 1, []
+    for config in reversed(configs):
+        lengths.append(config.seed_length * samples)
+        samples *= config.codes.hop if config.codes else 1
+    return math.ceil(max(lengths) / samples)
+
+
+def _codes_that_do_not_hear_the_end(configs: Sequence[Config], samples: int) -> int:
+    """How many items of the top follow from samples alone, whatever comes behind them."""
+    for config in reversed(configs):
+        if config.codes:
+            samples = max(0, samples - config.codes.context) // config.codes.hop
+    return samples
+
+
+def _samples_for(configs: Sequence[Config], number: int) -> int:
+    """How many samples so many items of the top follow from."""
+    for config in configs:
+        if config.codes:
+            number = number * config.codes.hop + config.codes.context
+    return number
 
 
 def silence(config: Config) -> Context:
@@ -92,7 +180,7 @@ def examine_named(path: str, flag: str) -> Recording:
         raise InputError(f"--{flag}: {error}; name a WAV, FLAC, OGG or MP3") from None
 
 
-def source_of(recording: Recording, sample_rate: int, offset: int, length: int) -> dict[str, Any]:
+def _source(recording: Recording, sample_rate: int, offset: int, length: int) -> dict[str, Any]:
     """What the JSON says of a stretch of so many samples at a rate in Hz."""
     source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}

@@ -23,8 +23,8 @@ from samplernn.checkpoints.settings import (
 )
 from samplernn.corpus.data import Data, data_of
 from samplernn.corpus.folders import parse_folder
-from samplernn.generation.chain import Chain, chain_below, hop_of
-from samplernn.models.config import Config
+from samplernn.generation.chain import Chain, chain_below, configs_of
+from samplernn.models.config import Config, hop_of
 from samplernn.options.options import EvaluationOptions
 from samplernn.system.errors import InputError
 from samplernn.system.words import counted, listed
@@ -157,7 +157,7 @@ def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
 
 def _window(candidate: Candidate) -> int:
     """The samples of a window, of the whole chain."""
-    return candidate.config.window.length * hop_of(candidate.chain)
+    return candidate.config.window.length * hop_of(configs_of(candidate.chain))
 
 
 def remarks(candidates: list[Candidate]) -> list[str]:

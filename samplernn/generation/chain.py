@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,9 +48,9 @@ class Decoder:
 Chain = tuple[Decoder, ...]  # from the top down; the last one's items are samples
 
 
-def hop_of(chain: Chain) -> int:
-    """How many samples a code of the first stands for; 1 where there is none."""
-    return math.prod(decoder.config.codes.hop for decoder in chain)
+def configs_of(chain: Chain) -> list[Config]:
+    """Those of the autoencoders, from the top down."""
+    return [decoder.config for decoder in chain]
 
 
 def hash_of(checkpoint: Path) -> str:

@@ -9,10 +9,11 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.codes import SUFFIX, CodeSequence, write_codes
-from samplernn.generation.chain import chain_below, hash_of, hop_of
+from samplernn.generation.chain import chain_below, configs_of, hash_of
 from samplernn.generation.encoding import examine_to_encode, read_tokens
 from samplernn.generation.stack import Stack
 from samplernn.models import registry
+from samplernn.models.config import hop_of
 from samplernn.options.options import DEFAULT_SAMPLE_RATE, EncodingOptions
 from samplernn.system.device import refusals_explained
 from samplernn.system.errors import InputError
@@ -34,7 +35,7 @@ def encode_files(options: EncodingOptions) -> list[Path]:
         raise InputError(f"--checkpoint_path: {checkpoint} is no autoencoder, which alone makes codes")
     rate = (read_settings(checkpoint) or {}).get("sample_rate") or DEFAULT_SAMPLE_RATE
     chain = chain_below(checkpoint, config)
-    hop = hop_of(chain) * config.codes.hop
+    hop = hop_of([config, *configs_of(chain)])
     recordings = [examine_to_encode(path, hop, rate, "input_file") for path in options.input_file]
     make_writable_folder("--output_dir", Path(options.output_dir))
     with refusals_explained(MEMORY_REMEDY):

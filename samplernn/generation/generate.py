@@ -20,14 +20,14 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings, remark_on
 from samplernn.corpus.seed import Context
-from samplernn.generation.chain import Chain, as_settings, chain_below, hash_of, hop_of
+from samplernn.generation.chain import Chain, as_settings, chain_below, configs_of, hash_of
 from samplernn.generation.encoding import examine_to_encode
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.level import GivenCodes, Level
 from samplernn.generation.report import Report
 from samplernn.generation.stack import Stack, codes_of_file
 from samplernn.models import registry
-from samplernn.models.config import Config
+from samplernn.models.config import Config, hop_of
 from samplernn.options.option import as_flags
 from samplernn.options.options import DEFAULT_DUR, DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, versions
@@ -218,7 +218,8 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     _check_what_is_decoded(options, config, checkpoint)
     recording, codes, of_codes = None, None, {}
     if options.reconstruct:
-        recording = examine_to_encode(options.reconstruct, config.codes.hop * hop_of(chain), learnt_rate, "reconstruct")
+        hop = hop_of([config, *configs_of(chain)])
+        recording = examine_to_encode(options.reconstruct, hop, learnt_rate, "reconstruct")
     if options.codes:
         codes, of_codes = codes_of_file(options.codes, config, checkpoint, known.get("sample_rate"))
     with refusals_explained(MEMORY_REMEDY):

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from samplernn.audio.resample import length_at, read_at
 from samplernn.audio.wav import Recording
 from samplernn.corpus.codes import CodeSequence, read_codes
-from samplernn.corpus.data import data_of
-from samplernn.corpus.seed import Context, check_length, examine_seed, seed_context, silence, source_of
+from samplernn.corpus.seed import Context, read_seed, silence
 from samplernn.generation.chain import Chain, hash_of
 from samplernn.generation.encoding import Encoder, read_tokens
 from samplernn.generation.generator import Generator
 from samplernn.generation.level import GivenCodes, Level
-from samplernn.models.config import NO_ITEM, Config
+from samplernn.models.config import Config, hop_of
 from samplernn.models.model import AutoregressiveModel
 from samplernn.options.options import SoundOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import sha256
-
-log = logging.getLogger(__name__)
 
 
 class Stack:
@@ -61,14 +55,14 @@ class Stack:
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
         """The codes of the topmost autoencoder of a recording's samples, int32 [n]."""
-        return self._encode_by_level(tokens)[-1]
+        return self._encode_by_level(tokens)[0]
 
     def _encode_by_level(self, tokens: np.ndarray) -> list[np.ndarray]:
-        """A recording's samples, and their codes of each autoencoder from the bottom up."""
-        items = [tokens]
+        """A recording's codes of each autoencoder, from the top down, and its samples."""
+        levels = [tokens]
         for encode in reversed(self.encoders):
-            items.append(encode(items[-1]))
-        return items
+            levels.insert(0, encode(levels[0]))
+        return levels
 
     def codes_of_recording(self, recording: Recording) -> tuple[GivenCodes, dict[str, Any]]:
         """The codes of a recording of any rate, and what the JSON of a sequence says of it."""
@@ -78,7 +72,7 @@ class Stack:
     @property
     def hop(self) -> int:
         """How many samples an item of the top stands for; of a top that is an autoencoder, one of its codes."""
-        return math.prod(config.codes.hop for config in self.configs if config.codes)
+        return hop_of(self.configs)
 
     # --- Down ---
 
@@ -103,7 +97,7 @@ class Stack:
         """
         below = [*decoder_temperature, *[decoder_temperature[-1]] * len(self.configs)]
         of_levels = [list(temperature), *([value] * len(temperature) for value in below)]
-        level, hop = codes, math.prod(config.codes.hop for config in self.configs[1:])
+        level, hop = codes, hop_of(self.configs[1:])
         for depth, (generator, context, values) in enumerate(zip(self.generators, contexts, of_levels)):
             if depth:
                 hop //= generator.model.config.codes.hop
@@ -116,69 +110,10 @@ class Stack:
         Raises:
             InputError: the seed can't be used.
         """
-        if len(self.configs) == 1 and not self.configs[0].codes:
-            seed = options.seed, options.seed_offset, seed_dur
-            return [seed_context(self.configs[0], self.sample_rate, *seed)]
         if options.seed is None:
             return [silence(config) for config in self.configs]
-        return self._contexts_of_seed(options.seed, options.seed_offset, seed_dur)
-
-    def _contexts_of_seed(self, path: str, offset: int, dur: float | None) -> list[Context]:
-        recording, top, hop = examine_seed(path), self.configs[0], self.hop
-        own = top.window.left - top.seed_padding
-        there = length_at(recording, self.sample_rate, offset)
-        wished = round(dur * self.sample_rate) // hop if dur else min(self._seed_length, there // hop)
-        least = own or top.seed_multiple
-        wished = own + max(wished - own, least - own) // top.seed_multiple * top.seed_multiple
-        check_length(recording, self.sample_rate, wished * hop, offset, dur)
-        usable = self._codes_that_do_not_hear_the_end(there)
-        if usable < least:
-            check_length(recording, self.sample_rate, self._samples_for(least), offset, None)
-        number = own + (min(wished, usable) - own) // top.seed_multiple * top.seed_multiple
-        if number < wished:
-            log.warning(
-                "--seed %s: its last %.0f ms are not read: their codes would hear its end.",
-                path, 1000 * (wished - number) * hop / self.sample_rate,
-            )  # fmt: skip
-        audio = read_at(recording, self.sample_rate, offset, self._samples_for(number))
-        levels = self._encode_by_level(data_of(self.configs[-1]).encode(audio))[::-1]  # from the top down
-        source = source_of(recording, self.sample_rate, offset, number * hop)
-        contexts, above = [], None
-        for config, items in zip(self.configs, levels):
-            number *= config.codes.hop if config.codes else 1
-            contexts.append(_context(config, items[:number], above, source))
-            above = items[:number]
-        return contexts
-
-    @property
-    def _seed_length(self) -> int:
-        """How many items of the top are read of a seed where nothing is said: as many as some level needs."""
-        samples, lengths = 1, []
-        for config in reversed(self.configs):
-            lengths.append(config.seed_length * samples)
-            samples *= config.codes.hop if config.codes else 1
-        return math.ceil(max(lengths) / self.hop)
-
-    def _codes_that_do_not_hear_the_end(self, samples: int) -> int:
-        """How many items of the top follow from samples alone, whatever comes behind them."""
-        for config in reversed([config for config in self.configs if config.codes]):
-            samples = max(0, samples - config.codes.context) // config.codes.hop
-        return samples
-
-    def _samples_for(self, number: int) -> int:
-        """How many samples so many items of the top follow from."""
-        for config in self.configs:
-            if config.codes:
-                number = number * config.codes.hop + config.codes.context
-        return number
-
-
-def _context(config: Config, items: np.ndarray, codes: np.ndarray | None, source: dict[str, Any]) -> Context:
-    """Items that are read, behind padding, with the codes that an autoencoder follows there."""
-    padding = np.full(config.seed_padding, data_of(config).padding)
-    if config.codes:
-        codes = np.concatenate([np.full(config.codes.reach, NO_ITEM), codes])
-    return Context(np.concatenate([padding, items]), source, config.seed_padding, codes if config.codes else None)
+        seed = options.seed, options.seed_offset, seed_dur
+        return read_seed(self.configs, self._encode_by_level, self.sample_rate, *seed)
 
 
 def codes_of_file(path: str, config: Config, checkpoint: Path, sample_rate: int | None) -> tuple[GivenCodes, dict]:

@@ -6,6 +6,7 @@ Nothing here needs a library, so that flags are answered at once.
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -257,3 +258,8 @@ class Config(ABC):
     def seed_multiple(self) -> int:
         """What the number of items of a seed is a multiple of."""
         return 1
+
+
+def hop_of(configs: Iterable[Config]) -> int:
+    """How many items at the bottom one stands for that is at the top of autoencoders; 1 where there are none."""
+    return math.prod(config.codes.hop for config in configs if config.codes)

@@ -10,11 +10,11 @@ from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.data import data_of
 from samplernn.corpus.overlaps import remark_on_overlaps
 from samplernn.corpus.scan import Corpus
-from samplernn.corpus.seed import examine_seed, seed_context
+from samplernn.corpus.seed import find_stretch
 from samplernn.corpus.split import Split, split_corpus
-from samplernn.generation.chain import Chain, chain_below, chain_from, hop_of
+from samplernn.generation.chain import Chain, chain_below, chain_from, configs_of
 from samplernn.generation.generate import choose_sample_rate, count_samples
-from samplernn.models.config import Config
+from samplernn.models.config import Config, hop_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
 from samplernn.training.coding import as_codes, make_codes
@@ -67,7 +67,7 @@ class Beginning:
     @property
     def hop(self) -> int:
         """How many samples an item that it learns stands for."""
-        return hop_of(self.chain)
+        return hop_of(configs_of(self.chain))
 
     @property
     def origin(self) -> Resumed | Initial | None:
@@ -224,11 +224,9 @@ def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
     return rate
 
 
-def check_seed(options: TrainingOptions, config: Config, corpus_rate: int) -> None:
+def check_seed(options: TrainingOptions, config: Config, chain: Chain, corpus_rate: int) -> None:
     """What generated audio is to begin from, as far as it can be looked at without networks; InputError if it can't."""
     if options.seed and config.codes:
         raise InputError("--seed: what an autoencoder plays in training are reconstructions; leave the flag out")
-    if config.data == "audio":
-        seed_context(config, corpus_rate, options.seed, options.seed_offset)
-    elif options.seed:
-        examine_seed(options.seed)
+    if options.seed:
+        find_stretch([config, *configs_of(chain)], corpus_rate, options.seed, options.seed_offset)

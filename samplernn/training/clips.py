@@ -26,7 +26,7 @@ class Clips:
         self._options = options
         self._beginning = beginning
         self._output_rate = clip_rate(options, corpus_rate)
-        check_seed(options, model.config, corpus_rate)
+        check_seed(options, model.config, beginning.chain, corpus_rate)
         self._stack = Stack(model, beginning.chain, corpus_rate, options.precision, options.jit_compile)
         self._contexts = self._stack.contexts(options)
         make_writable_folder("--output_dir", Path(options.output_dir, options.id))

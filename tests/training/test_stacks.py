@@ -41,6 +41,7 @@ from samplernn.search.search import Search, train_command
 from samplernn.search.space import of_model
 from samplernn.system.errors import InputError
 from samplernn.training import coding
+from samplernn.training.beginning import check_seed
 from samplernn.training.clips import reconstructing
 from samplernn.training.train import train
 
@@ -332,6 +333,18 @@ def test_a_seed_is_read_by_all_levels_as_the_recording_that_it_is(stack, tmp_pat
     (only,) = generate(stack, tmp_path, dur=0.01, seed=str(wav), seed_dur=0.02, include_seed=True)
     np.testing.assert_array_equal(MuLaw().encode(only[0][:320]), tokens[:320])
     assert len(only[0]) == 320 + 160
+
+
+def test_a_seed_of_which_no_code_is_sure_is_refused_before_there_is_a_network(stack, tmp_path, music):
+    top = model_config(checkpoint(stack.top), None)
+    chain = chain_below(checkpoint(stack.top), top)
+    options = replace(stack.top, seed=str(tmp_path / "seed.wav"))
+    needed = chain[0].config.codes.hop + chain[0].config.codes.context
+    soundfile.write(options.seed, music[: needed - 1], 16000)
+    with pytest.raises(InputError, match=f"--seed .*seed.wav: {needed - 1} samples, {needed} are needed; use longer"):
+        check_seed(options, top, chain, 16000)
+    soundfile.write(options.seed, music[:needed], 16000)
+    check_seed(options, top, chain, 16000)
 
 
 # --- Files of codes ---
