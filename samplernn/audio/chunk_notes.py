@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 
 from samplernn.options.values import SAMPLE_RATE, whole
 from samplernn.system.errors import InputError
-from samplernn.system.files import cannot_be_written, read_json, write_whole
+from samplernn.system.files import cannot_be_written, read_json, write_json
 from samplernn.system.words import commonest_first, counted, listed
 
 NOTES = "chunks.json"
@@ -151,7 +150,7 @@ def write(notes: Notes) -> None:
 
 def _write(folder: Path, notes: Notes) -> None:
     content = {"version": VERSION, "chunks": {path.name: asdict(note) for path, note in sorted(notes.items())}}
-    write_whole(folder / NOTES, json.dumps(content, indent=2) + "\n")
+    write_json(folder / NOTES, content)
 
 
 def read(folder: Path) -> Notes:

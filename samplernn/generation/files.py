@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ import numpy as np
 from samplernn.audio.listening import Judge
 from samplernn.audio.wav import wav_frames, wav_writer
 from samplernn.system.errors import InputError
-from samplernn.system.files import NO_SPACE, numbered, write_whole
+from samplernn.system.files import NO_SPACE, numbered, write_json
 
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 MAX_ENVELOPE = 60  # characters of it in a file's name
@@ -70,7 +69,7 @@ def new_files(
 
     def note(samples: int | None, flags: list[dict[str, Any]] | None) -> None:
         content = facts | {"samples": samples, "complete": samples == num_samples, "flags": flags}
-        write_whole(_beside(path), json.dumps(content, indent=2) + "\n")
+        write_json(_beside(path), content)
 
     try:
         with wav_writer(path, facts["sample_rate"]) as write:

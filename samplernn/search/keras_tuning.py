@@ -15,6 +15,7 @@ from samplernn.options.option import as_text
 from samplernn.options.options import better
 from samplernn.options.values import Range
 from samplernn.search.options import KerasTunerOptions
+from samplernn.search.results import announce, winner_of, write_table
 from samplernn.search.search import FAILED, Search, Trial
 from samplernn.search.space import meant, scalars
 from samplernn.system.errors import InputError
@@ -40,9 +41,9 @@ def search(options: KerasTunerOptions) -> None:
         except KeyboardInterrupt:
             print("\nThe same command goes on with this search.", flush=True)
             raise
-    winner = search.winner()
+    winner = winner_of(search)
     print_summary(winner, options.objective)
-    search.announce(winner)
+    announce(search, winner)
 
 
 def _begin_or_reload(search: Search) -> _Tuner:
@@ -88,6 +89,7 @@ class _Tuner(BaseTuner):
         except Exception as error:
             ended = f"{FAILED}{error}"
         record = self._search.end_trial(name, hyperparameters, ended)
+        write_table(self._search)
         if record.failed:
             print(f"Trial {name} {record.ended}. The search goes on.", flush=True)
             raise FailedTrialError(record.ended)

@@ -39,6 +39,7 @@ from samplernn.options.options import better
 from samplernn.search.options import RayTuneOptions
 from samplernn.search.population import BEST, REMARK, WORST, has_failed, population
 from samplernn.search.ray_space import distinct_points, domain
+from samplernn.search.results import announce, winner_of, write_table
 from samplernn.search.search import FAILED, Search, Trial
 from samplernn.search.space import meant, scalars
 from samplernn.system.device import quiet_stderr
@@ -76,9 +77,10 @@ def search(options: RayTuneOptions) -> None:
                 tuner.fit()
     finally:
         ray.shutdown()
-    winner = search.winner()
+    winner = winner_of(search)
     print_summary(winner, options.objective)
-    search.announce(
+    announce(
+        search,
         winner,
         # A winner of pbt has become what it is under several settings: only from its checkpoint can it go on, and from
         # its last one, to which its settings of now belong.
@@ -327,6 +329,7 @@ class _Progress(tune.Callback):
     def _end(self, trial, ended: str) -> None:
         hyperparameters = meant(self._search.options.space, trial.config)
         record = self._search.end_trial(trial.trial_id, hyperparameters, ended)
+        write_table(self._search)
         print(f"Trial {trial.trial_id} has ended: {record.ended}.", flush=True)
 
 

@@ -1,16 +1,13 @@
-"""Hyperparameter search: the space, a trial, and what is kept and told of all trials.
+"""Hyperparameter search: what may be tried, a trial, and what is kept of all trials.
 
 Which values to try next, and where, is asked of a library: by keras_tuning.py and ray_tuning.py.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import platform
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,8 +21,8 @@ from samplernn.checkpoints import run_folders
 from samplernn.corpus.folders import absolute_folder
 from samplernn.corpus.overlaps import remark_on_overlaps
 from samplernn.models.registry import config_to_dict
-from samplernn.options.option import as_text, changed_flags, options_of
-from samplernn.options.options import SCRIPTS, TrainingOptions, better
+from samplernn.options.option import as_text, options_of
+from samplernn.options.options import TrainingOptions, better
 from samplernn.options.values import Range
 from samplernn.search import space
 from samplernn.search.options import SearchOptions
@@ -33,7 +30,7 @@ from samplernn.search.space import Choice
 from samplernn.system.device import prepare_device
 from samplernn.system.distribution import check_batch_size
 from samplernn.system.errors import InputError, RunError
-from samplernn.system.files import make_writable_folder, read_json, shortest, write_whole
+from samplernn.system.files import make_writable_folder, read_json, write_json
 from samplernn.system.words import counted
 
 if TYPE_CHECKING:
@@ -121,7 +118,7 @@ class Search:
         some_choice = {name: space.examples(values)[0] for name, values in tried.items()}
         most = {name: space.largest(tried[name]) for name in ("seq_len", "batch_size")}
         return beginning_with(
-            space.network(self.options.model, some_choice | most), self._training_options(some_choice | most)
+            space.network(self.options.model, some_choice | most), self.training_options(some_choice | most)
         )
 
     @contextmanager
@@ -138,7 +135,7 @@ class Search:
             with FileLock(self.folder / ".lock", timeout=0):
                 if not self.exists():
                     hparams.write_space(self.folder, space.scalars(self.options.space))
-                    _write(self._file, self._identity())
+                    write_json(self._file, self._identity())
                 yield
         except Timeout:
             raise InputError(
@@ -218,9 +215,9 @@ class Search:
         """The record of a trial that begins or goes on, saved, and beside it the config of its network."""
         from samplernn.checkpoints.settings import read_settings
 
-        folder = self._trial_folder(name)
+        folder = self.trial_folder(name)
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / TRIAL_CONFIG, self._config(hyperparameters))
+        write_json(folder / TRIAL_CONFIG, self.config(hyperparameters))
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), machine)
         trial.hyperparameters, trial.machine, trial.ended = hyperparameters, machine, None
         if found := run_folders.resolve(resume_from, rolling=True) if resume_from else run_folders.latest(folder):
@@ -229,9 +226,9 @@ class Search:
         return trial
 
     def _trial_options(self, trial: Trial) -> TrainingOptions:
-        folder = self._trial_folder(trial.name)
+        folder = self.trial_folder(trial.name)
         return replace(
-            self._training_options(trial.hyperparameters),
+            self.training_options(trial.hyperparameters),
             data_dir=self._data_dir,
             codes_from=self._codes_from,
             id=folder.name,
@@ -267,18 +264,17 @@ class Search:
         return f"no improvement for {counted(self.options.patience, 'epoch')}"
 
     def end_trial(self, name: str, hyperparameters: Choice, ended: str) -> Trial:
-        """Record why a trial ended, where it could not do so itself, and bring the table up to date."""
+        """Record why a trial ended, where it could not do so itself."""
         trial = self.trial(name) or Trial(name, hyperparameters, time.time(), "")
         if trial.ended is None:
             trial.ended = ended
-            self._trial_folder(name).mkdir(parents=True, exist_ok=True)
+            self.trial_folder(name).mkdir(parents=True, exist_ok=True)
             self._save(trial)
-        self.write_table()
         return trial
 
     def trial(self, name: str) -> Trial | None:
         """The record of a trial; None before it has begun."""
-        path = self._trial_folder(name) / "trial.json"
+        path = self.trial_folder(name) / "trial.json"
         if not path.exists():
             return None
         try:
@@ -294,13 +290,14 @@ class Search:
         names = [path.parent.name.removeprefix("trial_") for path in self.folder.glob("trial_*/trial.json")]
         return sorted(filter(None, map(self.trial, names)), key=lambda trial: trial.begun)
 
-    def _trial_folder(self, name: str) -> Path:
+    def trial_folder(self, name: str) -> Path:
+        """With the record of a trial, its config and its run folders."""
         return self.folder / f"trial_{name}"
 
     def _save(self, trial: Trial) -> None:
-        _write(self._trial_folder(trial.name) / "trial.json", asdict(trial))
+        write_json(self.trial_folder(trial.name) / "trial.json", asdict(trial))
 
-    def _training_options(self, hyperparameters: Choice) -> TrainingOptions:
+    def training_options(self, hyperparameters: Choice) -> TrainingOptions:
         """What a trial and the training of the winner in full have in common."""
         return TrainingOptions(
             data_dir=self.options.data_dir,
@@ -315,89 +312,13 @@ class Search:
             **space.of_training(hyperparameters),
         )
 
-    def _config(self, hyperparameters: Choice) -> dict[str, Any]:
+    def config(self, hyperparameters: Choice) -> dict[str, Any]:
+        """That of a trial's network, as it is written."""
         return config_to_dict(space.network(self.options.model, hyperparameters))
-
-    # --- Results ---
-
-    def write_table(self) -> None:
-        """Write `trials.csv`."""
-        objective = self.options.objective
-        text = io.StringIO()
-        table = csv.writer(text)
-        results = ["epochs", f"best {objective}", "best epoch", "seconds", "machine", "ended"]
-        table.writerow(["trial", *self.options.space, *results])
-        for trial in self.trials():
-            values = [as_text(trial.hyperparameters[name]) for name in self.options.space]
-            best, seconds = trial.best(objective) or ("", ""), f"{trial.seconds:.1f}"
-            results = [len(trial.history), *best, seconds, trial.machine, trial.ended or "not yet"]
-            table.writerow([trial.name, *values, *results])
-        write_whole(self.folder / "trials.csv", text.getvalue())
-
-    def winner(self) -> Trial:
-        """The best trial, if there are any of those with whose networks nothing is wrong.
-
-        Raises:
-            RunError: all have failed.
-        """
-        self.write_table()
-        trials = [trial for trial in self.trials() if not trial.failed]
-        if not trials:
-            raise RunError(f"No trial has succeeded; {self.folder / 'trials.csv'} says why")
-        trials = [trial for trial in trials if not self.remarks(trial.hyperparameters, trial.history[-1])] or trials
-        return better(self.options.objective)(trials, key=lambda trial: trial.best(self.options.objective)[0])
 
     def remarks(self, hyperparameters: Choice, logs: Logs) -> list[str]:
         """What is wrong with a trial's network, of which an epoch measured so."""
         return list(space.network(self.options.model, hyperparameters).remarks(logs))
-
-    def best_checkpoint(self, trial: Trial) -> Path | None:
-        """The checkpoint of a trial's best epoch; None where it went on from another trial's after that."""
-        from samplernn.checkpoints.settings import of_training  # imports TensorFlow
-
-        runs = run_folders.runs_in(self._trial_folder(trial.name))
-        kept = of_training([path for run in runs for path in run_folders.kept_in(run)], trial.history)
-        _, epoch = trial.best(self.options.objective)
-        return next((path for path in kept if run_folders.epoch_of(path) == epoch), None)
-
-    def announce(
-        self,
-        winner: Trial,
-        resume_from: str | None = None,
-        num_gpus: int | None = None,
-        threads: int | None = None,
-    ) -> None:
-        """Write `best.config.json`; print where things are and the command that trains the winner in full.
-
-        Args:
-            winner: the best trial.
-            resume_from: the checkpoint from which that command begins; by default from scratch.
-            num_gpus: how many GPUs a trial had, if not all of its machine.
-            threads: to how many a trial was kept, if at all.
-        """
-        path = self.folder / "best.config.json"
-        _write(path, self._config(winner.hyperparameters))
-        options = replace(
-            self._training_options(winner.hyperparameters),
-            id=f"{self.options.id}_trial_{winner.name}",
-            config_file=shortest(path),
-            resume_from=resume_from,
-            num_gpus=num_gpus,
-        )
-        logdir = shlex.quote(shortest(self.folder))
-        print(f"All trials: {shortest(self.folder / 'trials.csv')}, and tensorboard --logdir {logdir}")
-        if best := self.best_checkpoint(winner):
-            print(f"The best one's best checkpoint: {shortest(best)}")
-        print(f"The best one's config: {shortest(path)}. To train it in full:")
-        if threads and not resume_from:
-            print("(On as many threads as the trial its epochs repeat to the digit; without that, but for rounding.)")
-        limit = f"TF_NUM_INTRAOP_THREADS={threads} " if threads else ""
-        print(limit + shlex.join(train_command(options)), flush=True)
-
-
-def train_command(options: TrainingOptions) -> list[str]:
-    """The command of a training: the folders of its data, and the flags that are not at their defaults."""
-    return ["python", shortest(SCRIPTS / "train.py"), *changed_flags(options)]
 
 
 def _checkpoint(codes_from: str) -> str:
@@ -406,10 +327,6 @@ def _checkpoint(codes_from: str) -> str:
         return str(run_folders.resolve(codes_from).resolve())
     except InputError as error:
         raise InputError(f"--codes_from {codes_from}: {error}") from None
-
-
-def _write(path: Path, content: Any) -> None:
-    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

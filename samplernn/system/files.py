@@ -34,6 +34,15 @@ def write_whole(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file, whole or not at all.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Give another path, of a file to write; it gets this path's name at the end, or is removed where writing fails.

@@ -24,7 +24,8 @@ from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.options.options import TrainingOptions
 from samplernn.options.values import Range
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
-from samplernn.search.search import Search, Trial, train_command
+from samplernn.search.results import announce, best_checkpoint, train_command, winner_of, write_table
+from samplernn.search.search import Search, Trial
 from samplernn.search.space import from_json, hyperparameters, meant, scalars
 from samplernn.system import process
 from samplernn.system.errors import InputError, RunError
@@ -269,7 +270,7 @@ def test_a_search_goes_on_that_an_earlier_version_began_without_some_hyperparame
     again = Search(options)
     again.check()
     assert again.trial("0").hyperparameters == trial.hyperparameters
-    again.write_table()
+    write_table(again)
     chosen = {name: value for name, value in scalars(options.space).items() if name not in later}
     assert meant(options.space, {name: value[0] for name, value in chosen.items()}) == trial.hyperparameters
 
@@ -278,11 +279,11 @@ def test_what_is_damaged_is_named(options, search):
     (search.folder / "trial_0").mkdir()
     (search.folder / "trial_0" / "trial.json").touch()
     with pytest.raises(InputError, match="trial_0/trial.json: not valid JSON .*; move it away, or choose another --id"):
-        search.write_table()
+        write_table(search)
     for content in ("[]", "{}", '{"hyperparameters": []}', "3"):
         (search.folder / "trial_0" / "trial.json").write_text(content)
         with pytest.raises(InputError, match="trial_0/trial.json: not the record of a trial; move it away, or"):
-            search.write_table()
+            write_table(search)
     (search.folder / "search.json").write_text("[]")
     with pytest.raises(InputError, match="search.json: not the options of a search; move it away, or choose"):
         search.check()
@@ -334,7 +335,7 @@ def test_a_trial_trains_as_train_py_does_and_the_printed_command_repeats_it(opti
     assert (trial.ended, len(trial.history), trial.failed) == ("2 epochs", 2, False)
     assert [epochs for epochs, _ in reported] == [1, 2]
     assert reported[-1][1] == run_folders.latest(search.folder / "trial_7") == Path(trial.checkpoint)
-    search.announce(search.winner())
+    announce(search, winner_of(search))
     command = capsys.readouterr().out.splitlines()[-1]
     assert (
         command.startswith(f"python {shlex.quote(str(ROOT / 'train.py'))} --data_dir") or "python train.py" in command
@@ -390,7 +391,7 @@ def test_the_best_checkpoint_of_a_trial_is_kept_and_found(options, search, make_
         search.run_trial("0", point, interrupt)
     trial = search.run_trial("0", point)
     first, second = run_folders.runs_in(search.folder / "trial_0")
-    assert search.best_checkpoint(trial) == first / "model.ckpt-1"
+    assert best_checkpoint(search, trial) == first / "model.ckpt-1"
     assert trial.checkpoint == str(second / "model.ckpt-3")
     assert run_folders.kept_in(first) == [first / "model.ckpt-1", first / "model.ckpt-2"]
 
@@ -404,7 +405,7 @@ def test_a_trial_that_goes_wrong_is_recorded_with_its_reason(options):
     assert trial.failed
     assert trial.ended.startswith("failed: The loss is ")
     with pytest.raises(RunError, match="No trial has succeeded; .*trials.csv says why"):
-        search.winner()
+        winner_of(search)
     (row,) = csv.DictReader((search.folder / "trials.csv").open())
     assert (row["ended"], row["epochs"], row["best val_loss"]) == (trial.ended, "0", "")
 
@@ -458,7 +459,7 @@ def test_the_winner_is_the_best_that_did_not_fail(options, search, objective, wi
         search, "trials", lambda: [replace(trial, hyperparameters=only_point(options)) for trial in trials]
     )
     search.options = replace(options, objective=objective)
-    assert search.winner().name == winner
+    assert winner_of(search).name == winner
 
 
 def test_a_trial_whose_codebook_has_collapsed_wins_only_where_all_have(options, monkeypatch):
@@ -470,11 +471,11 @@ def test_a_trial_whose_codebook_has_collapsed_wins_only_where_all_have(options, 
         return Trial(name, choice, 0.0, "here", 1.0, history, ended="1 epoch")
 
     trials = [of("collapsed", 2.0, 1.0), of("worse", 2.5, 1.0), of("healthy", 2.1, 50.0)]
-    monkeypatch.setattr(search, "write_table", lambda: None)
+    monkeypatch.setattr("samplernn.search.results.write_table", lambda search: None)
     monkeypatch.setattr(search, "trials", lambda: trials)
-    assert search.winner().name == "healthy"
+    assert winner_of(search).name == "healthy"
     monkeypatch.setattr(search, "trials", lambda: trials[:2])
-    assert search.winner().name == "collapsed"
+    assert winner_of(search).name == "collapsed"
 
 
 def test_the_table_has_a_row_for_each_trial(options, search):
@@ -484,6 +485,7 @@ def test_the_table_has_a_row_for_each_trial(options, search):
         search._save(replace(record(name, values, ended), hyperparameters=point, begun=float(name)))
     search.end_trial("1", point, "stopped")
     search.end_trial("0", point, "is not heeded")
+    write_table(search)
     first, second = csv.DictReader((search.folder / "trials.csv").open())
     assert list(first) == [
         "trial",

@@ -37,7 +37,8 @@ from samplernn.options.options import (
     TrainingOptions,
 )
 from samplernn.search.options import KerasTunerOptions
-from samplernn.search.search import Search, train_command
+from samplernn.search.results import train_command
+from samplernn.search.search import Search
 from samplernn.search.space import of_model
 from samplernn.system.errors import InputError
 from samplernn.training import coding
@@ -497,7 +498,7 @@ def test_a_search_learns_the_codes_of_an_autoencoder_which_are_made_once(stack, 
     assert found["split"] == read_settings(checkpoint(stack.top))["split"]
     assert [fact["sha256"] for fact in found["chain"]] == [hash_of(checkpoint(stack.below))]
     assert trials[0].history == trials[1].history
-    assert options.codes_from in shlex.join(train_command(search._training_options(choice)))
+    assert options.codes_from in shlex.join(train_command(search.training_options(choice)))
 
 
 @pytest.mark.parametrize(
