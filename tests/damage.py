@@ -9,6 +9,7 @@ import io
 import json
 import random
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -515,18 +516,39 @@ def good_codes():
 
 
 def codes_case(draw):
-    """An npz of which an array, its header or its archive is wrong."""
-    arrays, kind = good_codes(), draw.choice(["bytes", "bytes", "array", "missing", "array"])
-    name = draw.choice(list(arrays))
+    """An npz of which an array, its header or its archive is wrong, compressed in whichever way."""
+    arrays, kind = good_codes(), draw.choice(["archive", "archive", "member", "array", "missing"])
+    name, compression = draw.choice(list(arrays)), draw.choice(COMPRESSIONS)
     if kind == "missing":
         del arrays[name]
     elif kind == "array":
         arrays[name] = draw.choice(HOSTILE_ARRAYS)
-    file = io.BytesIO()
-    np.savez(file, **arrays)
-    data = byte_damaged(file.getvalue(), draw) if kind == "bytes" else file.getvalue()
+    members = {name: npy(array) for name, array in arrays.items()}
+    if kind == "member":
+        members[name] = byte_damaged(members[name], draw)
+    data = npz(members, compression)
+    if kind == "archive":
+        data = byte_damaged(data, draw)
     command = [argument for argument in GENERATE if argument not in ("--dur", "0.001")]
     return [*command, "--codes", "x.npz"], good_checkpoint("vqvae") | {"x.npz": data}
+
+
+COMPRESSIONS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def npz(members, compression):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, data in members.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                member.write(data)
+    return file.getvalue()
 
 
 HOSTILE_ARRAYS = [

@@ -99,7 +99,7 @@ def test_codes_have_a_profile_of_their_own_as_far_back_in_time(run, levels, tmp_
         *(("code", field) for field in "048"),
     ]
     assert "receptive field    2: " in out and out.count(" bits a code") == 3
-    coded = [read_codes(path) for path in (tmp_path / "predictability" / "codes").glob("*/*.npz")]
+    coded = [read_codes(path) for path in (tmp_path / "predictability" / ".codes").glob("*/*.npz")]
     assert len(coded) == FILES
     unheard = float(rows[5]["nll_nats"])
     assert unheard == pytest.approx(

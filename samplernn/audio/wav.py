@@ -6,7 +6,7 @@ import re
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,7 @@ class Recording:
         folder: that it is from.
         hop: samples that an item stands for.
         unit: what an item is called.
+        behind: items behind those, which may be heard but are not predicted.
     """
 
     path: Path
@@ -89,6 +90,16 @@ class Recording:
     folder: Folder = Folder()
     hop: int = 1
     unit: str = "sample"
+    behind: int = 0
+
+    @property
+    def length(self) -> int:
+        """All its items."""
+        return self.frames + self.behind
+
+    def cut(self, frames: int) -> Recording:
+        """The same, of which no more than the first `frames` items are predicted."""
+        return replace(self, frames=frames, behind=self.length - frames)
 
     @property
     def seconds(self) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -18,7 +17,10 @@ from samplernn.system.files import written_aside
 
 SUFFIX = ".npz"
 MAX_STEM = 100  # characters of a recording's name in that of its codes
-MAX_BYTES = 2**31  # of one array: a day of codes takes less than a tenth of it
+FOLDER_CHARACTERS = 16  # of the hash of an encoder, after which the folder of its codes is named
+MAX_CODES = 2**28  # of the longest WAV, where each stands for 8 samples
+MAX_BYTES = 4 * MAX_CODES  # of their array
+MAX_BYTES_OF_FACT = 2**12  # of any other
 WHAT = "codes, rate, hop, levels and encoder, as encode.py writes them"
 
 
@@ -57,16 +59,19 @@ def read_codes(path: str | Path) -> CodeSequence:
     Raises:
         InputError: it isn't one; the message does not name it.
     """
+    if Path(path).exists() and not Path(path).is_file():  # opening a pipe may take for ever
+        raise InputError("cannot be read (not a file, but a folder, a pipe or a device)")
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = {field.name: _read_array(archive, field.name) for field in fields(CodeSequence)}
+            return _checked({field.name: _read_array(archive, field.name) for field in fields(CodeSequence)})
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError("there is no such file") from None
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error):
+    except Exception:  # of what zip, its compressions and NumPy's headers, which are Python, make of damaged bytes
         raise InputError(f"not an npz of {WHAT}, or damaged") from None
-    return _checked(arrays)
 
 
 def coded(recording: Recording, folder: Path, hop: int) -> Recording:
@@ -76,20 +81,22 @@ def coded(recording: Recording, folder: Path, hop: int) -> Recording:
     """
     version = hashlib.sha256(repr(_facts(recording)).encode()).hexdigest()[:12]
     path = folder / f"{Path(recording.name).stem[:MAX_STEM]}.{version}{SUFFIX}"
-    return replace(recording, path=path, frames=recording.frames // hop, hop=recording.hop * hop, unit="code")
+    length, frames = recording.length // hop, recording.frames // hop
+    of_codes = {"frames": frames, "behind": length - frames, "hop": recording.hop * hop, "unit": "code"}
+    return replace(recording, path=path, **of_codes)
 
 
 def _facts(recording: Recording) -> tuple:
     """What tells a version of a recording from another; of codes, which may still have to be made, the file's name."""
     if recording.unit == "code":
-        return recording.name, recording.frames, recording.path.name
+        return recording.name, recording.length, recording.path.name
     status = recording.path.stat()
-    return recording.name, recording.frames, status.st_size, status.st_mtime_ns
+    return recording.name, recording.length, status.st_size, status.st_mtime_ns
 
 
-@functools.lru_cache(maxsize=4)  # a long one is read stretch by stretch
+@functools.lru_cache(maxsize=32)  # a long one is read stretch by stretch, a batch of them side by side
 def read_coded(recording: Recording, levels: int) -> np.ndarray:
-    """The codes of a recording of codes, int32 [frames], of so many different ones.
+    """The codes of a recording of codes, int32 [length], of so many different ones.
 
     Raises:
         RunError: they are no longer what they were.
@@ -98,7 +105,8 @@ def read_coded(recording: Recording, levels: int) -> np.ndarray:
         sequence = read_codes(recording.path)
     except InputError as error:
         raise RunError(f"{recording.path}: {error}; remove it, and it is made again") from None
-    if len(sequence.codes) < recording.frames or sequence.levels != levels:
+    facts = len(sequence.codes), sequence.levels, sequence.rate, sequence.encoder[:FOLDER_CHARACTERS]
+    if facts != (recording.length, levels, recording.sample_rate, recording.path.parent.name):
         raise RunError(f"{recording.path}: not the codes that it had; remove it, and it is made again")
     return sequence.codes
 
@@ -108,7 +116,7 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
         member = archive.getinfo(f"{name}.npy")
     except KeyError:
         raise InputError(f"it has no {name}; an npz of codes holds {WHAT}") from None
-    if member.file_size > MAX_BYTES:
+    if member.file_size > (MAX_BYTES if name == "codes" else MAX_BYTES_OF_FACT):
         raise InputError(f"its {name} would take {member.file_size} bytes, too many for codes")
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
@@ -122,10 +130,10 @@ def _checked(arrays: dict[str, np.ndarray]) -> CodeSequence:
             raise InputError(f"its {name} is not a number that one can be")
         numbers[name] = int(array)
     codes, encoder = arrays["codes"], arrays["encoder"]
-    if codes.ndim != 1 or not len(codes) or not np.issubdtype(codes.dtype, np.integer):
-        raise InputError("its codes are not whole numbers in a row")
-    wrong = np.flatnonzero((codes < 0) | (codes >= numbers["levels"]))
-    if len(wrong):
+    if codes.ndim != 1 or not 0 < len(codes) <= MAX_CODES or not np.issubdtype(codes.dtype, np.integer):
+        raise InputError(f"its codes are not whole numbers in a row, {MAX_CODES} of them at most")
+    if codes.min() < 0 or codes.max() >= numbers["levels"]:
+        wrong = np.flatnonzero((codes < 0) | (codes >= numbers["levels"]))
         raise InputError(f"its code {wrong[0]} is {codes[wrong[0]]}; they go from 0 to {numbers['levels'] - 1}")
     if encoder.shape != () or encoder.dtype.kind != "U":
         raise InputError("its encoder is not the hash of a checkpoint")

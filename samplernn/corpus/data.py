@@ -90,7 +90,7 @@ class CodeTokens:
         return unigram.entropy_of(sum(map(self._counts, recordings)))
 
     def _counts(self, recording: Recording) -> np.ndarray:
-        return np.bincount(read_coded(recording, self._levels), minlength=self._levels)
+        return np.bincount(read_coded(recording, self._levels)[: recording.frames], minlength=self._levels)
 
 
 KINDS: dict[str, type[Data]] = {"audio": AudioTokens, "codes": CodeTokens}

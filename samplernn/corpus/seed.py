@@ -80,11 +80,9 @@ def find_stretch(
     there = length_at(recording, sample_rate, offset)
     wished = round(dur * sample_rate) // hop if dur else min(_seed_length(configs), there // hop)
     wished = of_whole_multiples(wished)
-    check_length(recording, sample_rate, wished * hop, offset, dur)
-    usable = _codes_that_do_not_hear_the_end(configs, there)
-    if usable < least:
-        check_length(recording, sample_rate, _samples_for(configs, least), offset, None)
-    number = of_whole_multiples(min(wished, usable))
+    needed = _samples_for(configs, least)
+    check_length(recording, sample_rate, max(wished * hop, needed), offset, dur if wished * hop >= needed else None)
+    number = of_whole_multiples(min(wished, _codes_that_do_not_hear_the_end(configs, there)))
     return Stretch(recording, offset, number, wished - number)
 
 
@@ -109,7 +107,7 @@ def read_seed(
     stretch, hop = find_stretch(configs, sample_rate, seed, offset, dur), hop_of(configs)
     if stretch.dropped:
         milliseconds = 1000 * stretch.dropped * hop / sample_rate
-        log.warning("--seed %s: its last %.0f ms are not read: their codes would hear its end.", seed, milliseconds)
+        log.warning("--seed %s: its last %.3g ms are not read: their codes would hear its end.", seed, milliseconds)
     audio = read_at(stretch.recording, sample_rate, offset, _samples_for(configs, stretch.number))
     source = _source(stretch.recording, sample_rate, offset, stretch.number * hop)
     number, contexts, above = stretch.number, [], None

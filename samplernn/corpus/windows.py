@@ -113,7 +113,7 @@ def _recording_windows(recording: Recording, data: Data, window: Window, numbers
 
 def _stretch(recording: Recording, data: Data, start: int, end: int) -> np.ndarray:
     """The items of a recording from one to another, with padding where there are none."""
-    first, last = max(0, start), min(recording.frames, end)
+    first, last = max(0, start), min(recording.length, end)
     items = data.read(recording, first, last - first)
     return np.concatenate([_padding(data, first - start), items, _padding(data, end - last)])
 

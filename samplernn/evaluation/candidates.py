@@ -149,7 +149,7 @@ def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
         long_enough = [recording for recording in candidate.recordings if lengths[recording.path]]
         if not long_enough:
             raise InputError(f"--data_dir: not one file holds a window of {longest} samples; name longer ones")
-        of_same_length = [replace(recording, frames=lengths[recording.path]) for recording in long_enough]
+        of_same_length = [recording.cut(lengths[recording.path]) for recording in long_enough]
         return replace(candidate, recordings=of_same_length)
 
     return [cut(candidate) for candidate in candidates]

@@ -14,6 +14,7 @@ from samplernn.corpus.data import data_of
 from samplernn.corpus.loader import Loader
 from samplernn.evaluation.candidates import Candidate, find_candidates, remarks
 from samplernn.evaluation.table import as_text, write
+from samplernn.generation.coded_corpus import as_codes, make_codes
 from samplernn.models import registry
 from samplernn.models.config import Config
 from samplernn.models.model import Model
@@ -22,7 +23,6 @@ from samplernn.system.device import refusals_explained, use_xla
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import make_writable_folder
 from samplernn.system.progress import ProgressBar
-from samplernn.training.coding import as_codes, make_codes
 from samplernn.training.loop import sums_over
 from samplernn.training.steps import validation_step
 
@@ -71,9 +71,9 @@ def measure(candidate: Candidate, options: EvaluationOptions) -> list[dict[str, 
         A row for it, and for each autoencoder from the top down. `checkpoint`, its path; `nll_nats` and `nll_bits`, a
         mean over all that it predicts; `accuracy`, in [0, 1], and what else the model measures; `samples` (or whatever
         its data consist of) and `files`, their numbers; `baseline_nats` and `baseline_bits`, the NLL of a model that
-        knows nothing but how often each item occurs there. A stack's first row has `bound_nats` and `bound_bits`: all
-        its levels' NLL by the number of samples, which the NLL of a sample by the whole stack is at most, since codes
-        are a function of the samples.
+        knows nothing but how often each item occurs there. A stack's first row, unless it is an autoencoder's, has
+        `bound_nats` and `bound_bits`: all its levels' NLL by the number of samples, which the NLL of a sample by the
+        whole stack is at most, since codes are a function of the samples.
 
     Raises:
         InputError: the checkpoint can't be read.
@@ -88,8 +88,9 @@ def measure(candidate: Candidate, options: EvaluationOptions) -> list[dict[str, 
 def _rows_of_stack(candidate: Candidate, folder: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
     levels = _levels(candidate, folder, options)
     rows = [_row(checkpoint, config, recordings, options) for checkpoint, config, recordings in levels]
-    total = sum(row["nll_nats"] * sum(file.frames for file in files) for row, (*_, files) in zip(rows, levels))
-    rows[0] |= _in_both_units("bound", total / sum(recording.frames for recording in candidate.recordings))
+    if not candidate.config.codes:  # else its own codes would count for nothing
+        total = sum(row["nll_nats"] * sum(file.frames for file in files) for row, (*_, files) in zip(rows, levels))
+        rows[0] |= _in_both_units("bound", total / sum(recording.frames for recording in candidate.recordings))
     return rows
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.data import data_of
 from samplernn.corpus.overlaps import remark_on_overlaps
@@ -13,11 +15,11 @@ from samplernn.corpus.scan import Corpus
 from samplernn.corpus.seed import find_stretch
 from samplernn.corpus.split import Split, split_corpus
 from samplernn.generation.chain import Chain, chain_below, chain_from, configs_of
+from samplernn.generation.coded_corpus import as_codes, make_codes
 from samplernn.generation.generate import choose_sample_rate, count_samples
 from samplernn.models.config import Config, hop_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
-from samplernn.training.coding import as_codes, make_codes
 from samplernn.training.resuming import (
     Initial,
     Resumed,
@@ -26,6 +28,8 @@ from samplernn.training.resuming import (
     find_checkpoint,
     find_initial,
 )
+
+log = logging.getLogger(__name__)
 
 # Options that may differ between the workers of a training.
 OF_ONE_WORKER = (
@@ -132,9 +136,12 @@ def find_chain(options: TrainingOptions, resumed: Resumed | None) -> Chain:
     known = resumed.settings.get("chain", []) if resumed else []
     if not known:
         return chain_from(options.codes_from) if options.codes_from else ()
-    if options.codes_from is None:
+    if options.codes_from is None or not is_there(options.codes_from):
         config = model_config(resumed.checkpoint, None)
-        return chain_below(resumed.checkpoint, config, remedy="name by --codes_from where it lies")
+        chain = chain_below(resumed.checkpoint, config, remedy="name by --codes_from where it lies")
+        if options.codes_from:
+            log.warning("--codes_from %s: nothing is there; going on with %s.", options.codes_from, chain[0].checkpoint)
+        return chain
     chain = chain_from(options.codes_from)
     if [decoder.sha256 for decoder in chain] != [fact["sha256"] for fact in known]:
         raise InputError(
@@ -143,6 +150,14 @@ def find_chain(options: TrainingOptions, resumed: Resumed | None) -> Chain:
             " there, or give --resume False to start from scratch"
         )
     return chain
+
+
+def is_there(checkpoint: str) -> bool:
+    """Whether there is a checkpoint, or a folder with one, as a user names it."""
+    try:
+        return bool(run_folders.resolve(checkpoint))
+    except InputError:
+        return False
 
 
 def check_rate(chain: Chain, corpus: Corpus) -> None:

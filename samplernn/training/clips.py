@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import soundfile
 
-from samplernn.audio.wav import Recording, read_mono, to_pcm16, wav_writer
+from samplernn.audio.wav import Recording, examine, read_mono, to_pcm16, wav_writer
 from samplernn.generation.generate import facts_of_chain, generate_files, level_of, seconds_of_codes
 from samplernn.generation.level import GivenCodes
 from samplernn.generation.stack import Stack
 from samplernn.models.model import Model
 from samplernn.options.options import GenerationOptions, TrainingOptions
+from samplernn.system.errors import InputError
 from samplernn.system.files import make_writable_folder, numbered, written_aside
 from samplernn.training.beginning import Beginning, check_seed, clip_rate
 
@@ -70,8 +71,12 @@ class Clips:
 
 
 def _holds(path: Path, audio: np.ndarray) -> bool:
-    """Whether a WAV is of just this audio."""
-    return np.array_equal(soundfile.read(path, dtype="int16")[0], to_pcm16(audio))
+    """Whether a file is a WAV of just this audio."""
+    try:
+        frames = examine(path).frames
+    except InputError:
+        return False
+    return frames == len(audio) and np.array_equal(soundfile.read(path, dtype="int16")[0], to_pcm16(audio))
 
 
 def audio_like(options: TrainingOptions, beginning: Beginning, checkpoint: Path, name: str) -> GenerationOptions:

@@ -52,9 +52,10 @@ class Run:
         self._after_checkpoint = after_checkpoint
         if options.generate:
             self._clips = Clips(options, beginning, model)
-        baseline = beginning.baseline
         parent = Path(options.logdir_root, options.id)
         make_writable_folder("--logdir_root", parent)
+        beginning.make_codes(options)
+        baseline = beginning.baseline
         run_folders.remove_abandoned(parent)
         self.folder = run_folders.create(parent)
         copy_into(self.folder, beginning.chain)

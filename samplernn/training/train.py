@@ -97,13 +97,12 @@ def _check_and_tell_devices(options: TrainingOptions, worker: Worker, strategy: 
 
 
 def _prepare(options: TrainingOptions, worker: Worker, strategy: tf.distribute.Strategy, report: bool) -> _Training:
-    """Find, or refuse, all that the training needs; nothing is written yet but codes."""
+    """Find, or refuse, all that the training needs; nothing is written yet."""
     beginning = find_beginning(options, tell=worker.is_chief)
     if worker.number > 1:
         check_agreement(strategy, beginning.facts(options))
     if report and worker.is_chief:
         remark_on_split(beginning.audio, beginning.resumed)
-    beginning.make_codes(options)
     model = build_model(options, beginning, strategy)
     progress = resuming.restore_progress(beginning.resumed, options, model, beginning.split)
     return _Training(options, worker, beginning, model, progress, report)
@@ -142,6 +141,7 @@ class _Training:
             self._tell_what_is_trained()
             latest = partial(run_folders.latest_in, self.run.folder)
         else:
+            self.beginning.make_codes(self.options)
             latest = resuming.latest_from_now_on(Path(self.options.logdir_root, self.options.id))
         how_to_go_on = HowToGoOn(latest, self.beginning.resumed, self.options)
         held = run_folders.held(self.run.folder) if self.run else nullcontext()

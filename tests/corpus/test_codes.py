@@ -1,9 +1,11 @@
 """Files of codes: what is written is read, nothing in one is executed, and what is no such file is told."""
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
+from struct import pack
 
 import numpy as np
 import pytest
@@ -86,6 +88,32 @@ def test_what_would_unpack_to_absurd_sizes_is_refused(path, monkeypatch):
     np.savez_compressed(path, **vars(SEQUENCE) | {"codes": np.zeros(1000, np.int32)})
     with pytest.raises(InputError, match="its codes would take 4128 bytes, too many for codes"):
         read_codes(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<i4', 'fortran_order': False, 'shape': (3,",  # for which Python has errors of many kinds
+        "{'descr': '<i4', 'fortran_order': False, 'shape': (2**70,)}",
+        f"{{'descr': '<i4', 'fortran_order': False, 'shape': ({2**70},)}}",
+        "{'descr': '<i4', 'fortran_order': False, 'shape': (True,)}",
+        "  {'descr': '<i4',\n 1",
+        "{'descr': [('a', '<i4', (2**40,))], 'fortran_order': False, 'shape': (3,)}",
+    ],
+)
+def test_a_hostile_header_is_told(path, header):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in vars(SEQUENCE):
+            archive.writestr(f"{name}.npy", np.lib.format.magic(1, 0) + pack("<H", len(header)) + header.encode())
+    with pytest.raises(InputError, match="not an npz of codes"):
+        read_codes(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes are POSIX's")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(InputError, match="cannot be read .not a file, but a folder, a pipe"):
+        read_codes(tmp_path / "pipe.npz")
 
 
 @pytest.mark.parametrize("damage", ["nothing", "half", "text", "a missing array", "no file", "a folder"])

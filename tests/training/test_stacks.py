@@ -15,12 +15,15 @@ import soundfile
 from trainings import StopAt, runs, with_callback
 
 from samplernn.audio.quantize import MuLaw
-from samplernn.audio.wav import Recording
+from samplernn.audio.wav import Recording, examine
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.codes import read_codes
+from samplernn.corpus.windows import batches
 from samplernn.evaluation.evaluate import evaluate
+from samplernn.generation import coded_corpus
 from samplernn.generation import generator as generation
 from samplernn.generation.chain import chain_below, hash_of
+from samplernn.generation.coded_corpus import as_codes
 from samplernn.generation.encode import encode_files
 from samplernn.generation.encoding import Encoder
 from samplernn.generation.generate import generate_from_checkpoint
@@ -41,7 +44,6 @@ from samplernn.search.results import train_command
 from samplernn.search.search import Search
 from samplernn.search.space import of_model
 from samplernn.system.errors import InputError
-from samplernn.training import coding
 from samplernn.training.beginning import check_seed
 from samplernn.training.clips import reconstructing
 from samplernn.training.train import train
@@ -131,7 +133,7 @@ def test_a_model_over_codes_learns_those_of_the_same_files_on_the_same_sides(sta
     assert above["config"]["q_levels"] == VQVAEConfig.tiny().num_codes and above["sample_rate"] == 16000
     encoder = hash_of(checkpoint(stack.below))
     assert [fact["sha256"] for fact in above["chain"]] == [encoder]
-    folder = stack.folder / "logdir" / "codes" / encoder[:16]
+    folder = stack.folder / "logdir" / ".codes" / encoder[:16]
     (decoder,) = chain_below(checkpoint(stack.top), model_config(checkpoint(stack.top), None))
     encode, quantize = Encoder(decoder.load(), False), MuLaw().encode
     for i, length in enumerate(LENGTHS):
@@ -144,7 +146,7 @@ def test_a_model_over_codes_learns_those_of_the_same_files_on_the_same_sides(sta
 
 
 def test_codes_are_made_once_and_a_run_goes_on_without_their_encoder(stack, tmp_path, capsys):
-    for name in ("top", "codes"):
+    for name in ("top", ".codes"):
         shutil.copytree(stack.folder / "logdir" / name, tmp_path / "logdir" / name)
     options = replace(stack.top, logdir_root=str(tmp_path / "logdir"), codes_from=None, num_epochs=2, generate=False)
     train(options)
@@ -155,6 +157,28 @@ def test_codes_are_made_once_and_a_run_goes_on_without_their_encoder(stack, tmp_
     ours, theirs = (read_settings(each)["chain"] for each in (last, checkpoint(stack.top)))
     assert [fact["sha256"] for fact in ours] == [fact["sha256"] for fact in theirs]
     assert (last.parent / "chain" / "1" / "model.ckpt-1.index").is_file()
+
+
+def test_the_same_command_goes_on_where_the_autoencoder_is_gone(stack, tmp_path, caplog):
+    shutil.copytree(stack.folder / "logdir", tmp_path / "logdir")
+    shutil.rmtree(tmp_path / "logdir" / "below")
+    options = replace(stack.top, logdir_root=str(tmp_path / "logdir"), codes_from=str(tmp_path / "logdir" / "below"))
+    train(replace(options, num_epochs=2, generate=False))
+    assert (runs_of(options)[-1] / "model.ckpt-2.index").is_file()
+    assert "below: nothing is there; going on with" in caplog.text
+
+
+def test_nothing_is_encoded_before_all_is_found_to_be_in_order(stack, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    options = replace(stack.top, logdir_root=str(tmp_path / "logdir"))
+    for changes, said in [
+        ({"output_dir": str(tmp_path / "file")}, "--output_dir"),
+        ({"logdir_root": str(tmp_path / "file")}, "--logdir_root"),
+        ({"seed": str(tmp_path / "file")}, "--seed"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            train(replace(options, **changes))
+    assert "Encoding" not in capsys.readouterr().out and not (tmp_path / "logdir").exists()
 
 
 @pytest.mark.long
@@ -407,6 +431,37 @@ def test_the_bound_of_a_stack_is_all_its_nll_a_sample(stack, tmp_path, capsys):
     )
 
 
+def test_what_is_behind_what_is_predicted_is_heard(stack):
+    """As in training, where a file is cut for another model's windows: the codes are those of the whole file."""
+    whole, config = examine(stack.folder / "corpus" / "piece_0.wav", "piece_0.wav"), VQVAEConfig.tiny()
+    windows = 700 // config.seq_len - 1
+    cut = whole.cut(windows * config.seq_len)
+    expected, found = (
+        np.concatenate([x for x, *_ in batches([[recording]], config, range(windows))]) for recording in (whole, cut)
+    )
+    np.testing.assert_array_equal(found, expected)
+    assert NO_ITEM in expected[0] and NO_ITEM not in expected[-1]
+    chain, logdir = (
+        chain_below(checkpoint(stack.top), model_config(checkpoint(stack.top), None)),
+        stack.folder / "logdir",
+    )
+    (of_whole,), (of_cut,) = as_codes([whole], chain, logdir), as_codes([cut], chain, logdir)
+    assert of_cut == of_whole.cut(cut.frames // 4) and of_whole.frames == of_cut.length == 175
+    assert of_whole.path.is_file()
+
+
+def test_a_model_over_codes_that_makes_codes_has_no_bound(stack, tmp_path):
+    """What it predicts of the codes below it, it predicts by its own, which cost something too."""
+    amae = AMAEConfig.from_dict(AMAEConfig.tiny().to_dict() | {"q_type": "codes", "seq_len": 16, "hop": 2})
+    middle = replace(
+        stack.top, id="mid", config_file=written(tmp_path, amae), logdir_root=str(tmp_path), generate=False
+    )
+    train(middle)
+    paths = tuple(str(checkpoint(options)) for options in (middle, stack.top))
+    rows = evaluate(EvaluationOptions(checkpoint_path=paths, held_out=True, jit_compile=False))
+    assert ["bound_nats" in row for row in rows] == [False, False, True, False]
+
+
 # --- Three levels ---
 
 
@@ -473,6 +528,10 @@ def test_recordings_of_the_same_name_keep_originals_of_their_own_however_short_t
         original = tmp_path / "out" / "x" / f"x_{name.replace('/', '_').removesuffix('.wav')}_original.wav"
         audio, _ = soundfile.read(tmp_path / "corpus" / name)
         np.testing.assert_array_equal(soundfile.read(original)[0], audio[: 200 if name == held_out[0] else 320])
+    original.write_text("la la la")  # another file of that name is nobody's original
+    train(replace(options, num_epochs=2))
+    assert original.read_text() == "la la la"
+    np.testing.assert_array_equal(soundfile.read(original.with_stem(f"{original.stem}_1"))[0], audio[:320])
 
 
 def test_a_search_learns_the_codes_of_an_autoencoder_which_are_made_once(stack, tmp_path, monkeypatch):
@@ -487,8 +546,8 @@ def test_a_search_learns_the_codes_of_an_autoencoder_which_are_made_once(stack, 
         space={name: (getattr(TOP, name),) for name in names} | {"batch_size": (2,), "learning_rate": (0.01,)},
     )
     search, encoded = Search(options), []
-    make = coding._make
-    monkeypatch.setattr(coding, "_make", lambda missing, *of: encoded.append(len(missing)) or make(missing, *of))
+    make = coded_corpus._make
+    monkeypatch.setattr(coded_corpus, "_make", lambda missing, *of: encoded.append(len(missing)) or make(missing, *of))
     search.check()
     with search.begun():
         choice = {name: values[0] for name, values in options.space.items()}

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
+from samplernn.models.config import NO_ITEM
 from samplernn.system.distribution import own_rows, sum_over_replicas
 
 EPSILON = 1e-5
@@ -81,11 +82,8 @@ class VectorQuantizer(keras.layers.Layer):
             counting: bool [middle, B], those of them that count.
             training: whether the codebook is to be moved.
         """
-        codebook = tf.convert_to_tensor(self.codebook)
-        flat = tf.reshape(tf.stop_gradient(queries), [-1, queries.shape[-1]])
-        squares = tf.reduce_sum(codebook**2, axis=-1) - 2 * tf.matmul(flat, codebook, transpose_b=True)
-        codes = tf.reshape(tf.argmin(squares, axis=-1, output_type=tf.int32), queries.shape[:-1])
-        vectors = tf.gather(codebook, codes)
+        codes = self.codes(queries)
+        vectors = self.vectors(codes)
         begun = tf.cast(self._begun(), tf.float32)
         distance = tf.reduce_sum((tf.stop_gradient(vectors) - queries)[middle] ** 2, axis=-1)
         committed = tf.reduce_sum(tf.where(counting, distance, 0.0)) / _number(counting)
@@ -94,6 +92,18 @@ class VectorQuantizer(keras.layers.Layer):
         updates = self._seen(queries[middle], codes[middle], counting) if training else ()
         penalty = self.commitment * begun * committed
         return Quantized(codes, straight_through(queries, vectors), penalty, sums, updates)
+
+    def codes(self, queries) -> tf.Tensor:
+        """The nearest vectors' numbers, int32 [N, B]."""
+        codebook = tf.convert_to_tensor(self.codebook)
+        flat = tf.reshape(tf.stop_gradient(queries), [-1, queries.shape[-1]])
+        squares = tf.reduce_sum(codebook**2, axis=-1) - 2 * tf.matmul(flat, codebook, transpose_b=True)
+        return tf.reshape(tf.argmin(squares, axis=-1, output_type=tf.int32), queries.shape[:-1])
+
+    def vectors(self, codes) -> tf.Tensor:
+        """What stands for codes, [N, B, D]; zeros for NO_ITEM."""
+        vectors = tf.gather(tf.convert_to_tensor(self.codebook), tf.maximum(codes, 0))
+        return tf.where(codes[..., None] == NO_ITEM, 0.0, vectors)
 
     def _begun(self):
         """Whether there is a codebook: none is before the first step."""
@@ -156,14 +166,10 @@ class ArgmaxQuantizer(keras.layers.Layer):
         self.diversity = tf.Variable(config.diversity, trainable=False, dtype=tf.float32)
 
     def call(self, queries, middle: slice, counting, training: bool) -> Quantized:
-        """As `VectorQuantizer`; what stands for a code is one at its number, else zero."""
-        if self.config.simplex == "softmax":
-            points = tf.nn.softmax(queries)
-        else:
-            points = tf.nn.relu(queries)
-            points /= tf.reduce_sum(points, axis=-1, keepdims=True) + EPSILON
-        codes = tf.argmax(points, axis=-1, output_type=tf.int32)
-        vectors = straight_through(points, tf.one_hot(codes, self.config.num_codes))
+        """As `VectorQuantizer`."""
+        points = self._points(queries)
+        codes = _largest(points)
+        vectors = straight_through(points, self.vectors(codes))
         counted = tf.where(counting[..., None], points[middle], 0.0)
         mean = sum_over_replicas(tf.reduce_sum(counted, axis=[0, 1])) / sum_over_replicas(_number(counting))
         unequal = negative_entropy(mean) if self.config.simplex == "softmax" else squared_deviation(mean)
@@ -171,8 +177,27 @@ class ArgmaxQuantizer(keras.layers.Layer):
         sums = {"zeros": tf.reduce_sum(tf.cast(without, tf.float32))}
         return Quantized(codes, vectors, self.diversity * unequal, sums)
 
+    def codes(self, queries) -> tf.Tensor:
+        """As `VectorQuantizer`; the largest numbers'."""
+        return _largest(self._points(queries))
+
+    def vectors(self, codes) -> tf.Tensor:
+        """As `VectorQuantizer`; one at the code, else zero."""
+        return tf.one_hot(codes, self.config.num_codes)  # NO_ITEM is none of them: zeros
+
+    def _points(self, queries):
+        """Of the simplex, [N, B, K]."""
+        if self.config.simplex == "softmax":
+            return tf.nn.softmax(queries)
+        points = tf.nn.relu(queries)
+        return points / (tf.reduce_sum(points, axis=-1, keepdims=True) + EPSILON)
+
     def apply_updates(self, seen) -> None:
         """There is nothing that no gradient moves."""
+
+
+def _largest(points):
+    return tf.argmax(points, axis=-1, output_type=tf.int32)
 
 
 def squared_deviation(mean: tf.Tensor) -> tf.Tensor:

@@ -91,7 +91,7 @@ class AutoencoderConfig(TokensConfig):
         sizes = ("encoder_size", "modulator_size", "residual_size", "inner_size", "skip_size", "num_codes", "q_levels")
         yield from self._complaints_of_size("the network would hold", self.num_parameters, *sizes)
         depths = [f"{part}_{of}" for part in ("encoder", "modulator") for of in ("repeats", "stages", "filter_length")]
-        yield from self._complaints_of_size("each window would hold", self.window.with_context, *depths, "hop")
+        yield from self._complaints_of_size("a step would keep", round(self.activations), "seq_len", *depths, "hop")
 
     @property
     def local_model(self) -> WaveNetConfig:

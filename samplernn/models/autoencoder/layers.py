@@ -67,8 +67,8 @@ class Block(LayerOfProducts):
         return x[at_tap[self.taps // 2]] + add_bias(leaving, tf.convert_to_tensor(self.output_bias))
 
 
-class Stack(keras.layers.Layer):
-    """Blocks, one behind the other."""
+class Blocks(keras.layers.Layer):
+    """One behind the other."""
 
     def __init__(self, width: int, taps: int, dilations: Sequence[int], **kwargs):
         super().__init__(autocast=False, **kwargs)

@@ -14,7 +14,7 @@ import tensorflow as tf
 from samplernn.audio.quantize import quantizer
 from samplernn.models.autoencoder.bottleneck import ArgmaxQuantizer, VectorQuantizer
 from samplernn.models.autoencoder.config import AutoencoderConfig
-from samplernn.models.autoencoder.layers import Dense, Stack
+from samplernn.models.autoencoder.layers import Blocks, Dense
 from samplernn.models.config import NO_ITEM, NO_TARGET
 from samplernn.models.model import Autoencoder, Outcome
 from samplernn.models.products import product
@@ -39,11 +39,11 @@ class DiscreteAutoencoder(Autoencoder):
         self.dropout_seed = self.local_model.dropout_seed
         encoder, modulator, layer = config.encoder_size, config.modulator_size, {"dtype": precision}
         self.encoder_input = Input(config, encoder, name="encoder_input")
-        self.encoder = Stack(encoder, config.encoder_filter_length, config.encoder_dilations, name="encoder", **layer)
+        self.encoder = Blocks(encoder, config.encoder_filter_length, config.encoder_dilations, name="encoder", **layer)
         self.query = Dense(encoder, config.query_size, self.query_bias, name="query", **layer)
         self.bottleneck = self.bottleneck_class(config, name="bottleneck")
         self.modulator_input = Dense(config.query_size, modulator, name="modulator_input", **layer)
-        self.modulator = Stack(
+        self.modulator = Blocks(
             modulator, config.modulator_filter_length, config.modulator_dilations, name="modulator", **layer
         )
         self.conditions = [
@@ -136,12 +136,10 @@ class DiscreteAutoencoder(Autoencoder):
 
     def encode(self, items):
         queries, inside = self._look(items)
-        nobody = tf.zeros([0, queries.shape[1]], tf.bool)
-        codes = self.bottleneck(queries, middle=slice(0, 0), counting=nobody, training=False).codes
-        return tf.transpose(tf.where(inside, codes, NO_ITEM))
+        return tf.transpose(tf.where(inside, self.bottleneck.codes(queries), NO_ITEM))
 
     def condition(self, codes):
-        conditions = tf.transpose(self._modulate(self._vectors(tf.transpose(codes))), [1, 0, 2])
+        conditions = tf.transpose(self._modulate(self.bottleneck.vectors(tf.transpose(codes))), [1, 0, 2])
         return tf.reshape(conditions, [*conditions.shape[:2], len(self.conditions), -1])
 
     # --- Generation ---
@@ -163,10 +161,6 @@ class VQVAE(DiscreteAutoencoder):
 
     bottleneck_class = VectorQuantizer
 
-    def _vectors(self, codes):
-        vectors = tf.gather(tf.convert_to_tensor(self.bottleneck.codebook), tf.maximum(codes, 0))
-        return tf.where(codes[..., None] == NO_ITEM, 0.0, vectors)
-
     def measures(self, sums):
         """As all of them; `restarts` is how often a code that none used began anew, as the next step sees it."""
         return super().measures(sums) | {"restarts": round(float(sums["restarts"]))}
@@ -180,9 +174,6 @@ class AMAE(DiscreteAutoencoder):
 
     bottleneck_class = ArgmaxQuantizer
     query_bias = POSITIVE_BIAS
-
-    def _vectors(self, codes):
-        return tf.one_hot(codes, self.config.num_codes)  # NO_ITEM is none of them: zeros
 
     def measures(self, sums):
         """As all of them; `zero_queries` is the part of them that are all zero, whose code is 0 and teaches nothing."""

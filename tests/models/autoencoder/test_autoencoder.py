@@ -252,7 +252,7 @@ def test_the_contract_is_kept_by_others(short_turns, name, changes):
         ({"codebook_rate": 0}, "codebook_rate is 0; it must be a number above 0, up to 1"),
         ({"commitment": -1}, "commitment is -1; it must be a number from 0 up"),
         ({"encoder_size": 2**20}, "the network would hold .* lower one of these: encoder_size"),
-        ({"encoder_stages": 20, "encoder_repeats": 128, "encoder_filter_length": 63}, "each window would hold"),
+        ({"encoder_stages": 20, "encoder_repeats": 128, "encoder_filter_length": 63}, "a step would keep"),
         ({"restart_after": 0}, "restart_after is 0; it must be a whole number from 1 up, or None"),
     ],
 )

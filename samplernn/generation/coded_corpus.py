@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from samplernn.audio.wav import Recording
-from samplernn.corpus.codes import CodeSequence, coded, write_codes
+from samplernn.corpus.codes import FOLDER_CHARACTERS, CodeSequence, coded, write_codes
 from samplernn.corpus.data import data_of
 from samplernn.generation.chain import Chain, Decoder
 from samplernn.generation.encoding import Encoder
@@ -17,7 +17,7 @@ from samplernn.system.files import cannot_be_written
 from samplernn.system.progress import ProgressBar
 from samplernn.system.words import counted
 
-FOLDER = "codes"  # in the folder of all runs
+FOLDER = ".codes"  # in the folder of all runs; no run can have that name by chance
 
 
 def as_codes(recordings: Iterable[Recording], chain: Chain, parent: Path) -> list[Recording]:
@@ -51,7 +51,7 @@ def make_codes(recordings: Iterable[Recording], chain: Chain, parent: Path, jit_
 
 def _folder(parent: Path, decoder: Decoder) -> Path:
     """Of one autoencoder with these weights: another one's codes are elsewhere."""
-    return parent / FOLDER / decoder.sha256[:16]
+    return parent / FOLDER / decoder.sha256[:FOLDER_CHARACTERS]
 
 
 def _make(missing: list[tuple[Recording, Recording]], decoder: Decoder, jit_compile: bool | None) -> None:
@@ -65,7 +65,7 @@ def _make(missing: list[tuple[Recording, Recording]], decoder: Decoder, jit_comp
             for done, (recording, its_codes) in enumerate(missing, 1):
                 if its_codes.path.exists():
                     continue
-                codes = encode(data.read(recording, 0, recording.frames))
+                codes = encode(data.read(recording, 0, recording.length))
                 rate = recording.sample_rate
                 write_codes(its_codes.path, CodeSequence(codes, rate, of_model.hop, of_model.levels, decoder.sha256))
                 progress(done)
