@@ -20,6 +20,7 @@ from samplernn.system.files import sha256
 from samplernn.system.words import counted
 
 FOLDER = "chain"  # in a run folder, with the copies
+REMEDY_FOR_JSON = "its JSON has been changed: put back what train.py wrote"
 
 
 @dataclass(frozen=True)
@@ -98,27 +99,30 @@ def chain_below(
             raise InputError(f"--decoder_path: {checkpoint} is of audio, and has none; leave the flag out")
         return ()
     if not known:
-        raise InputError(f"{checkpoint} does not know whose codes it has learnt; it is of no use without its JSON")
+        raise InputError(f"{checkpoint} does not know whose codes it has learnt; put its JSON back beside it")
     if decoder_path and len(decoder_path) != len(known):
         raise InputError(
             f"--decoder_path: {checkpoint} has {counted(len(known), 'autoencoder')} below it, and there are"
             f" {counted(len(decoder_path), 'path')}; name one for each, from the top down"
         )
-    named = list(map(_resolve_named, decoder_path)) or [None] * len(known)
-    copies = [run_folders.latest_in(folder) for folder in _folders_of_copies(checkpoint.parent, len(known))]
-    chain = tuple(
-        _find(level, fact, [place] if place else [copy, Path(fact["path"])], remedy)
-        for level, (fact, place, copy) in enumerate(zip(known, named, copies), 1)
-    )
+    if decoder_path:
+        chain = tuple(_named(level, *of_level) for level, of_level in enumerate(zip(known, decoder_path), 1))
+    else:
+        copies = [run_folders.latest_in(folder) for folder in _folders_of_copies(checkpoint.parent, len(known))]
+        chain = tuple(
+            _find(level, fact, [copy, Path(fact["path"])], remedy)
+            for level, (fact, copy) in enumerate(zip(known, copies), 1)
+        )
     _check_fit(checkpoint, config, chain)
     return chain
 
 
-def _resolve_named(path: str) -> Path:
+def _named(level: int, fact: dict[str, Any], path: str) -> Decoder:
+    """The autoencoder of a level, as a path of --decoder_path has it."""
     try:
-        return run_folders.resolve(path)
+        return _find(level, fact, [run_folders.resolve(path)], "name that, one for each level from the top down")
     except InputError as error:
-        raise InputError(f"--decoder_path: {error}") from None
+        raise InputError(f"--decoder_path {path}: {error}") from None
 
 
 def _find(level: int, fact: dict[str, Any], places: Sequence[Path | None], remedy: str) -> Decoder:
@@ -132,14 +136,16 @@ def _find(level: int, fact: dict[str, Any], places: Sequence[Path | None], remed
 
 
 def _check_fit(checkpoint: Path, config: Config, chain: Chain) -> None:
-    if len({decoder.sha256 for decoder in chain}) < len(chain):
-        raise InputError("its chain of autoencoders is a circle: one of them is below itself")
+    if len({hash_of(checkpoint), *(decoder.sha256 for decoder in chain)}) < 1 + len(chain):
+        raise InputError(f"{checkpoint}: its chain is a circle, for one is below itself; {REMEDY_FOR_JSON}")
     levels = [(checkpoint, config), *((decoder.checkpoint, decoder.config) for decoder in chain)]
     for (above, of_above), (below, of_below) in itertools.pairwise(levels):
         if of_above.data != "codes" or not of_below.codes or of_above.q_levels != of_below.codes.levels:
-            raise InputError(f"{above} is not of the codes of {below}: a level is missing, or one is another's")
+            missing = "a level is missing, or one is another's"
+            raise InputError(f"{above} is not of the codes of {below}: {missing}; {REMEDY_FOR_JSON}")
     if chain[-1].config.data != "audio":
-        raise InputError(f"{chain[-1].checkpoint} is of codes, and what they are codes of is missing")
+        missing = f"{chain[-1].checkpoint} is of codes, and what they are codes of is missing"
+        raise InputError(f"{missing}; {REMEDY_FOR_JSON}")
 
 
 def as_settings(chain: Chain) -> list[dict[str, Any]]:

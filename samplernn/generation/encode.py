@@ -18,6 +18,7 @@ from samplernn.options.options import DEFAULT_SAMPLE_RATE, EncodingOptions
 from samplernn.system.device import refusals_explained
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, make_writable_folder, numbered
+from samplernn.system.words import counted
 
 MEMORY_REMEDY = "cut the audio into shorter files"
 
@@ -32,7 +33,7 @@ def encode_files(options: EncodingOptions) -> list[Path]:
     checkpoint = run_folders.resolve(options.checkpoint_path)
     config = model_config(checkpoint, options.config_file)
     if not config.codes:
-        raise InputError(f"--checkpoint_path: {checkpoint} is no autoencoder, which alone makes codes")
+        raise InputError(f"--checkpoint_path: {checkpoint} is no autoencoder, which alone makes codes; name one")
     rate = (read_settings(checkpoint) or {}).get("sample_rate") or DEFAULT_SAMPLE_RATE
     chain = chain_below(checkpoint, config)
     hop = hop_of([config, *configs_of(chain)])
@@ -48,7 +49,9 @@ def encode_files(options: EncodingOptions) -> list[Path]:
             codes = stack.encode(read_tokens(recording, stack.configs[-1], rate))
             sequence = CodeSequence(codes, rate, config.codes.hop, config.codes.levels, encoder)
             paths.append(_write(Path(options.output_dir), recording, sequence))
-            print(f"Wrote {paths[-1]}: {len(codes)} codes, {len(codes) * hop / rate:.2f} seconds.", flush=True)
+            print(
+                f"Wrote {paths[-1]}: {counted(len(codes), 'code')}, {len(codes) * hop / rate:.2f} seconds.", flush=True
+            )
     return paths
 
 

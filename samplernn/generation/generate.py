@@ -29,7 +29,7 @@ from samplernn.generation.stack import Stack, codes_of_file
 from samplernn.models import registry
 from samplernn.models.config import Config, hop_of
 from samplernn.options.option import as_flags
-from samplernn.options.options import DEFAULT_DUR, DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions
+from samplernn.options.options import DEFAULT_DUR, DEFAULT_SAMPLE_RATE, DEFAULT_TEMPERATURE, SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, versions
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written
@@ -210,11 +210,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     learnt_rate = known.get("sample_rate") or options.sample_rate
     remedy = "name by --decoder_path where it lies"
     chain = chain_below(checkpoint, config, options.decoder_path, remedy)
-    if len(options.decoder_temperature) > max(1, len(chain)):
-        raise InputError(
-            f"--decoder_temperature: {counted(len(options.decoder_temperature), 'value')}, and there are"
-            f" {len(chain)} autoencoders below {checkpoint}; give one for all or one for each"
-        )
+    _check_decoder_temperature(options, checkpoint, chain)
     _check_what_is_decoded(options, config, checkpoint)
     recording, codes, of_codes = None, None, {}
     if options.reconstruct:
@@ -247,6 +243,18 @@ def facts_of_chain(config: Config, chain: Chain, options: GenerationOptions) -> 
     """What the JSON of a sequence says of a stack: of the top's config, and of the autoencoders below it."""
     below = {"chain": as_settings(chain), "decoder_temperature": list(options.decoder_temperature)} if chain else {}
     return {"config": registry.config_to_dict(config), **below}
+
+
+def _check_decoder_temperature(options: GenerationOptions, checkpoint: Path, chain: Chain) -> None:
+    """There are as many as decoders, or one; InputError where that is not so."""
+    given = options.decoder_temperature
+    if not chain and given != (DEFAULT_TEMPERATURE,):
+        raise InputError(f"--decoder_temperature: nothing is below {checkpoint}; leave the flag out")
+    if len(given) > max(1, len(chain)):
+        raise InputError(
+            f"--decoder_temperature: {counted(len(given), 'value')} for {counted(len(chain), 'autoencoder')} below"
+            f" {checkpoint}; give one for all or one for each"
+        )
 
 
 def _check_what_is_decoded(options: GenerationOptions, config: Config, checkpoint: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from samplernn.models.config import Config
-from samplernn.options.option import option
+from samplernn.options.option import option, options_of
 from samplernn.options.values import Values, one_of, whole
 
 MU_LAW_LEVELS = 256
@@ -50,7 +50,9 @@ class TokensConfig(Config):
     def _broken_rules(self, wrong: Mapping[str, Values]) -> Iterator[str]:
         yield from super()._broken_rules(wrong)
         if "q_type" not in wrong and self.q_type == CODES and getattr(self, "input_format", None) == "continuous":
-            yield self._complaint("input_format", "another where q_type is codes, which have no order")
+            formats = next(of.values.choices for of in options_of(type(self)) if of.name == "input_format")
+            others = " or ".join(f'"{name}"' for name in formats if name != "continuous")
+            yield self._complaint("input_format", f"{others} where q_type is codes, which have no order")
 
     def _normalize(self) -> None:
         super()._normalize()

@@ -259,7 +259,7 @@ def test_the_chain_is_found_where_it_is(stack, tmp_path):
     np.testing.assert_array_equal(made[0], named[0])
     other = tmp_path / "moved" / "1" / "model.ckpt-1.data-00000-of-00001"
     other.write_bytes(other.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="has changed, or is another; name by --decoder_path"):
+    with pytest.raises(InputError, match="--decoder_path .*moved.1: .* has changed, or is another; name that"):
         generate(stack, tmp_path, "d", **place, decoder_path=(str(tmp_path / "moved" / "1"),))
 
 
@@ -308,7 +308,7 @@ def test_what_is_no_autoencoder_or_for_another_kind_is_told(stack, changes, said
         ("below", {}, "is an autoencoder, which only decodes: give it --reconstruct in.wav, or --codes"),
         ("below", {"seed": "wav"}, "is an autoencoder, which only decodes"),
         ("below", {"reconstruct": "wav", "dur": 1.0}, "--dur 1.0: there are codes of only 0.04375 seconds"),
-        ("top", {"decoder_temperature": (0.9, 0.8)}, "--decoder_temperature: 2 values, and there are 1 autoencoders"),
+        ("top", {"decoder_temperature": (0.9, 0.8)}, "--decoder_temperature: 2 values for 1 autoencoder below"),
         ("below", {"reconstruct": "json"}, "--reconstruct: .* is not audio that can be read"),
         ("below", {"decoder_path": ("x",), "reconstruct": "wav"}, "--decoder_path: .* is of audio, and has none"),
         ("top", {"decoder_path": ("x", "y")}, "has 1 autoencoder below it, and there are 2 paths"),
