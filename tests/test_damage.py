@@ -41,7 +41,7 @@ LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 700, "settings"
         "torch": 200, "resume": 20, "index": 500, "shard": 100, "state": 30, "name": 100, "special": 100,
         "wavenet_config": 30, "wavenet_settings": 10, "wavenet_evaluate": 10, "wavenet_resume": 5,
         "wavenet_index": 50, "wavenet_shard": 10, "vqvae_config": 100, "vqvae_settings": 10, "vqvae_evaluate": 10,
-        "vqvae_resume": 5, "vqvae_index": 30, "vqvae_shard": 10, "codes": 150}  # fmt: skip
+        "vqvae_resume": 5, "vqvae_index": 30, "vqvae_shard": 10, "codes": 600}  # fmt: skip
 
 
 def meet_all(names, folder):
