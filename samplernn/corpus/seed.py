@@ -42,13 +42,11 @@ class Stretch:
 
     Attributes:
         recording: the recording, of any rate.
-        offset: where it begins, in the recording's own samples.
         number: the items of the top that are read, and of each level below those of which these are the codes.
         dropped: how many items of the top that there are room for are not read.
     """
 
     recording: Recording
-    offset: int
     number: int
     dropped: int
 
@@ -83,7 +81,7 @@ def find_stretch(
     needed = _samples_for(configs, least)
     check_length(recording, sample_rate, max(wished * hop, needed), offset, dur if wished * hop >= needed else None)
     number = of_whole_multiples(min(wished, _codes_that_do_not_hear_the_end(configs, there)))
-    return Stretch(recording, offset, number, wished - number)
+    return Stretch(recording, number, wished - number)
 
 
 def read_seed(
