@@ -248,7 +248,7 @@ def test_the_contract_is_kept_by_others(short_turns, name, changes):
         ({"hop": 256}, "hop is 256; it must be a whole number from 1 to 128"),
         ({"seq_len": 510}, "seq_len is 510; it must be a multiple of hop, 8"),
         ({"encoder_filter_length": 2}, "encoder_filter_length is 2; it must be an odd number"),
-        ({"q_type": "codes", "input_format": "continuous"}, 'input_format is "continuous"; it must be another'),
+        ({"q_type": "codes", "input_format": "continuous"}, 'input_format is "continuous"; it must be "one-hot" where'),
         ({"codebook_rate": 0}, "codebook_rate is 0; it must be a number above 0, up to 1"),
         ({"commitment": -1}, "commitment is -1; it must be a number from 0 up"),
         ({"encoder_size": 2**20}, "the network would hold .* lower one of these: encoder_size"),
