@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from samplernn.training.steps import validation_step
 
 MEMORY_REMEDY = "lower --batch_size"
 
+Level = tuple[Path, Config, list[Recording]]  # a checkpoint, its config, and what it predicts
+
 
 def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
     """Evaluate checkpoints, print a table of them, and write it where the options say so.
@@ -49,9 +51,7 @@ def evaluate(options: EvaluationOptions) -> list[dict[str, Any]]:
             print(f"Evaluating {candidate.checkpoint}, {candidate.why}.", flush=True)
         for remark in remarks(candidates):
             print(remark, flush=True)
-        tables = [measure(candidate, options) for candidate in candidates]
-    _add_bounds_of_single_models(candidates, tables)
-    rows = [row for table in tables for row in table]
+        rows = measure(candidates, options)
     print(as_text(rows), flush=True)
     if options.output_file:
         write(rows, options.output_file)
@@ -64,47 +64,41 @@ def _check_writable(path: Path) -> None:
     make_writable_folder("--output_file", path.parent)
 
 
-def measure(candidate: Candidate, options: EvaluationOptions) -> list[dict[str, Any]]:
-    """How well a checkpoint predicts its recordings, each from the initial state, and the autoencoders below it do.
+def measure(candidates: list[Candidate], options: EvaluationOptions) -> list[dict[str, Any]]:
+    """How well checkpoints predict their recordings, each from the initial state, and the autoencoders below them do.
 
     Returns:
-        A row for it, and for each autoencoder from the top down. `checkpoint`, its path; `nll_nats` and `nll_bits`, a
-        mean over all that it predicts; `accuracy`, in [0, 1], and what else the model measures; `samples` (or whatever
-        its data consist of) and `files`, their numbers; `baseline_nats` and `baseline_bits`, the NLL of a model that
-        knows nothing but how often each item occurs there. A stack's first row, unless it is an autoencoder's, has
-        `bound_nats` and `bound_bits`: all its levels' NLL by the number of samples, which the NLL of a sample by the
-        whole stack is at most, since codes are a function of the samples.
+        For each checkpoint a row, and one for each autoencoder from the top down. `checkpoint`, its path; `nll_nats`
+        and `nll_bits`, a mean over all that it predicts; `accuracy`, in [0, 1], and what else the model measures;
+        `samples` (or whatever its data consist of) and `files`, their numbers; `baseline_nats` and `baseline_bits`, the
+        NLL of a model that knows nothing but how often each item occurs there. Where there is a stack, its first row
+        and those of what it is compared with, unless they are autoencoders', have `bound_nats` and `bound_bits`: all
+        levels' NLL by the number of samples, which the NLL of a sample by the whole stack is at most, since codes are a
+        function of the samples.
 
     Raises:
-        InputError: the checkpoint can't be read.
-        RunError: the model's output is not a number.
+        InputError: a checkpoint can't be read.
+        RunError: a model's output is not a number.
     """
-    if not candidate.chain:
-        return [_row(candidate.checkpoint, candidate.config, list(candidate.recordings), options)]
-    with tempfile.TemporaryDirectory() as folder:
-        return _rows_of_stack(candidate, Path(folder), options)
-
-
-def _rows_of_stack(candidate: Candidate, folder: Path, options: EvaluationOptions) -> list[dict[str, Any]]:
-    levels = _levels(candidate, folder, options)
-    rows = [_row(checkpoint, config, recordings, options) for checkpoint, config, recordings in levels]
-    if not candidate.config.codes:  # else its own codes would count for nothing
-        total = sum(row["nll_nats"] * sum(file.frames for file in files) for row, (*_, files) in zip(rows, levels))
-        rows[0] |= _in_both_units("bound", total / sum(recording.frames for recording in candidate.recordings))
+    stacks = any(candidate.chain for candidate in candidates)
+    with tempfile.TemporaryDirectory() if stacks else nullcontext("") as folder:
+        rows = []
+        for candidate in candidates:
+            levels = _levels(candidate, Path(folder), options)
+            of_levels = [_row(*level, options) for level in levels]
+            if stacks and not candidate.config.codes:  # else its own codes would count for nothing
+                of_levels[0] |= _in_both_units("bound", _bound(levels, of_levels))
+            rows += of_levels
     return rows
 
 
-def _add_bounds_of_single_models(candidates: list[Candidate], tables: list[list[dict[str, Any]]]) -> None:
-    """Where there is a stack, let what can be compared with its bound stand in the same column."""
-    if any(candidate.chain for candidate in candidates):
-        for candidate, (row, *_) in zip(candidates, tables):
-            if not candidate.chain and not candidate.config.codes:
-                row |= _in_both_units("bound", row["nll_nats"])
+def _bound(levels: list[Level], rows: list[dict[str, Any]]) -> float:
+    """In nats a sample of the lowest level."""
+    numbers = [sum(recording.frames for recording in recordings) for *_, recordings in levels]
+    return sum(row["nll_nats"] * number for row, number in zip(rows, numbers)) / numbers[-1]
 
 
-def _levels(
-    candidate: Candidate, folder: Path, options: EvaluationOptions
-) -> list[tuple[Path, Config, list[Recording]]]:
+def _levels(candidate: Candidate, folder: Path, options: EvaluationOptions) -> list[Level]:
     """Each model of a stack from the top down, with the recordings of what it predicts; codes are made in a folder."""
     recordings = list(candidate.recordings)
     make_codes(recordings, candidate.chain, folder, options.jit_compile)
