@@ -136,9 +136,9 @@ def test_resuming_is_exact_where_kernels_use_several_threads(tmp_path):
 @pytest.mark.alone
 @pytest.mark.parametrize("model", CONFIGS)
 def test_a_training_killed_at_random_moments_loses_nothing(tmp_path, model):
-    figures = torture(tmp_path, kills=6, model=model)
+    figures = torture(tmp_path, kills=4, model=model)
     print(figures)
-    assert figures.kills >= 6 and figures.while_writing >= 3 and figures.checkpoints_read >= 3
+    assert figures.kills >= 4 and figures.while_writing >= 2 and figures.checkpoints_read >= 2
 
 
 @pytest.mark.alone
