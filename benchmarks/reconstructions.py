@@ -44,9 +44,11 @@ class Options:
 def main() -> None:
     given = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
     originals, reconstructions = reconstruct(given)
-    own, others = correlations(originals, reconstructions)
+    between = correlations(originals, reconstructions)
+    own, others = np.diag(between), between[~np.eye(len(between), dtype=bool)]
     print(f"with the original: mean {own.mean():.3f}, least {own.min():.3f}")
     print(f"with the others: mean {others.mean():.3f}, most {others.max():.3f}")
+    print(f"nearest to its original: {np.sum(between.argmax(axis=1) == np.arange(len(between)))} of {len(between)}")
 
 
 def reconstruct(given: Options) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -73,12 +75,10 @@ def reconstruct(given: Options) -> tuple[list[np.ndarray], list[np.ndarray]]:
     return originals, [mel_spectrogram(reconstruction(recording), rate) for recording in recordings]
 
 
-def correlations(originals: list[np.ndarray], reconstructions: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Those of each reconstruction with its original, and with the other originals."""
-    number = len(originals)
-    rows = [spectrogram.ravel() for spectrogram in (*originals, *reconstructions)]
-    between = np.corrcoef(rows)[number:, :number]
-    return np.diag(between), between[~np.eye(number, dtype=bool)]
+def correlations(originals: list[np.ndarray], reconstructions: list[np.ndarray]) -> np.ndarray:
+    """Of each reconstruction, a row, with each original, a column."""
+    spectrograms = [spectrogram.ravel() for spectrogram in (*originals, *reconstructions)]
+    return np.corrcoef(spectrograms)[len(originals) :, : len(originals)]
 
 
 if __name__ == "__main__":
