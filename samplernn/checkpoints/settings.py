@@ -16,7 +16,7 @@ from samplernn.models.config import Config
 from samplernn.models.registry import build, config_from_dict, load_config, name_of
 from samplernn.options.options import MONITORS, better
 from samplernn.options.values import SAMPLE_RATE
-from samplernn.system.errors import InputError
+from samplernn.system.errors import InputError, naming
 from samplernn.system.files import read_json
 
 LARGEST = 1e300  # number that may be in settings
@@ -217,9 +217,7 @@ def _check_size(checkpoint: Path, config: Config) -> None:
 def _own_config(checkpoint: Path) -> tuple[Config | None, Path | None]:
     if own := read_settings(checkpoint):
         path = Path(f"{checkpoint}.json")
-        try:
+        with naming(str(path)):
             return config_from_dict(own["config"]), path
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
     beside = list(checkpoint.parent.glob("*.config.json"))
     return (load_config(beside[0]), beside[0]) if len(beside) == 1 else (None, None)

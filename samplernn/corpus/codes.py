@@ -13,7 +13,7 @@ import numpy as np
 from samplernn.audio.wav import Recording
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError, RunError
-from samplernn.system.files import written_aside
+from samplernn.system.files import refusals_in_words, written_aside
 
 SUFFIX = ".npz"
 MAX_STEM = 100  # characters of a recording's name in that of its codes
@@ -59,17 +59,11 @@ def read_codes(path: str | Path) -> CodeSequence:
     Raises:
         InputError: it isn't one; the message does not name it.
     """
-    if Path(path).exists() and not Path(path).is_file():  # opening a pipe may take for ever
-        raise InputError("cannot be read (not a file, but a folder, a pipe or a device)")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with refusals_in_words(path), zipfile.ZipFile(path) as archive:
             return _checked({field.name: _read_array(archive, field.name) for field in fields(CodeSequence)})
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError("there is no such file") from None
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})") from None
     except Exception:  # of what zip, its compressions and NumPy's headers, which are Python, make of damaged bytes
         raise InputError(f"not an npz of {WHAT}, or damaged") from None
 
@@ -81,9 +75,8 @@ def coded(recording: Recording, folder: Path, hop: int) -> Recording:
     """
     version = hashlib.sha256(repr(_facts(recording)).encode()).hexdigest()[:12]
     path = folder / f"{Path(recording.name).stem[:MAX_STEM]}.{version}{SUFFIX}"
-    length, frames = recording.length // hop, recording.frames // hop
-    of_codes = {"frames": frames, "behind": length - frames, "hop": recording.hop * hop, "unit": "code"}
-    return replace(recording, path=path, **of_codes)
+    frames, length = recording.frames // hop, recording.length // hop
+    return replace(recording, path=path, frames=frames, behind=length - frames, hop=recording.hop * hop, unit="code")
 
 
 def _facts(recording: Recording) -> tuple:

@@ -110,7 +110,7 @@ def read_seed(
     source = _source(stretch.recording, sample_rate, offset, stretch.number * hop)
     number, contexts, above = stretch.number, [], None
     for config, items in zip(configs, encode(data_of(configs[-1]).encode(audio))):
-        number *= config.codes.hop if config.codes else 1
+        number *= hop_of([config])
         contexts.append(_context(config, items[:number], above, source))
         above = items[:number]
     return contexts
@@ -129,7 +129,7 @@ def _seed_length(configs: Sequence[Config]) -> int:
     samples, lengths = 1, []
     for config in reversed(configs):
         lengths.append(config.seed_length * samples)
-        samples *= config.codes.hop if config.codes else 1
+        samples *= hop_of([config])
     return math.ceil(max(lengths) / samples)
 
 

@@ -15,7 +15,7 @@ from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.models import registry
 from samplernn.models.config import Config
 from samplernn.models.model import Autoencoder
-from samplernn.system.errors import InputError
+from samplernn.system.errors import InputError, naming
 from samplernn.system.files import sha256
 from samplernn.system.words import counted
 
@@ -65,14 +65,12 @@ def chain_from(path: str) -> Chain:
     Raises:
         InputError: it is none, or one below is not to be found.
     """
-    try:
+    with naming(f"--codes_from {path}"):
         checkpoint = run_folders.resolve(path)
         decoder = _decoder(checkpoint, hash_of(checkpoint))
         if not decoder.config.codes:
             raise InputError(f"{checkpoint} is no autoencoder; docs/families.md says which configs are")
         return (decoder, *chain_below(checkpoint, decoder.config))
-    except InputError as error:
-        raise InputError(f"--codes_from {path}: {error}") from None
 
 
 def _decoder(checkpoint: Path, sha256_: str) -> Decoder:
@@ -119,10 +117,8 @@ def chain_below(
 
 def _named(level: int, fact: dict[str, Any], path: str) -> Decoder:
     """The autoencoder of a level, as a path of --decoder_path has it."""
-    try:
+    with naming(f"--decoder_path {path}"):
         return _find(level, fact, [run_folders.resolve(path)], "name that, one for each level from the top down")
-    except InputError as error:
-        raise InputError(f"--decoder_path {path}: {error}") from None
 
 
 def _find(level: int, fact: dict[str, Any], places: Sequence[Path | None], remedy: str) -> Decoder:

@@ -18,7 +18,7 @@ from samplernn.generation.level import GivenCodes, Level
 from samplernn.models.config import Config, hop_of
 from samplernn.models.model import AutoregressiveModel
 from samplernn.options.options import SoundOptions
-from samplernn.system.errors import InputError
+from samplernn.system.errors import InputError, naming
 from samplernn.system.files import sha256
 
 
@@ -126,11 +126,9 @@ def codes_of_file(path: str, config: Config, checkpoint: Path, sample_rate: int 
     Raises:
         InputError: it can't be read, or is not of this autoencoder.
     """
-    try:
+    with naming(f"--codes {path}"):
         sequence = read_codes(path)
         _check_maker(sequence, config, checkpoint, sample_rate)
-    except InputError as error:
-        raise InputError(f"--codes {path}: {error}") from None
     return GivenCodes(sequence.codes), {"codes": _source(path)}
 
 

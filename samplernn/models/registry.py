@@ -18,7 +18,7 @@ from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.options.option import options_of
-from samplernn.system.errors import InputError
+from samplernn.system.errors import InputError, naming
 from samplernn.system.files import read_json
 from samplernn.system.words import did_you_mean, listed, shortened
 
@@ -100,10 +100,8 @@ def load_config(path: str | Path) -> Config:
     Raises:
         InputError: the file is missing, not JSON, or breaks a rule; the message names the file.
     """
-    try:
+    with naming(f"--config_file {path}"):
         return config_from_dict(read_json(path))
-    except InputError as error:
-        raise InputError(f"--config_file {path}: {error}") from None
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

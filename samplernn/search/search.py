@@ -29,7 +29,7 @@ from samplernn.search.options import SearchOptions
 from samplernn.search.space import Choice
 from samplernn.system.device import prepare_device
 from samplernn.system.distribution import check_batch_size
-from samplernn.system.errors import InputError, RunError
+from samplernn.system.errors import InputError, RunError, naming
 from samplernn.system.files import make_writable_folder, read_json, write_json
 from samplernn.system.words import counted
 
@@ -323,10 +323,8 @@ class Search:
 
 def _checkpoint(codes_from: str) -> str:
     """The very checkpoint, for a folder's latest may be another one when the search goes on."""
-    try:
+    with naming(f"--codes_from {codes_from}"):
         return str(run_folders.resolve(codes_from).resolve())
-    except InputError as error:
-        raise InputError(f"--codes_from {codes_from}: {error}") from None
 
 
 def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(Exception):
     """What the user gave cannot be used: the message is one line that names it and the remedy."""
@@ -13,6 +16,15 @@ class RunError(Exception):
     """What was asked for is sound, but the machine or the numbers refuse: one line, as InputError."""
 
     exit_status = 1
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Have an InputError begin with the flag or the file that it is about."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from None
 
 
 def in_words(error: Exception) -> str:

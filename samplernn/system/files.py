@@ -134,6 +134,19 @@ def shortest(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+@contextmanager
+def refusals_in_words(path: str | Path) -> Iterator[None]:
+    """Have an InputError, which does not name the file, say why it can't be read: there is none, or it is a pipe."""
+    try:
+        if Path(path).exists() and not Path(path).is_file():  # opening a pipe may take for ever
+            raise InputError("cannot be read (not a file, but a folder, a pipe or a device)")
+        yield
+    except FileNotFoundError:
+        raise InputError("there is no such file") from None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})") from None
+
+
 def read_json(path: str | Path) -> Any:
     """Parse a JSON file.
 
@@ -141,17 +154,11 @@ def read_json(path: str | Path) -> Any:
         InputError: it cannot be read or is not JSON.
     """
     try:
-        if Path(path).exists() and not Path(path).is_file():  # opening a pipe may take for ever
-            raise InputError("cannot be read (not a file, but a folder, a pipe or a device)")
-        with Path(path).open("rb") as file:
+        with refusals_in_words(path), Path(path).open("rb") as file:
             content = file.read(MAX_JSON_BYTES + 1)
         if len(content) > MAX_JSON_BYTES:
             raise InputError("too large for what it should be")
         return json.loads(content.decode("utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError("there is no such file") from None
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})") from None
     except RecursionError:
         raise InputError("nested too deeply for a config; write one flat JSON object") from None
     except ValueError as error:
