@@ -209,8 +209,8 @@ def _check_size(checkpoint: Path, config: Config) -> None:
     least = 4 * config.num_parameters  # bytes
     if sum(shard.stat().st_size for shard in run_folders.shards_of(checkpoint)) < least:
         raise InputError(
-            f"{checkpoint} is of another network than the config, whose {config.num_parameters} parameters take more"
-            " bytes than it has; give the config it was trained with"
+            f"{checkpoint} is damaged, or of another network than the config, whose {config.num_parameters} parameters"
+            " take more bytes than it has; give the config it was trained with, or another checkpoint"
         )
 
 

@@ -13,14 +13,16 @@ import numpy as np
 from samplernn.audio.wav import Recording
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError, RunError
-from samplernn.system.files import refusals_in_words, written_aside
+from samplernn.system.files import refusals_in_words, sha256, written_aside
 
 SUFFIX = ".npz"
 MAX_STEM = 100  # characters of a recording's name in that of its codes
+VERSION_CHARACTERS = 12  # of the hash of what they are made from, behind it
 FOLDER_CHARACTERS = 16  # of the hash of an encoder, after which the folder of its codes is named
 MAX_CODES = 2**28  # of the longest WAV, where each stands for 8 samples
 MAX_BYTES = 4 * MAX_CODES  # of their array
 MAX_BYTES_OF_FACT = 2**12  # of any other
+READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 WHAT = "codes, rate, hop, levels and encoder, as encode.py writes them"
 
 
@@ -72,19 +74,37 @@ def coded(recording: Recording, folder: Path, hop: int) -> Recording:
     """The recording of the codes of another one, of which each stands for `hop` of its items.
 
     Its file is in a folder that is for one encoder, under a name of its own, and another one where the audio changes.
+
+    Raises:
+        OSError: the audio can't be read.
     """
-    version = hashlib.sha256(repr(_facts(recording)).encode()).hexdigest()[:12]
+    facts = recording.name, recording.length, _version(recording)
+    version = hashlib.sha256(repr(facts).encode()).hexdigest()[:VERSION_CHARACTERS]
     path = folder / f"{Path(recording.name).stem[:MAX_STEM]}.{version}{SUFFIX}"
     frames, length = recording.frames // hop, recording.length // hop
     return replace(recording, path=path, frames=frames, behind=length - frames, hop=recording.hop * hop, unit="code")
 
 
-def _facts(recording: Recording) -> tuple:
-    """What tells a version of a recording from another; of codes, which may still have to be made, the file's name."""
+def _version(recording: Recording) -> str:
+    """What tells the content of a file from another; of codes, which may still have to be made, their file's name."""
     if recording.unit == "code":
-        return recording.name, recording.length, recording.path.name
+        return recording.path.name
     status = recording.path.stat()
-    return recording.name, recording.length, status.st_size, status.st_mtime_ns
+    return _sha256(recording.path, status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _sha256(path: Path, size: int, changed: int) -> str:
+    """The hash of a file, which is read again where its size or the time of its last change is another."""
+    return sha256(path)
+
+
+def are_there(recording: Recording, levels: int) -> bool:
+    """Whether the codes of a recording of codes have been made, and are undamaged."""
+    try:
+        return recording.path.exists() and bool(len(read_coded(recording, levels)))
+    except RunError:
+        return False
 
 
 @functools.lru_cache(maxsize=32)  # a long one is read stretch by stretch, a batch of them side by side
@@ -112,7 +132,8 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     if member.file_size > (MAX_BYTES if name == "codes" else MAX_BYTES_OF_FACT):
         raise InputError(f"its {name} would take {member.file_size} bytes, too many for codes")
     with archive.open(member) as file:
-        return np.lib.format.read_array(file, allow_pickle=False)
+        shape, _, dtype = READ_HEADER[np.lib.format.read_magic(file)](file)
+        return np.frombuffer(file.read(), dtype).reshape(shape)  # NumPy's own reader makes room for what a header says
 
 
 def _checked(arrays: dict[str, np.ndarray]) -> CodeSequence:
@@ -123,8 +144,12 @@ def _checked(arrays: dict[str, np.ndarray]) -> CodeSequence:
             raise InputError(f"its {name} is not a number that one can be")
         numbers[name] = int(array)
     codes, encoder = arrays["codes"], arrays["encoder"]
-    if codes.ndim != 1 or not 0 < len(codes) <= MAX_CODES or not np.issubdtype(codes.dtype, np.integer):
-        raise InputError(f"its codes are not whole numbers in a row, {MAX_CODES} of them at most")
+    if codes.ndim != 1:
+        raise InputError(f"its codes have {codes.ndim} dimensions; they are to be numbers in a row")
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise InputError(f"its codes are of type {codes.dtype}; they are to be whole numbers, such as of int32")
+    if not 0 < len(codes) <= MAX_CODES:
+        raise InputError(f"it has {len(codes)} codes; there are to be from 1 to {MAX_CODES}")
     if codes.min() < 0 or codes.max() >= numbers["levels"]:
         wrong = np.flatnonzero((codes < 0) | (codes >= numbers["levels"]))
         raise InputError(f"its code {wrong[0]} is {codes[wrong[0]]}; they go from 0 to {numbers['levels'] - 1}")

@@ -69,7 +69,7 @@ def find_stretch(
         InputError: the seed is not audio, or ends before the stretch does.
     """
     recording, top, hop = examine_seed(seed), configs[0], hop_of(configs)
-    own_left = top.window.left - top.seed_padding
+    own_left = top.window.left - top.seed_padding  # of the left context what is to be of the seed
     least = own_left or top.seed_multiple
 
     def of_whole_multiples(number: int) -> int:
@@ -178,9 +178,13 @@ def examine_named(path: str, flag: str) -> Recording:
 
 def _source(recording: Recording, sample_rate: int, offset: int, length: int) -> dict[str, Any]:
     """What the JSON says of a stretch of so many samples at a rate in Hz."""
-    source = {"path": str(recording.path.absolute()), "sha256": sha256(recording.path), "offset": offset}
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
-    return source | own_rate | {"dur": length / sample_rate}
+    return source_of(recording.path) | {"offset": offset} | own_rate | {"dur": length / sample_rate}
+
+
+def source_of(path: str | Path) -> dict[str, str]:
+    """What the JSON says of a file."""
+    return {"path": str(Path(path).absolute()), "sha256": sha256(Path(path))}
 
 
 def check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:

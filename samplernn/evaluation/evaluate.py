@@ -14,7 +14,7 @@ from samplernn.corpus.data import data_of
 from samplernn.corpus.loader import Loader
 from samplernn.evaluation.candidates import Candidate, find_candidates, remarks
 from samplernn.evaluation.table import as_text, write
-from samplernn.generation.coded_corpus import as_codes, make_codes
+from samplernn.generation.coded_corpus import by_level, make_codes
 from samplernn.models import registry
 from samplernn.models.config import Config
 from samplernn.models.model import Model
@@ -100,13 +100,11 @@ def _bound(levels: list[Level], rows: list[dict[str, Any]]) -> float:
 
 def _levels(candidate: Candidate, folder: Path, options: EvaluationOptions) -> list[Level]:
     """Each model of a stack from the top down, with the recordings of what it predicts; codes are made in a folder."""
-    recordings = list(candidate.recordings)
+    recordings = candidate.recordings
     make_codes(recordings, candidate.chain, folder, options.jit_compile)
-    levels = []
-    for decoder in reversed(candidate.chain):
-        levels.append((decoder.checkpoint, decoder.config, recordings))
-        recordings = as_codes(recordings, (decoder,), folder)
-    return [(candidate.checkpoint, candidate.config, recordings), *reversed(levels)]
+    models = [(model.checkpoint, model.config) for model in (candidate, *candidate.chain)]
+    predicted = reversed(by_level(recordings, candidate.chain, folder))
+    return [(*model, recordings) for model, recordings in zip(models, predicted)]
 
 
 def _row(checkpoint: Path, config: Config, recordings: list[Recording], options: EvaluationOptions) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,17 +66,20 @@ def chain_from(path: str) -> Chain:
     Raises:
         InputError: it is none, or one below is not to be found.
     """
-    with naming(f"--codes_from {path}"):
+    with naming("--codes_from"):
         checkpoint = run_folders.resolve(path)
-        decoder = _decoder(checkpoint, hash_of(checkpoint))
-        if not decoder.config.codes:
-            raise InputError(f"{checkpoint} is no autoencoder; docs/families.md says which configs are")
+        decoder = _decoder(checkpoint)
         return (decoder, *chain_below(checkpoint, decoder.config))
 
 
-def _decoder(checkpoint: Path, sha256_: str) -> Decoder:
-    rate = (read_settings(checkpoint) or {}).get("sample_rate")
-    return Decoder(checkpoint, model_config(checkpoint, None), sha256_, rate)
+def _decoder(checkpoint: Path) -> Decoder:
+    settings = read_settings(checkpoint)
+    if settings is None:
+        raise InputError(f"{checkpoint} is no autoencoder's, or its JSON is not beside it; name the run folder of one")
+    config = model_config(checkpoint, None)
+    if not config.codes:
+        raise InputError(f"{checkpoint} is no autoencoder; docs/families.md says which configs are")
+    return Decoder(checkpoint, config, hash_of(checkpoint), settings.get("sample_rate"))
 
 
 def chain_below(
@@ -104,31 +108,43 @@ def chain_below(
             f" {counted(len(decoder_path), 'path')}; name one for each, from the top down"
         )
     if decoder_path:
-        chain = tuple(_named(level, *of_level) for level, of_level in enumerate(zip(known, decoder_path), 1))
+        chain = tuple(_named(checkpoint, *of_level) for of_level in zip(known, decoder_path))
     else:
         copies = [run_folders.latest_in(folder) for folder in _folders_of_copies(checkpoint.parent, len(known))]
-        chain = tuple(
-            _find(level, fact, [copy, Path(fact["path"])], remedy)
-            for level, (fact, copy) in enumerate(zip(known, copies), 1)
-        )
+        chain = tuple(_kept(checkpoint, fact, copy, remedy) for fact, copy in zip(known, copies))
     _check_fit(checkpoint, config, chain)
     return chain
 
 
-def _named(level: int, fact: dict[str, Any], path: str) -> Decoder:
+def _named(above: Path, fact: dict[str, Any], path: str) -> Decoder:
     """The autoencoder of a level, as a path of --decoder_path has it."""
-    with naming(f"--decoder_path {path}"):
-        return _find(level, fact, [run_folders.resolve(path)], "name that, one for each level from the top down")
+    with naming("--decoder_path"):
+        place = run_folders.resolve(path)
+        if decoder := _at(place, fact):
+            return decoder
+        raise InputError(
+            f"{place} is not {fact['path']}, over which {above} was trained, or has changed; name that, and those of"
+            " several levels from the top down"
+        )
 
 
-def _find(level: int, fact: dict[str, Any], places: Sequence[Path | None], remedy: str) -> Decoder:
-    """The autoencoder of a level, where it lies and has not changed."""
-    there = [place for place in places if place and run_folders.is_complete(place)]
-    for checkpoint in there:
-        if hash_of(checkpoint) == fact["sha256"]:
-            return _decoder(checkpoint, fact["sha256"])
-    where = f"{there[0]} has changed, or is another" if there else f"{fact['path']} is not there any more"
-    raise InputError(f"the autoencoder of level {level} below it, whose codes it has learnt: {where}; {remedy}")
+def _kept(above: Path, fact: dict[str, Any], copy: Path | None, remedy: str) -> Decoder:
+    """The autoencoder of a level: the copy in the run folder above, or where it was."""
+    there = [place for place in (copy, Path(fact["path"])) if place and run_folders.is_complete(place)]
+    for place in there:
+        if decoder := _at(place, fact):
+            return decoder
+    lost = f"{there[0]}, or the JSON beside it, has changed" if there else f"{fact['path']} is not there any more"
+    raise InputError(f"{above} was trained over an autoencoder that is lost: {lost}; {remedy}")
+
+
+def _at(place: Path, fact: dict[str, Any]) -> Decoder | None:
+    """The autoencoder that lies somewhere, if it is the one that the settings above speak of."""
+    with suppress(InputError):  # what has no JSON any more, or a damaged one, is as good as gone
+        decoder = _decoder(place)
+        if _facts(decoder) == {name: fact.get(name) for name in _facts(decoder)}:
+            return decoder
+    return None
 
 
 def _check_fit(checkpoint: Path, config: Config, chain: Chain) -> None:
@@ -136,7 +152,7 @@ def _check_fit(checkpoint: Path, config: Config, chain: Chain) -> None:
         raise InputError(f"{checkpoint}: its chain is a circle, for one is below itself; {REMEDY_FOR_JSON}")
     levels = [(checkpoint, config), *((decoder.checkpoint, decoder.config) for decoder in chain)]
     for (above, of_above), (below, of_below) in itertools.pairwise(levels):
-        if of_above.data != "codes" or not of_below.codes or of_above.q_levels != of_below.codes.levels:
+        if of_above.data != "codes" or of_above.q_levels != of_below.codes.levels:
             missing = "a level is missing, or one is another's"
             raise InputError(f"{above} is not of the codes of {below}: {missing}; {REMEDY_FOR_JSON}")
     if chain[-1].config.data != "audio":
@@ -146,16 +162,13 @@ def _check_fit(checkpoint: Path, config: Config, chain: Chain) -> None:
 
 def as_settings(chain: Chain) -> list[dict[str, Any]]:
     """What a checkpoint's JSON says of those below it."""
-    return [
-        {
-            "path": str(decoder.checkpoint.absolute()),
-            "sha256": decoder.sha256,
-            "hop": decoder.config.codes.hop,
-            "levels": decoder.config.codes.levels,
-            "rate": decoder.sample_rate,
-        }
-        for decoder in chain
-    ]
+    return [{"path": str(decoder.checkpoint.absolute()), **_facts(decoder)} for decoder in chain]
+
+
+def _facts(decoder: Decoder) -> dict[str, Any]:
+    """What has to be the same wherever it lies."""
+    of_config = decoder.config.codes
+    return {"sha256": decoder.sha256, "hop": of_config.hop, "levels": of_config.levels, "rate": decoder.sample_rate}
 
 
 def copy_into(run: Path, chain: Chain) -> None:

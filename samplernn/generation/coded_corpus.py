@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from filelock import FileLock
 
 from samplernn.audio.wav import Recording
-from samplernn.corpus.codes import FOLDER_CHARACTERS, CodeSequence, coded, write_codes
+from samplernn.corpus.codes import FOLDER_CHARACTERS, CodeSequence, are_there, coded, write_codes
 from samplernn.corpus.data import data_of
 from samplernn.generation.chain import Chain, Decoder
 from samplernn.generation.encoding import Encoder
-from samplernn.system.files import cannot_be_written
+from samplernn.system.files import cannot_be_written, make_writable_folder
 from samplernn.system.progress import ProgressBar
+from samplernn.system.stopping import print_unless_reader_is_gone
 from samplernn.system.words import counted
 
-FOLDER = ".codes"  # in the folder of all runs; no run can have that name by chance
+FOLDER = ".codes"  # in the folder of all runs; a run cannot have a name that begins with a dot
 
 
 def as_codes(recordings: Iterable[Recording], chain: Chain, parent: Path) -> list[Recording]:
@@ -27,47 +29,61 @@ def as_codes(recordings: Iterable[Recording], chain: Chain, parent: Path) -> lis
         recordings: of audio.
         chain: the autoencoders whose codes they are, from the top down.
         parent: the folder of all runs.
+
+    Raises:
+        OSError: the audio can't be read.
     """
-    recordings = list(recordings)
-    for decoder in reversed(chain):
-        recordings = [coded(recording, _folder(parent, decoder), decoder.config.codes.hop) for recording in recordings]
-    return recordings
+    return by_level(recordings, chain, parent)[-1]
 
 
 def make_codes(recordings: Iterable[Recording], chain: Chain, parent: Path, jit_compile: bool | None) -> None:
-    """Make those codes of recordings of audio that are not there yet.
+    """Make those codes of recordings of audio that are not there yet, or are damaged.
 
     Raises:
+        InputError: the folder of all runs can't be written; the message names the flag.
         RunError: the disk refuses, or a recording has changed meanwhile.
+        KeyboardInterrupt: after saying how to go on.
     """
-    recordings = list(recordings)
-    for decoder in reversed(chain):
-        codes = as_codes(recordings, (decoder,), parent)
-        missing = [(one, other) for one, other in zip(recordings, codes) if not other.path.exists()]
+    for decoder, (heard, codes) in zip(reversed(chain), itertools.pairwise(by_level(recordings, chain, parent))):
+        missing = [pair for pair in zip(heard, codes) if not _is_made(pair[1], decoder)]
         if missing:
             _make(missing, decoder, jit_compile)
-        recordings = codes
 
 
-def _folder(parent: Path, decoder: Decoder) -> Path:
-    """Of one autoencoder with these weights: another one's codes are elsewhere."""
-    return parent / FOLDER / decoder.sha256[:FOLDER_CHARACTERS]
+def by_level(recordings: Iterable[Recording], chain: Chain, parent: Path) -> list[list[Recording]]:
+    """Recordings of audio, those of the codes of it, those of the codes of these, and so on up the chain."""
+    levels = [list(recordings)]
+    for decoder in reversed(chain):
+        folder = parent / FOLDER / decoder.sha256[:FOLDER_CHARACTERS]
+        levels.append([coded(recording, folder, decoder.config.codes.hop) for recording in levels[-1]])
+    return levels
+
+
+def _is_made(recording: Recording, decoder: Decoder) -> bool:
+    return are_there(recording, decoder.config.codes.levels)
 
 
 def _make(missing: list[tuple[Recording, Recording]], decoder: Decoder, jit_compile: bool | None) -> None:
-    encode, data, of_model = Encoder(decoder.load(), jit_compile), data_of(decoder.config), decoder.config.codes
     folder = missing[0][1].path.parent
+    make_writable_folder("--logdir_root", folder)
+    encode, data, of_model = Encoder(decoder.load(), jit_compile), data_of(decoder.config), decoder.config.codes
     print(f"Encoding {counted(len(missing), 'file')} by {decoder.checkpoint}.", flush=True)
     progress = ProgressBar(len(missing), f"{{}} of {len(missing)} files".format, patience=1, every=10)
+    lock = FileLock(folder / ".lock")  # another training may be making them
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"), closing(progress):  # another training may be making them
+        with suppress(NotImplementedError):  # a disk that knows no locks
+            lock.acquire()
+        with closing(progress):
             for done, (recording, its_codes) in enumerate(missing, 1):
-                if its_codes.path.exists():
-                    continue
-                codes = encode(data.read(recording, 0, recording.length))
-                rate = recording.sample_rate
-                write_codes(its_codes.path, CodeSequence(codes, rate, of_model.hop, of_model.levels, decoder.sha256))
+                if not _is_made(its_codes, decoder):
+                    codes, rate = encode(data.read(recording, 0, recording.length)), recording.sample_rate
+                    sequence = CodeSequence(codes, rate, of_model.hop, of_model.levels, decoder.sha256)
+                    write_codes(its_codes.path, sequence)
                 progress(done)
     except OSError as error:
         raise cannot_be_written(error) from None
+    except KeyboardInterrupt:
+        print_unless_reader_is_gone("\nWhat is encoded is kept; the same command goes on with the rest.")
+        raise
+    finally:
+        lock.release()

@@ -21,11 +21,11 @@ from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings, remark_on
 from samplernn.corpus.seed import Context
 from samplernn.generation.chain import Chain, as_settings, chain_below, configs_of, hash_of
-from samplernn.generation.encoding import examine_to_encode
+from samplernn.generation.decoding import find_to_decode
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.level import GivenCodes, Level
 from samplernn.generation.report import Report
-from samplernn.generation.stack import Stack, codes_of_file
+from samplernn.generation.stack import Stack
 from samplernn.models import registry
 from samplernn.models.config import Config, hop_of
 from samplernn.options.option import as_flags
@@ -211,21 +211,14 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     remedy = "name by --decoder_path where it lies"
     chain = chain_below(checkpoint, config, options.decoder_path, remedy)
     _check_decoder_temperature(options, checkpoint, chain)
-    _check_what_is_decoded(options, config, checkpoint)
-    recording, codes, of_codes = None, None, {}
-    if options.reconstruct:
-        hop = hop_of([config, *configs_of(chain)])
-        recording = examine_to_encode(options.reconstruct, hop, learnt_rate, "reconstruct")
-    if options.codes:
-        codes, of_codes = codes_of_file(options.codes, config, checkpoint, known.get("sample_rate"))
+    hop = hop_of([config, *configs_of(chain)])
+    to_decode = find_to_decode(options, checkpoint, config, hop, learnt_rate)
+    options = replace(options, dur=_duration(options, to_decode and to_decode.number, hop))
     with refusals_explained(MEMORY_REMEDY):
         model = registry.build(config, options.precision)
-        computation = options.precision, options.jit_compile, options.top_k, options.top_p
-        stack = Stack(model, chain, learnt_rate, *computation)
+        stack = Stack(model, chain, learnt_rate, options.precision, options.jit_compile, options.top_k, options.top_p)
         checkpoints.restore(checkpoint, model)
-        if recording:
-            codes, of_codes = stack.codes_of_recording(recording)
-        options = replace(options, dur=_duration(options, codes, stack.hop))
+        codes, of_codes = to_decode.codes(stack) if to_decode else (None, {})
         level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
         return generate_files(level, checkpoint, options, of_codes | facts_of_chain(config, chain, options))
 
@@ -235,8 +228,9 @@ def level_of(
 ) -> Level:
     """What generates samples as generate.py is told to; `contexts` and `codes` are as for `Stack.level`."""
     temperature = match_temperatures(options.temperature, options.num_seqs)
-    below, seed, rate = options.decoder_temperature, options.random_seed, options.sample_rate
-    return stack.level(contexts, temperature, below, seed, codes, rate)
+    return stack.level(
+        contexts, temperature, options.decoder_temperature, options.random_seed, codes, options.sample_rate
+    )
 
 
 def facts_of_chain(config: Config, chain: Chain, options: GenerationOptions) -> dict[str, Any]:
@@ -257,23 +251,11 @@ def _check_decoder_temperature(options: GenerationOptions, checkpoint: Path, cha
         )
 
 
-def _check_what_is_decoded(options: GenerationOptions, config: Config, checkpoint: Path) -> None:
-    """An autoencoder needs something to decode, and nothing else takes it; InputError where that is not so."""
-    given = [name for name in ("reconstruct", "codes") if getattr(options, name)]
-    if given and not config.codes:
-        raise InputError(f"--{given[0]}: {checkpoint} is no autoencoder, which alone decodes; leave the flag out")
-    if config.codes and not given:
-        raise InputError(
-            f"--checkpoint_path: {checkpoint} is an autoencoder, which only decodes: give it --reconstruct in.wav, or"
-            " --codes with a file of encode.py's, or train a model over its codes by train.py --codes_from"
-        )
-
-
-def _duration(options: GenerationOptions, codes: GivenCodes | None, hop: int) -> float:
-    """What is wished, else as long as what is given to decode, in seconds."""
-    if codes is None:
+def _duration(options: GenerationOptions, number: int | None, hop: int) -> float:
+    """What is wished, else as long as the codes that are given to decode, in seconds."""
+    if number is None:
         return options.dur or DEFAULT_DUR
-    longest = seconds_of_codes(len(codes.codes), hop, options.sample_rate)
+    longest = seconds_of_codes(number, hop, options.sample_rate)
     if options.dur and options.dur > longest:
         raise InputError(f"--dur {options.dur}: there are codes of only {longest} seconds; choose less")
     return options.dur or longest

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from samplernn.audio.wav import Recording
-from samplernn.corpus.codes import CodeSequence, read_codes
-from samplernn.corpus.seed import Context, read_seed, silence
-from samplernn.generation.chain import Chain, hash_of
+from samplernn.corpus.seed import Context, read_seed, silence, source_of
+from samplernn.generation.chain import Chain
 from samplernn.generation.encoding import Encoder, read_tokens
 from samplernn.generation.generator import Generator
 from samplernn.generation.level import GivenCodes, Level
 from samplernn.models.config import Config, hop_of
 from samplernn.models.model import AutoregressiveModel
 from samplernn.options.options import SoundOptions
-from samplernn.system.errors import InputError, naming
-from samplernn.system.files import sha256
 
 
 class Stack:
@@ -67,7 +63,7 @@ class Stack:
     def codes_of_recording(self, recording: Recording) -> tuple[GivenCodes, dict[str, Any]]:
         """The codes of a recording of any rate, and what the JSON of a sequence says of it."""
         codes = self.encode(read_tokens(recording, self.configs[-1], self.sample_rate))
-        return GivenCodes(codes), {"reconstructs": _source(recording.path)}
+        return GivenCodes(codes), {"reconstructs": source_of(recording.path)}
 
     @property
     def hop(self) -> int:
@@ -112,34 +108,6 @@ class Stack:
         """
         if options.seed is None:
             return [silence(config) for config in self.configs]
-        seed = options.seed, options.seed_offset, seed_dur
-        return read_seed(self.configs, self._encode_by_level, self.sample_rate, *seed)
-
-
-def codes_of_file(path: str, config: Config, checkpoint: Path, sample_rate: int | None) -> tuple[GivenCodes, dict]:
-    """What encode.py has written, and what the JSON of a sequence says of it.
-
-    Args:
-        path: of the npz.
-        config, checkpoint, sample_rate: of the autoencoder that is to decode them.
-
-    Raises:
-        InputError: it can't be read, or is not of this autoencoder.
-    """
-    with naming(f"--codes {path}"):
-        sequence = read_codes(path)
-        _check_maker(sequence, config, checkpoint, sample_rate)
-    return GivenCodes(sequence.codes), {"codes": _source(path)}
-
-
-def _check_maker(sequence: CodeSequence, config: Config, checkpoint: Path, sample_rate: int | None) -> None:
-    remedy = "decode it with the checkpoint that has encoded it"
-    for name, ours in {"hop": config.codes.hop, "levels": config.codes.levels, "rate": sample_rate}.items():
-        if ours and getattr(sequence, name) != ours:
-            raise InputError(f"its {name} is {getattr(sequence, name)}, that of {checkpoint} is {ours}; {remedy}")
-    if sequence.encoder != hash_of(checkpoint):
-        raise InputError(f"its codes are of another encoder than {checkpoint}; {remedy}")
-
-
-def _source(path: str | Path) -> dict[str, str]:
-    return {"path": str(Path(path).absolute()), "sha256": sha256(Path(path))}
+        return read_seed(
+            self.configs, self._encode_by_level, self.sample_rate, options.seed, options.seed_offset, seed_dur
+        )

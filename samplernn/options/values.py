@@ -170,8 +170,10 @@ def _parse_path(text: str) -> str:
 
 
 def _parse_folder_name(text: str) -> str:
-    if text in ("", ".", "..") or "/" in text or "\\" in text:
+    if not text or "/" in text or "\\" in text:
         raise ValueError(f"{shortened(text)!r} is not the name of one folder")
+    if text.startswith("."):  # as does that of the codes of all runs
+        raise ValueError(f"{shortened(text)!r} begins with a dot, as only hidden folders do")
     return text
 
 

@@ -323,7 +323,7 @@ class Search:
 
 def _checkpoint(codes_from: str) -> str:
     """The very checkpoint, for a folder's latest may be another one when the search goes on."""
-    with naming(f"--codes_from {codes_from}"):
+    with naming("--codes_from"):
         return str(run_folders.resolve(codes_from).resolve())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 
@@ -13,8 +13,9 @@ from samplernn.options.options import better
 from samplernn.system.progress import StepLines
 from samplernn.system.stopping import StopRequest
 from samplernn.system.words import counted, format_duration, roughly
-from samplernn.training.loop import Progress
+from samplernn.training.loop import Progress, of_parts
 
+OF_EVERY_FAMILY = ("loss", "accuracy")
 FIRST_STEPS, FIRST_SECONDS = 10, 10  # before the time left is said for the first time
 REPORT_SECONDS = 60  # until it is said again
 RISES = 3  # epochs in a row in which the validation loss rises, to be remarked on
@@ -60,19 +61,17 @@ class PrintStatistics(keras.callbacks.Callback):
             f"({counted(self._steps, 'step')} in {format_duration(seconds)})",
             flush=True,
         )
-        of_every_family = ["loss", "accuracy"]
-        if further := [name for name in logs if f"val_{name}" in logs and name not in of_every_family]:
-            names = [*of_every_family, *further]
-            shown = [_shown(f"{of}{name}", logs[f"{of}{name}"]) for of in ("", "val_") for name in names]
-            print(f"{self._epoch}, {', '.join(shown)}", flush=True)
+        training, validation = of_parts(logs)
+        if training.keys() != set(OF_EVERY_FAMILY):
+            print(f"{self._epoch}, {', '.join([*_shown(training), *_shown(validation, 'Val ')])}", flush=True)
 
 
-def _shown(name: str, value: float) -> str:
-    """A measure with its name, in the line of those that not every family has."""
-    title = name.replace("loss", "NLL").replace("_", " ").title().replace("Nll", "NLL")
-    if name.endswith("accuracy"):
-        value *= 100
-    return f"{title}: {value:.0f}" if value == int(value) else f"{title}: {value:.3f}"
+def _shown(measures: dict[str, float], part: str = "") -> Iterator[str]:
+    """Measures with their names, in the line of those that not every family has."""
+    for name in [*OF_EVERY_FAMILY, *sorted(measures.keys() - set(OF_EVERY_FAMILY))]:
+        title = "NLL" if name == "loss" else name.replace("_", " ").title()
+        value = measures[name] * (100 if name == "accuracy" else 1)
+        yield f"{part}{title}: {value:.0f}" if value == int(value) else f"{part}{title}: {value:.3f}"
 
 
 class TimeLeft(keras.callbacks.Callback):

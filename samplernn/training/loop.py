@@ -21,6 +21,7 @@ from samplernn.system.distribution import hand_out, rows_here
 from samplernn.system.errors import RunError
 from samplernn.training.steps import initial_state, train_step, validation_step
 
+OF_KERAS = "learning_rate"  # in an epoch's logs, which its scheduler adds
 EXPLODED = 10  # times the loss of a model that knows nothing
 
 Logs = dict[str, float]  # loss, accuracy, val_loss, val_accuracy of an epoch, and what else the model measures
@@ -29,6 +30,13 @@ Sums = dict[str, np.ndarray]  # over the targets so far, by the names of the mod
 
 class Diverged(RunError):
     """The numbers have gone wrong: the weights are of no more use."""
+
+
+def of_parts(logs: Logs) -> tuple[dict[str, float], dict[str, float]]:
+    """What an epoch's logs measure of training, and of validation, by the names that it has in training."""
+    training = {name: value for name, value in logs.items() if not name.startswith("val_") and name != OF_KERAS}
+    validation = {name.removeprefix("val_"): value for name, value in logs.items() if name.startswith("val_")}
+    return training, validation
 
 
 @dataclass

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from samplernn.audio import spectrogram
 from samplernn.system.words import printable
-from samplernn.training.loop import Logs, Progress, added
+from samplernn.training.loop import Logs, Progress, added, of_parts
 
 STEPS = 50  # between two points of the curves within an epoch
 CLIP_SECONDS = 30  # of a generated clip that are shown
@@ -85,8 +85,7 @@ class Curves(keras.callbacks.Callback):
         self._begin_point()
 
     def on_epoch_end(self, epoch, logs=None):
-        validation = {name.removeprefix("val_"): value for name, value in logs.items() if name.startswith("val_")}
-        train = {name: logs[name] for name in validation}
+        train, validation = of_parts(logs)
         done = epoch + 1
         self._write("train", done, train | {"learning_rate": self._learning_rate()}, "epochs/")
         self._write("validation", done, validation, "epochs/")

@@ -135,6 +135,7 @@ def test_wrong_values_and_missing_flags_are_named_at_once(monkeypatch):
         (TRAIN, "--optimizer adamw", "argument --optimizer: adamw is none of adam, sgd, rmsprop"),
         (TRAIN, "--max_checkpoints 0", "--max_checkpoints: 0 is not"),
         (TRAIN, "--id a/b", "'a/b' is not the name of one folder"),
+        (TRAIN, "--id .codes", "'.codes' begins with a dot, as only hidden folders do"),
         (GENERATE, "--dur 0", "--dur: 0 is not a number of seconds above 0"),
         (GENERATE, "--dur 1e300", "--dur: 1e300 is not"),
         (TRAIN, "--random_seed 5000000000", "--random_seed: 5000000000 is not"),

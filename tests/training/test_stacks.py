@@ -18,12 +18,13 @@ from samplernn.audio.quantize import MuLaw
 from samplernn.audio.wav import Recording, examine
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.codes import read_codes
+from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.windows import batches
 from samplernn.evaluation.evaluate import evaluate
 from samplernn.generation import coded_corpus
 from samplernn.generation import generator as generation
-from samplernn.generation.chain import chain_below, hash_of
-from samplernn.generation.coded_corpus import as_codes
+from samplernn.generation.chain import chain_below, chain_from, hash_of
+from samplernn.generation.coded_corpus import as_codes, make_codes
 from samplernn.generation.encode import encode_files
 from samplernn.generation.encoding import Encoder
 from samplernn.generation.generate import generate_from_checkpoint
@@ -123,7 +124,7 @@ def test_what_is_measured_of_codes_is_printed_in_a_line_of_its_own(stack):
         f"Epoch: 1/1, NLL: {logs['loss']:.3f}, Accuracy: {100 * logs['accuracy']:.3f},"
         f" Codes In Use: {logs['codes_in_use']}, Perplexity: {logs['perplexity']:.3f}, Restarts: {logs['restarts']},"
         f" Val NLL: {logs['val_loss']:.3f}, Val Accuracy: {100 * logs['val_accuracy']:.3f},"
-        f" Val Codes In Use: {logs['val_codes_in_use']}, Val Perplexity: {logs['val_perplexity']:.3f}, Val Restarts: 0"
+        f" Val Codes In Use: {logs['val_codes_in_use']}, Val Perplexity: {logs['val_perplexity']:.3f}"
     )
 
 
@@ -179,6 +180,25 @@ def test_nothing_is_encoded_before_all_is_found_to_be_in_order(stack, tmp_path, 
         with pytest.raises(InputError, match=said):
             train(replace(options, **changes))
     assert "Encoding" not in capsys.readouterr().out and not (tmp_path / "logdir").exists()
+
+
+def test_damaged_codes_are_made_again_and_those_of_other_music_are_others(stack, tmp_path, capsys):
+    """Though its files have the names, lengths and times of those before."""
+    shutil.copytree(stack.folder / "logdir" / ".codes", tmp_path / ".codes")
+    recordings = scan_corpus((str(stack.folder / "corpus"),)).recordings
+    chain = chain_from(stack.top.codes_from)
+    made, *_ = (recording.path for recording in as_codes(recordings, chain, tmp_path))
+    content = made.read_bytes()
+    made.write_bytes(content[:200])
+    make_codes(recordings, chain, tmp_path, False)
+    assert "Encoding 1 file by" in capsys.readouterr().out and made.read_bytes() == content
+    (tmp_path / "other").mkdir()
+    for recording in recordings:
+        audio, rate = soundfile.read(recording.path)
+        soundfile.write(tmp_path / "other" / recording.name, audio[::-1], rate)
+        shutil.copystat(recording.path, tmp_path / "other" / recording.name)
+    others = as_codes(scan_corpus((str(tmp_path / "other"),)).recordings, chain, tmp_path)
+    assert len(others) == len(LENGTHS) and not any(recording.path.exists() for recording in others)
 
 
 @pytest.mark.long
@@ -251,7 +271,7 @@ def test_the_chain_is_found_where_it_is(stack, tmp_path):
     content["chain"][0]["path"] = str(tmp_path / "nowhere" / "model.ckpt-1")
     settings.write_text(json.dumps(content))
     with pytest.raises(
-        InputError, match="the autoencoder of level 1 below it, .*: .*nowhere.* is not there any more; name by"
+        InputError, match="trained over an autoencoder that is lost: .*nowhere.* is not there any more; name by"
     ):
         generate(stack, tmp_path, "c", **place)
     (named,) = generate(stack, tmp_path, "c", **place, decoder_path=(str(tmp_path / "moved" / "1"),))
@@ -259,8 +279,31 @@ def test_the_chain_is_found_where_it_is(stack, tmp_path):
     np.testing.assert_array_equal(made[0], named[0])
     other = tmp_path / "moved" / "1" / "model.ckpt-1.data-00000-of-00001"
     other.write_bytes(other.read_bytes()[:-1] + b"x")
-    with pytest.raises(InputError, match="--decoder_path .*moved.1: .* has changed, or is another; name that"):
+    with pytest.raises(
+        InputError, match="--decoder_path: .*moved.1.* is not .*nowhere.*, over which .*, or has changed"
+    ):
         generate(stack, tmp_path, "d", **place, decoder_path=(str(tmp_path / "moved" / "1"),))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hop": 2}, {"num_codes": 4}, None],
+    ids=["another hop", "other codes", "no JSON"],
+)
+def test_a_copy_whose_json_has_changed_gives_way_to_the_original(stack, tmp_path, changes):
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint(stack.top).parent, run)
+    copy = run / "chain" / "1" / "model.ckpt-1.json"
+    content = json.loads(copy.read_text())
+    copy.unlink()
+    if changes:
+        copy.write_text(json.dumps(content | {"config": content["config"] | changes}))
+    settings = run / "model.ckpt-1.json"
+    (decoder,) = chain_below(run / "model.ckpt-1", model_config(run / "model.ckpt-1", None))
+    assert decoder.checkpoint == checkpoint(stack.below)
+    settings.write_text(settings.read_text().replace(str(checkpoint(stack.below)), "nowhere"))
+    with pytest.raises(InputError, match="that is lost: .*chain.*, or the JSON beside it, has changed; name by"):
+        generate(stack, tmp_path, checkpoint_path=str(run))
 
 
 @pytest.mark.parametrize(
@@ -285,10 +328,10 @@ def test_a_chain_that_cannot_be_is_told(stack, tmp_path, chain, said):
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"codes_from": "top"}, "--codes_from .*top: .* is no autoencoder"),
+        ({"codes_from": "top"}, "^--codes_from: .*top.* is no autoencoder"),
         ({"codes_from": None}, "is for codes; name the autoencoder that makes them by --codes_from"),
         ({"config_file": "below"}, "is for audio, and --codes_from makes codes of it"),
-        ({"codes_from": "nowhere"}, "--codes_from .*nowhere"),
+        ({"codes_from": "nowhere"}, "^--codes_from: .*nowhere: there is no such checkpoint"),
     ],
 )
 def test_what_is_no_autoencoder_or_for_another_kind_is_told(stack, changes, said):
@@ -349,7 +392,7 @@ def test_a_seed_is_read_by_all_levels_as_the_recording_that_it_is(stack, tmp_pat
     np.testing.assert_array_equal(above.heard, codes[:80])
     np.testing.assert_array_equal(below.heard, tokens[:320])
     np.testing.assert_array_equal(below.codes, [*[NO_ITEM] * of_codes.reach, *codes[:80]])
-    assert above.seed["dur"] == 0.02 and not caplog.records
+    assert above.seed["dur"] == 0.02 and "are not read" not in caplog.text
     above, below = whole.contexts(SoundOptions(seed=str(wav)), 700 / 16000)
     usable = (700 - of_codes.context) // 4
     np.testing.assert_array_equal(above.heard, codes[:usable])
@@ -585,5 +628,5 @@ def test_a_search_is_of_audio_or_of_codes(codes_from, q_types, said):
 
 def test_a_search_over_codes_of_nothing_names_the_flag():
     options = KerasTunerOptions(data_dir=("d",), model="wavenet", codes_from="nowhere", space={"q_type": ("codes",)})
-    with pytest.raises(InputError, match="^--codes_from nowhere: "):
+    with pytest.raises(InputError, match="^--codes_from: nowhere: "):
         Search(options)

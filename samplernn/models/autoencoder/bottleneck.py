@@ -16,6 +16,7 @@ from samplernn.models.config import NO_ITEM
 from samplernn.system.distribution import own_rows, sum_over_replicas
 
 EPSILON = 1e-5
+NOT_COUNTED = float("nan")  # where nothing begins anew
 NEVER = float("inf")  # how long a code that has not begun is unused
 
 
@@ -87,7 +88,7 @@ class VectorQuantizer(keras.layers.Layer):
         begun = tf.cast(self._begun(), tf.float32)
         distance = tf.reduce_sum((tf.stop_gradient(vectors) - queries)[middle] ** 2, axis=-1)
         committed = tf.reduce_sum(tf.where(counting, distance, 0.0)) / _number(counting)
-        restarts = tf.reduce_sum(tf.cast(self.unused < 0, tf.float32)) if training else 0.0
+        restarts = tf.reduce_sum(tf.cast(self.unused < 0, tf.float32)) if training else NOT_COUNTED
         sums = {"restarts": _of_one_replica(restarts)}
         updates = self._seen(queries[middle], codes[middle], counting) if training else ()
         penalty = self.commitment * begun * committed

@@ -162,8 +162,9 @@ class VQVAE(DiscreteAutoencoder):
     bottleneck_class = VectorQuantizer
 
     def measures(self, sums):
-        """As all of them; `restarts` is how often a code that none used began anew, as the next step sees it."""
-        return super().measures(sums) | {"restarts": round(float(sums["restarts"]))}
+        """As all of them; in training `restarts`, how often a code that none used began anew before a step."""
+        restarts = float(sums["restarts"])
+        return super().measures(sums) | ({} if math.isnan(restarts) else {"restarts": round(restarts)})
 
     def random_state(self):
         return super().random_state() | {"random/codebook": self.bottleneck.seed.state}
