@@ -149,6 +149,18 @@ def examine(path: Path, name: str | None = None, listener: Listener | None = Non
         raise Unusable(name, "NaN or infinite") from None
 
 
+def examine_named(path: str, flag: str) -> Recording:
+    """Make sure that the file that a flag names is audio.
+
+    Raises:
+        InputError: it isn't; the message names the flag.
+    """
+    try:
+        return examine(Path(path))
+    except InputError as error:
+        raise InputError(f"--{flag}: {error}; name a WAV, FLAC, OGG or MP3") from None
+
+
 def _claims_more_than_there_is(libsndfile_log: str) -> bool:
     # What WAV, AIFF, AU and W64 call the chunk with the samples, or the whole.
     claim = re.search(r"^ *(?:data|SSND|Data Size|riff) *: (\d+) \(should be (\d+)\)", libsndfile_log, re.MULTILINE)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio.resample import length_at, own_samples, read_at
-from samplernn.audio.wav import Recording, examine
+from samplernn.audio.wav import Recording, examine_named
 from samplernn.corpus.data import data_of
 from samplernn.models.config import NO_ITEM, Config, hop_of
 from samplernn.system.errors import InputError
@@ -79,7 +79,7 @@ def find_stretch(
     wished = round(dur * sample_rate) // hop if dur else min(_seed_length(configs), there // hop)
     wished = of_whole_multiples(wished)
     needed = _samples_for(configs, least)
-    check_length(recording, sample_rate, max(wished * hop, needed), offset, dur if wished * hop >= needed else None)
+    _check_length(recording, sample_rate, max(wished * hop, needed), offset, dur if wished * hop >= needed else None)
     number = of_whole_multiples(min(wished, _codes_that_do_not_hear_the_end(configs, there)))
     return Stretch(recording, number, wished - number)
 
@@ -164,18 +164,6 @@ def examine_seed(seed: str) -> Recording:
     return examine_named(seed, "seed")
 
 
-def examine_named(path: str, flag: str) -> Recording:
-    """Make sure that the file that a flag names is audio.
-
-    Raises:
-        InputError: it isn't; the message names the flag.
-    """
-    try:
-        return examine(Path(path))
-    except InputError as error:
-        raise InputError(f"--{flag}: {error}; name a WAV, FLAC, OGG or MP3") from None
-
-
 def _source(recording: Recording, sample_rate: int, offset: int, length: int) -> dict[str, Any]:
     """What the JSON says of a stretch of so many samples at a rate in Hz."""
     own_rate = {"sample_rate": recording.sample_rate} if recording.sample_rate != sample_rate else {}
@@ -187,7 +175,7 @@ def source_of(path: str | Path) -> dict[str, str]:
     return {"path": str(Path(path).absolute()), "sha256": sha256(Path(path))}
 
 
-def check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:
+def _check_length(recording: Recording, sample_rate: int, length: int, offset: int, dur: float | None) -> None:
     """Refuse a stretch of `length` samples at `sample_rate` that is not all there."""
     seed, needed = recording.path, own_samples(recording, sample_rate, length)
     largest = recording.frames - needed

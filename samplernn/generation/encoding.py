@@ -8,9 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.audio.resample import length_at, read_at
-from samplernn.audio.wav import Recording
+from samplernn.audio.wav import Recording, examine_named
 from samplernn.corpus.data import data_of
-from samplernn.corpus.seed import examine_named
 from samplernn.models.config import NO_ITEM, Config
 from samplernn.models.model import Autoencoder
 from samplernn.system.device import use_xla
