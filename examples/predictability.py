@@ -28,7 +28,7 @@ from samplernn.system.files import make_writable_folder, write_whole, written_as
 RECEPTIVE_FIELDS = (0, *(2**power for power in range(11)))
 OF_SAMPLES = PredictorConfig(seq_len=512)
 OF_CODES = replace(OF_SAMPLES, q_type="codes", input_format="embedding")
-LEARNING_RATE = 0.03  # at first; it falls to 0, so that no end is a bad moment
+LEARNING_RATES = {"sample": 0.03, "code": 0.003}  # at first; they fall to 0, so that no end is a bad moment
 SEED = 0
 
 
@@ -56,7 +56,8 @@ def main():
         split, hop = (beginning.audio, 1) if unit == "sample" else (beginning.split, beginning.hop)
         config = OF_SAMPLES if unit == "sample" else beginning.config
         for receptive_field in [field for field in RECEPTIVE_FIELDS if field * hop <= RECEPTIVE_FIELDS[-1]]:
-            nll = held_out_nll(replace(config, receptive_field=receptive_field), split, options)
+            config = replace(config, receptive_field=receptive_field)
+            nll = held_out_nll(config, split, options, LEARNING_RATES[unit])
             profile[receptive_field * hop] = nll
             print(f"receptive field {receptive_field:4}: {nll:.3f} nats, {nll / log(2):.3f} bits a {unit}", flush=True)
             write_whole(folder / "profile.csv", as_csv(profiles, options.steps))
@@ -72,7 +73,6 @@ def training_options(options):
         codes_from=options.codes_from,
         skip_unusable=options.skip_unusable,
         batch_size=options.batch_size,
-        learning_rate=LEARNING_RATE,
         logdir_root=options.output_dir,
     )
 
@@ -92,7 +92,7 @@ def heard_by_code(beginning):
     return heard
 
 
-def held_out_nll(config, split, options):
+def held_out_nll(config, split, options, learning_rate):
     """That of a predictor after its steps of training, in nats an item."""
     import keras
 
@@ -106,7 +106,7 @@ def held_out_nll(config, split, options):
     state = initial_state(model, options.batch_size)
     epochs = (loader.training_epoch(split.training, SEED, epoch)[1] for epoch in itertools.count())
     for number, window in enumerate(itertools.islice(itertools.chain.from_iterable(epochs), options.steps)):
-        model.optimizer.learning_rate.assign(LEARNING_RATE * (1 - number / options.steps))
+        model.optimizer.learning_rate.assign(learning_rate * (1 - number / options.steps))
         *_, state = step(*window, state)
     return evaluate(model, validation_step(model), loader, split.validation)["loss"]
 
