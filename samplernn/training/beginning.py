@@ -193,10 +193,7 @@ def of_codes(config: Config, chain: Chain, options: TrainingOptions) -> Config:
             f'{which} is for audio, and --codes_from makes codes of it; give one with "q_type": "codes", as'
             " docs/families.md says"
         )
-    levels = chain[0].config.codes.levels
-    if config.q_levels != levels:
-        log.warning("%s is for %d codes; there are %d, and the network is for these.", which, config.q_levels, levels)
-    return config.over_codes(levels)
+    return config.over_codes(chain[0].config.codes.levels)
 
 
 def find_origin(options: TrainingOptions) -> tuple[Resumed | None, Initial | None]:
