@@ -102,9 +102,10 @@ def _sha256(path: Path, size: int, changed: int) -> str:
 def are_there(recording: Recording, levels: int) -> bool:
     """Whether the codes of a recording of codes have been made, and are undamaged."""
     try:
-        return recording.path.exists() and bool(len(read_coded(recording, levels)))
+        read_coded(recording, levels)
     except RunError:
         return False
+    return True
 
 
 @functools.lru_cache(maxsize=32)  # a long one is read stretch by stretch, a batch of them side by side

@@ -142,7 +142,7 @@ def _at(place: Path, fact: dict[str, Any]) -> Decoder | None:
     """The autoencoder that lies somewhere, if it is the one that the settings above speak of."""
     with suppress(InputError):  # what has no JSON any more, or a damaged one, is as good as gone
         decoder = _decoder(place)
-        if _facts(decoder) == {name: fact.get(name) for name in _facts(decoder)}:
+        if _facts(decoder).items() <= fact.items():
             return decoder
     return None
 

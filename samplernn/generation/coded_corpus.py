@@ -16,7 +16,6 @@ from samplernn.generation.chain import Chain, Decoder
 from samplernn.generation.encoding import Encoder
 from samplernn.system.files import cannot_be_written, make_writable_folder
 from samplernn.system.progress import ProgressBar
-from samplernn.system.stopping import print_unless_reader_is_gone
 from samplernn.system.words import counted
 
 FOLDER = ".codes"  # in the folder of all runs; a run cannot have a name that begins with a dot
@@ -42,10 +41,10 @@ def make_codes(recordings: Iterable[Recording], chain: Chain, parent: Path, jit_
     Raises:
         InputError: the folder of all runs can't be written; the message names the flag.
         RunError: the disk refuses, or a recording has changed meanwhile.
-        KeyboardInterrupt: after saying how to go on.
     """
     for decoder, (heard, codes) in zip(reversed(chain), itertools.pairwise(by_level(recordings, chain, parent))):
-        missing = [pair for pair in zip(heard, codes) if not _is_made(pair[1], decoder)]
+        levels = decoder.config.codes.levels
+        missing = [(one, its_codes) for one, its_codes in zip(heard, codes) if not are_there(its_codes, levels)]
         if missing:
             _make(missing, decoder, jit_compile)
 
@@ -57,10 +56,6 @@ def by_level(recordings: Iterable[Recording], chain: Chain, parent: Path) -> lis
         folder = parent / FOLDER / decoder.sha256[:FOLDER_CHARACTERS]
         levels.append([coded(recording, folder, decoder.config.codes.hop) for recording in levels[-1]])
     return levels
-
-
-def _is_made(recording: Recording, decoder: Decoder) -> bool:
-    return are_there(recording, decoder.config.codes.levels)
 
 
 def _make(missing: list[tuple[Recording, Recording]], decoder: Decoder, jit_compile: bool | None) -> None:
@@ -75,15 +70,12 @@ def _make(missing: list[tuple[Recording, Recording]], decoder: Decoder, jit_comp
             lock.acquire()
         with closing(progress):
             for done, (recording, its_codes) in enumerate(missing, 1):
-                if not _is_made(its_codes, decoder):
+                if not are_there(its_codes, of_model.levels):
                     codes, rate = encode(data.read(recording, 0, recording.length)), recording.sample_rate
                     sequence = CodeSequence(codes, rate, of_model.hop, of_model.levels, decoder.sha256)
                     write_codes(its_codes.path, sequence)
                 progress(done)
     except OSError as error:
         raise cannot_be_written(error) from None
-    except KeyboardInterrupt:
-        print_unless_reader_is_gone("\nWhat is encoded is kept; the same command goes on with the rest.")
-        raise
     finally:
         lock.release()

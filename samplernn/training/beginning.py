@@ -20,6 +20,7 @@ from samplernn.generation.generate import choose_sample_rate, count_samples
 from samplernn.models.config import Config, hop_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
+from samplernn.system.stopping import print_unless_reader_is_gone
 from samplernn.training.resuming import (
     Initial,
     Resumed,
@@ -64,9 +65,18 @@ class Beginning:
         return audio_of(self.split, self.corpus)
 
     def make_codes(self, options: TrainingOptions) -> None:
-        """Make those codes that it learns and that are not there yet; RunError where the disk refuses."""
+        """Make those codes that it learns and that are not there yet.
+
+        Raises:
+            InputError, RunError: as `coded_corpus.make_codes`.
+            KeyboardInterrupt: after saying how to go on.
+        """
         recordings = self.audio.training + self.audio.validation
-        make_codes(recordings, self.chain, Path(options.logdir_root), options.jit_compile)
+        try:
+            make_codes(recordings, self.chain, Path(options.logdir_root), options.jit_compile)
+        except KeyboardInterrupt:
+            print_unless_reader_is_gone("\nWhat is encoded is kept; the same command goes on with the rest.")
+            raise
 
     @property
     def hop(self) -> int:
