@@ -148,8 +148,8 @@ def learn(options: TrainingOptions, stages: dict[int, dict], folder: Path) -> No
 def make_clip(checkpoint: Path, options: TrainingOptions, beginning: Beginning) -> None:
     """Generate a clip beside a checkpoint, unless there is one: as training does, in its length."""
     if not any(checkpoint.parent.glob("clip*.wav")):
-        clip = audio_like(replace(options, output_file_dur=CLIP_SECONDS), beginning, checkpoint, "clip.wav")
-        clip = replace(clip, output_path=str(checkpoint.with_name("clip.wav")), random_seed=SEED)
+        clip = audio_like(replace(options, output_file_dur=CLIP_SECONDS), beginning, checkpoint, "clip")
+        clip = replace(clip, output_path=str(checkpoint.with_name("clip")), random_seed=SEED)
         generate_from_checkpoint(clip)
 
 

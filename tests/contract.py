@@ -235,7 +235,9 @@ def _check_generation(case):
 
         def draw(logits, position, start=start):
             item = case.items[:, start + int(position)]
-            drawn.append(float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(item, logits))))
+            drawn.append(
+                float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(item.astype(np.int32), logits)))
+            )
             return tf.constant(item)
 
         given = _conditioning(case, start - left, block)

@@ -16,6 +16,7 @@ FLOORS = [
     "checkpoints",
     "corpus",
     "models",
+    "midi",
     "audio",
     "options",
     "system",

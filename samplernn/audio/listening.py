@@ -9,8 +9,10 @@ at temperatures from 0.05 to 3. Tones, loops and noise were made at 8 to 48 kHz.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -111,19 +113,29 @@ class Judge:
                     findings.append(Finding(flag, *seconds))
         return sorted(findings, key=lambda finding: finding.start)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What else there is to say; nothing."""
+        return {}
+
+    @property
+    def remark(self) -> str:
+        """As `remark` has it, of all that was taken."""
+        return remark(self.findings)
+
     def _flags(self) -> tuple[str, ...]:
         return judge(self._stretch[: self._filled].astype(np.float64), self._sample_rate, self._levels)
 
 
-def remark(findings: list[Finding]) -> str:
-    """One line that says what was found, where, and what usually helps; empty if nothing was."""
+def remark(findings: list[Finding], flags: Mapping[str, str] = FLAGS) -> str:
+    """One line that says what was found, where, and what usually helps, by the flags; empty if nothing was."""
     if not findings:
         return ""
     parts = []
     for flag in dict.fromkeys(finding.flag for finding in findings):
         first, *others = (finding for finding in findings if finding.flag == flag)
         more = f" and {len(others)} times more" if others else ""
-        parts.append(f"{flag} from {first.start:.7g} to {first.end:.7g} s{more} ({FLAGS[flag]})")
+        parts.append(f"{flag} from {first.start:.7g} to {first.end:.7g} s{more} ({flags[flag]})")
     return f"Doubtful: {'; '.join(parts)}. See {GUIDE}."
 
 

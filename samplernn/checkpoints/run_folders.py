@@ -3,7 +3,7 @@
 A checkpoint is `model.ckpt-N.data-00000-of-00001`, `model.ckpt-N.json` (its settings, which PRiSM's lack) and
 `model.ckpt-N.index`, which is written last: without it there is no checkpoint.
 
-A checkpoint that PyTorch has saved is a single file, such as `ep1-it1000`.
+A checkpoint of another program's is a single file, such as `ep1-it1000` or `parameters.npz`.
 
 `resume.ckpt-N-S` is one after N epochs and S steps of the next, with the network's state. It is there to be resumed
 from: each new checkpoint of a run takes its place.
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from samplernn.checkpoints import torch_file
+from samplernn.checkpoints import foreign
 from samplernn.system.errors import InputError
 from samplernn.system.files import write_whole
 
@@ -122,7 +122,7 @@ def resolve(path: str, rolling: bool = False) -> Path:
         raise InputError(
             f"{path}: no complete checkpoint (model.ckpt-N.index, model.ckpt-N.data-…) in it; name a run folder"
         )
-    if is_of_torch(given):
+    if foreign.is_foreign(given):
         return given
     checkpoint = given.with_name(re.sub(r"(?s)(?<=.)\.(index|json|data-\d{5}-of-\d{5})\Z", "", given.name))
     if is_complete(checkpoint):
@@ -132,8 +132,8 @@ def resolve(path: str, rolling: bool = False) -> Path:
         raise InputError(f"{checkpoint}: incomplete checkpoint, only {', '.join(parts)} is there; name another epoch's")
     if given.is_file():
         raise InputError(
-            f"{path}: not a checkpoint; name a model.ckpt-N, one of its files, a run folder, or a checkpoint that"
-            " PyTorch has saved"
+            f"{path}: not a checkpoint; name a model.ckpt-N, one of its files, a run folder, or a checkpoint of"
+            " samplernn-pytorch's or RNN4Music's"
         )
     others = [str(epoch_of(other)) for other in kept_in(checkpoint.parent)]
     there = "there is epoch" if len(others) == 1 else "there are epochs"
@@ -141,11 +141,6 @@ def resolve(path: str, rolling: bool = False) -> Path:
     raise InputError(
         f"{path}: there is no such checkpoint{hint}; name a model.ckpt-N, one of its files, or a run folder"
     )
-
-
-def is_of_torch(checkpoint: Path) -> bool:
-    """Whether it is a file that PyTorch has saved."""
-    return checkpoint.is_file() and torch_file.recognizes(checkpoint)
 
 
 def furthest(parent: Path) -> Path | None:
@@ -199,7 +194,7 @@ def shards_of(checkpoint: Path) -> list[Path]:
 
 def weight_files(checkpoint: Path) -> list[Path]:
     """The files that hold what is in a checkpoint, in the order of their names: the data, then the index."""
-    if is_of_torch(checkpoint):
+    if foreign.is_foreign(checkpoint):
         return [checkpoint]
     return [*shards_of(checkpoint), Path(f"{checkpoint}.index")]
 

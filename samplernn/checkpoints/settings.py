@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from samplernn.checkpoints import run_folders
-from samplernn.checkpoints.store import restore, shapes_of, weights_of_torch
+from samplernn.checkpoints.foreign import is_foreign
+from samplernn.checkpoints.store import foreign_tensors, foreign_weights, restore, shapes_of
 from samplernn.models.config import Config
-from samplernn.models.registry import build, config_from_dict, load_config, name_of
+from samplernn.models.registry import build, config_from_dict, config_of_tensors, load_config, name_of
 from samplernn.options.options import MONITORS, better
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError, naming
@@ -32,7 +33,7 @@ def read_settings(checkpoint: Path) -> dict[str, Any] | None:
         InputError: it is there but cannot be read.
     """
     path = Path(f"{checkpoint}.json")
-    if not path.exists() or run_folders.is_of_torch(checkpoint):
+    if not path.exists() or is_foreign(checkpoint):
         return None
     try:
         content = read_json(path)
@@ -164,10 +165,7 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
     config = load_config(config_file) if config_file else own
     if config is None:
         raise InputError(f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file")
-    if run_folders.is_of_torch(checkpoint):
-        weights_of_torch(checkpoint, config)  # which have just these shapes
-        return config
-    if read_settings(checkpoint) is None:
+    if not is_foreign(checkpoint) and read_settings(checkpoint) is None:
         shapes = shapes_of(checkpoint)
         fitted, own = config.fitted_to(shapes), own and own.fitted_to(shapes)
         for name, given, its in config.network_differences(fitted):
@@ -186,7 +184,10 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
             f"--config_file {config_file} is not the config of {checkpoint.name}, which is in {where}: {listed};"
             " leave the flag out to use that"
         )
-    _check_size(checkpoint, config)
+    if is_foreign(checkpoint):
+        foreign_weights(checkpoint, config)  # which have just these shapes
+    else:
+        _check_size(checkpoint, config)
     return config
 
 
@@ -201,7 +202,7 @@ def check_weights(checkpoint: Path, config: Config) -> None:
 
 def remark_on(checkpoint: Path, config: Config) -> str:
     """What is to be said before a checkpoint's network is heard or measured; nothing of our own and PRiSM's."""
-    return config.remark_on_foreign_weights if run_folders.is_of_torch(checkpoint) else ""
+    return config.remark_on_foreign_weights if is_foreign(checkpoint) else ""
 
 
 def _check_size(checkpoint: Path, config: Config) -> None:
@@ -215,6 +216,11 @@ def _check_size(checkpoint: Path, config: Config) -> None:
 
 
 def _own_config(checkpoint: Path) -> tuple[Config | None, Path | None]:
+    """A checkpoint's own config, or the only one in its folder, and the file that says it; None for both."""
+    if is_foreign(checkpoint):
+        with naming(str(checkpoint)):
+            if config := config_of_tensors(foreign_tensors(checkpoint)):
+                return config, checkpoint
     if own := read_settings(checkpoint):
         path = Path(f"{checkpoint}.json")
         with naming(str(path)):

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from samplernn.checkpoints import bundle, run_folders, torch_file
+from samplernn.checkpoints import bundle, foreign, run_folders
 from samplernn.models.averages import PREFIX, STEPS
 from samplernn.models.config import Config
 from samplernn.models.model import Model
@@ -95,7 +95,7 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
     """Assign to a model the weights that a checkpoint holds; nothing is assigned unless they all fit.
 
     Args:
-        checkpoint: its path; one of PyTorch's holds weights alone.
+        checkpoint: its path; one of another program's holds weights alone.
         model: gets its weights and, for a training that goes on, the random state and the averages of weights.
         optimizer: the one of such a training; it gets its state. None where only the weights are wanted, which are
             their averages where there are any.
@@ -103,8 +103,8 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
     Raises:
         InputError: it cannot be read, or is of a network of another shape.
     """
-    if run_folders.is_of_torch(checkpoint):
-        _restore_of_torch(checkpoint, model)
+    if foreign.is_foreign(checkpoint):
+        _restore_foreign(checkpoint, model)
         return
     weights, shapes = _weights(model), shapes_of(checkpoint)
     _check_shapes(checkpoint, weights, shapes)
@@ -123,8 +123,8 @@ def restore(checkpoint: Path, model: Model, optimizer: keras.optimizers.Optimize
         model.averages.begin()
 
 
-def _restore_of_torch(checkpoint: Path, model: Model) -> None:
-    variables, values = _weights(model), weights_of_torch(checkpoint, model.config)
+def _restore_foreign(checkpoint: Path, model: Model) -> None:
+    variables, values = _weights(model), foreign_weights(checkpoint, model.config)
     _check_shapes(checkpoint, variables, {key: value.shape for key, value in values.items()})
     for key, value in values.items():
         variables[key].assign(value)
@@ -132,14 +132,19 @@ def _restore_of_torch(checkpoint: Path, model: Model) -> None:
         model.averages.begin()
 
 
-def weights_of_torch(checkpoint: Path, config: Config) -> dict[str, np.ndarray]:
-    """The weights of a network of a config, by their keys, in a checkpoint of PyTorch's.
+def foreign_tensors(checkpoint: Path) -> dict[str, np.ndarray]:
+    """What a checkpoint of another program's holds, by the names there; InputError where it is damaged."""
+    with _readable(checkpoint):
+        return foreign.read(checkpoint)
+
+
+def foreign_weights(checkpoint: Path, config: Config) -> dict[str, np.ndarray]:
+    """The weights of a network of a config, by their keys, in a checkpoint of another program's.
 
     Raises:
         InputError: it cannot be read, or is of another network.
     """
-    with _readable(checkpoint):
-        tensors = torch_file.read(checkpoint)
+    tensors = foreign_tensors(checkpoint)
     try:
         weights = config.weights_from(tensors)
     except InputError as error:
@@ -167,9 +172,8 @@ def check_whole(checkpoint: Path) -> None:
     Raises:
         InputError: it is damaged.
     """
-    if run_folders.is_of_torch(checkpoint):
-        with _readable(checkpoint):
-            torch_file.read(checkpoint)
+    if foreign.is_foreign(checkpoint):
+        foreign_tensors(checkpoint)
     else:
         _read(checkpoint, lambda key: True)
 

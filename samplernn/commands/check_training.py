@@ -15,7 +15,7 @@ from samplernn.options.options import CheckOptions
 from samplernn.system.words import counted
 
 if TYPE_CHECKING:
-    from samplernn.corpus.scan import Corpus
+    from samplernn.corpus.corpus import Corpus
     from samplernn.generation.chain import Chain
     from samplernn.models.config import Config
     from samplernn.training.resuming import Initial, Resumed
@@ -94,7 +94,8 @@ def check_split(options: CheckOptions, config: Config, chain: Chain, corpus: Cor
     split = find_split(options, config, chain, corpus, resumed)
     remark_on_split(audio_of(split, corpus), resumed)
     files = f"{counted(len(split.training), 'file')} to train on, {len(split.validation)} to validate with"
-    yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}, at {corpus.sample_rate} Hz")
+    at_rate = f", at {corpus.sample_rate} Hz" if corpus.sample_rate else ""
+    yield ok(f"--data_dir {' '.join(options.data_dir)}: {files}{at_rate}")
 
 
 def check_receptive_field(config: Config, chain: Chain, corpus: Corpus | None) -> Lines:
@@ -109,15 +110,16 @@ def check_receptive_field(config: Config, chain: Chain, corpus: Corpus | None) -
 
 def check_clips(options: CheckOptions, config: Config | None, chain: Chain, corpus: Corpus | None) -> Lines:
     """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
-    from samplernn.corpus.seed import examine_seed
+    from samplernn.corpus.data import data_of
+    from samplernn.generation.chain import configs_of
     from samplernn.training.beginning import check_seed, clip_rate
 
-    if corpus:
-        yield from guarded("--sample_rate", partial(clip_rate, options, corpus.sample_rate))
     if corpus and config:
+        bottom = [config, *configs_of(chain)][-1]
+        yield from guarded("--sample_rate", partial(clip_rate, options, bottom, corpus.sample_rate))
         yield from guarded("--seed", partial(check_seed, options, config, chain, corpus.sample_rate))
     elif options.seed:
-        yield from guarded("--seed", partial(examine_seed, options.seed))
+        yield from guarded("--seed", partial(data_of(config or default_config()).open_seed, options.seed))
 
 
 def check_folder(flag: str, folder: Path, checkpoint: int) -> Lines:

@@ -12,6 +12,7 @@ import numpy as np
 
 from samplernn.audio.wav import Recording
 from samplernn.options.values import SAMPLE_RATE
+from samplernn.system import npz
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import refusals_in_words, sha256, written_aside
 
@@ -22,7 +23,6 @@ FOLDER_CHARACTERS = 16  # of the hash of an encoder, after which the folder of i
 MAX_CODES = 2**28  # of the longest WAV, where each stands for 8 samples
 MAX_BYTES = 4 * MAX_CODES  # of their array
 MAX_BYTES_OF_FACT = 2**12  # of any other
-READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 WHAT = "codes, rate, hop, levels and encoder, as encode.py writes them"
 
 
@@ -127,14 +127,12 @@ def read_coded(recording: Recording, levels: int) -> np.ndarray:
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     try:
-        member = archive.getinfo(f"{name}.npy")
+        size = npz.size_of(archive, name)
     except KeyError:
         raise InputError(f"it has no {name}; an npz of codes holds {WHAT}") from None
-    if member.file_size > (MAX_BYTES if name == "codes" else MAX_BYTES_OF_FACT):
-        raise InputError(f"its {name} would take {member.file_size} bytes, too many for codes")
-    with archive.open(member) as file:
-        shape, _, dtype = READ_HEADER[np.lib.format.read_magic(file)](file)
-        return np.frombuffer(file.read(), dtype).reshape(shape)  # NumPy's own reader makes room for what a header says
+    if size > (MAX_BYTES if name == "codes" else MAX_BYTES_OF_FACT):
+        raise InputError(f"its {name} would take {size} bytes, too many for codes")
+    return npz.read_array(archive, name)
 
 
 def _checked(arrays: dict[str, np.ndarray]) -> CodeSequence:

@@ -1,10 +1,11 @@
-"""The folders of a corpus: what the user names, how much each counts, and the WAV files in them."""
+"""The folders of a corpus: what the user names, how much each counts, and the files in them."""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from samplernn.audio.recordings import SUFFIXES
@@ -13,6 +14,29 @@ from samplernn.system.errors import InputError
 from samplernn.system.files import files_below
 
 MAX_WEIGHT = 1000  # of a folder
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """Files that a corpus consists of.
+
+    Attributes:
+        name: what they are called.
+        suffixes: what their names end with.
+        related: what those of files end with that others may be made of.
+        remedy: what to do where there are none.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    related: tuple[str, ...]
+    remedy: str
+
+
+WAV = FileKind("WAV", (".wav",), SUFFIXES, "cut a recording into chunks there with chunk_audio.py")
+MIDI = FileKind(
+    "MIDI", (".mid", ".midi"), SUFFIXES, "put some there, .mid or .midi, or give a --config_file of a family for audio"
+)
 
 
 def parse_folder(text: str) -> tuple[Path, float]:
@@ -41,19 +65,20 @@ def absolute_folder(text: str) -> str:
     return os.path.realpath(path) + (f":{weight}" if weight != 1 else "")
 
 
-def wav_files(data_dir: Sequence[str]) -> dict[Folder, list[str]]:
-    """The WAV files below each folder, relative to it, with forward slashes, in natural order.
+def files_in(data_dir: Sequence[str], kind: FileKind) -> dict[Folder, list[str]]:
+    """The files of a kind below each folder, relative to it, with forward slashes, in natural order.
 
     Args:
         data_dir: the folders, each as `parse_folder` takes it.
+        kind: which files.
 
     Raises:
-        InputError: there is no such folder or no WAV in it, or two find the same file.
+        InputError: there is no such folder or no such file in it, or two find the same file.
     """
     parsed = [parse_folder(text) for text in data_dir]
     first, _ = parsed[0]
     folders = [Folder(path, _relative(path, first), weight) for path, weight in parsed]
-    names = _wav_names_of_all(folders, data_dir)
+    names = _names_of_all(folders, data_dir, kind)
     _refuse_what_two_find(folders, names)
     return dict(zip(folders, names))
 
@@ -78,11 +103,11 @@ def _refuse_what_two_find(folders: list[Folder], names: list[list[str]]) -> None
             )
 
 
-def _wav_names_of_all(folders: list[Folder], data_dir: Sequence[str]) -> list[list[str]]:
+def _names_of_all(folders: list[Folder], data_dir: Sequence[str], kind: FileKind) -> list[list[str]]:
     names, complaints = [], []
     for folder, text in zip(folders, data_dir):
         try:
-            names.append(_wav_names(folder.path, text))
+            names.append(_names(folder.path, text, kind))
         except InputError as error:
             complaints.append(str(error))
     if complaints:
@@ -90,15 +115,15 @@ def _wav_names_of_all(folders: list[Folder], data_dir: Sequence[str]) -> list[li
     return names
 
 
-def _wav_names(root: Path, data_dir: str) -> list[str]:
-    """The WAV files below a folder, relative to it, with forward slashes, in natural order."""
+def _names(root: Path, data_dir: str, kind: FileKind) -> list[str]:
+    """The files of a kind below a folder, relative to it, with forward slashes, in natural order."""
     if not data_dir or not root.is_dir():
         problem = "not a folder, but a file" if data_dir and root.exists() else "there is no such folder"
-        raise InputError(f"--data_dir {data_dir or '(empty)'}: {problem}; name the folder with the WAV files")
+        raise InputError(f"--data_dir {data_dir or '(empty)'}: {problem}; name the folder with the {kind.name} files")
     files = files_below(root)
-    wavs = [path.relative_to(root).as_posix() for path in files if path.suffix.lower() == ".wav"]
-    if not wavs:
-        others = sum(path.suffix.lower() in SUFFIXES for path in files)
-        found = f"no WAV files, but {others} of other formats" if others else "no WAV files"
-        raise InputError(f"--data_dir {data_dir}: {found} in it; cut a recording into chunks there with chunk_audio.py")
-    return wavs
+    of_kind = [path.relative_to(root).as_posix() for path in files if path.suffix.lower() in kind.suffixes]
+    if not of_kind:
+        others = sum(path.suffix.lower() in kind.related for path in files)
+        found = f"no {kind.name} files" + (f", but {others} of other formats" if others else "")
+        raise InputError(f"--data_dir {data_dir}: {found} in it; {kind.remedy}")
+    return of_kind

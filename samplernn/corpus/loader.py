@@ -29,7 +29,7 @@ class Loader:
     def __init__(self, config: Config, batch_size: int, rows_here: slice = slice(None), partial: bool = False):
         """`rows_here` are the rows of a batch that are loaded; `partial` is as in `windows.plan_validation`."""
         self.batch_size = batch_size
-        self._partial = partial
+        self._partial = partial or config.every_item_counts
         self._config = config
         self._rows_here = rows_here
         self._failure: Exception | None = None
@@ -57,9 +57,9 @@ class Loader:
 
         Returns:
             The numbers of the batches, up to the one with which the first row of the whole batch runs out, and the
-            batches, in which every row has a target.
+            batches, in which every row has a target; where every item counts, up to the last row's.
         """
-        plan, number = plan_training(recordings, self._config.window.length, self.batch_size, random_seed, epoch)
+        plan, number = plan_training(recordings, self._config, self.batch_size, random_seed, epoch)
         return self._begin(plan, range(first, number))
 
     def validation_epoch(self, recordings: list[Recording]) -> tuple[range, Iterator[Batch]]:

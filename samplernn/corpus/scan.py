@@ -1,15 +1,14 @@
-"""The corpus: each of its files is read once, and it is said what is wrong or doubtful, and what is done about it."""
+"""A corpus of audio: each of its files is read once, and it is said what is wrong or doubtful, and what is done."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import closing, suppress
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -18,11 +17,20 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio.wav import PROBLEMS, SILENCE_POWER, Folder, Recording, Unusable, examine, mix_down
-from samplernn.corpus.folders import wav_files
+from samplernn.corpus.corpus import (
+    Corpus,
+    Examination,
+    Finding,
+    accepted,
+    called_in_messages,
+    commonest,
+    copies_of,
+    with_progress,
+)
+from samplernn.corpus.folders import WAV, files_in
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json, write_whole
-from samplernn.system.progress import ProgressBar
-from samplernn.system.words import commonest_first, counted, listed, printable
+from samplernn.system.words import counted, listed
 
 FULL_SCALE = 32767 / 32768  # the highest 16-bit sample
 CLIPPED_SAMPLES = 10  # as many may be clipped before a file is called so
@@ -30,66 +38,6 @@ CACHE = ".samplernn.json"
 CACHE_VERSION = 1  # of what facts mean: higher wherever a rule changes
 PASSING = ("missing", "locked")  # problems that go away without the file being changed
 THREADS = min(8, os.cpu_count() or 1)  # reading and numpy run side by side, the Python between them does not
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """The recordings of its folders that can be used, all of one sample rate, and what was found about its files."""
-
-    recordings: list[Recording]
-    findings: list[Finding]
-    examined: int  # files
-
-    @property
-    def sample_rate(self) -> int:
-        """In Hz."""
-        return self.recordings[0].sample_rate
-
-    @property
-    def folders(self) -> list[Folder]:
-        """Those that the recordings are from, in the order in which they were given."""
-        return list(dict.fromkeys(recording.folder for recording in self.recordings))
-
-    def remark(self) -> None:
-        """Log a line for each finding."""
-        for finding in self.findings:
-            log.warning("%s", finding.remark(self.examined))
-
-    def write_report(self, folder: Path) -> None:
-        """Write `corpus.txt`, which names every file that there is something to say about.
-
-        Raises:
-            OSError: the disk refuses.
-        """
-        examined = f"{counted(self.examined, 'file')} {'was' if self.examined == 1 else 'were'} examined"
-        lines = [f"{examined}, {len(self.recordings)} of them can be used."]
-        for finding in self.findings:
-            lines += ["", f"{finding.title(self.examined)}. {finding.done}", *(f"    {name}" for name in finding.shown)]
-        write_whole(folder / "corpus.txt", "\n".join(lines) + "\n")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The files of which the same is to be said, and what is done about them."""
-
-    kind: str
-    names: list[str]  # with what is particular to each
-    done: str
-
-    @property
-    def shown(self) -> list[str]:
-        """The names as a line of text can hold them."""
-        return list(map(printable, self.names))
-
-    def title(self, examined: int) -> str:
-        """The kind, and how many of the files examined are of it."""
-        return f"{self.kind} ({len(self.names)} of {counted(examined, 'file')})"
-
-    def remark(self, examined: int) -> str:
-        """One line, with as many names as one can take in."""
-        return f"{self.title(examined)}: {listed(self.shown)}. {self.done}"
 
 
 @dataclass(frozen=True)
@@ -119,45 +67,28 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Examination:
-    """What reading all files of a corpus tells."""
+class AudioExamination(Examination):
+    """What reading all files of a corpus of audio tells."""
 
-    data_dir: Sequence[str]
-    places: dict[str, tuple[Folder, str]]  # where a file is, by what it is called in messages
-    facts: dict[str, Facts]  # likewise
+    facts: Mapping[str, Facts]
 
     @cached_property
     def rate(self) -> int | None:
         """The sample rate that most of the whole files have, in Hz."""
-        return _commonest(file.sample_rate for file in self.facts.values() if not file.problem)
+        return commonest(file.sample_rate for file in self.facts.values() if not file.problem)
 
     @cached_property
     def usable(self) -> dict[str, Facts]:
-        """The files that can be trained on together."""
         rate = self.rate
         return {name: file for name, file in self.facts.items() if not file.problem and file.sample_rate == rate}
 
-    def complaints(self, skip_unusable: bool, strict: bool) -> list[str]:
-        """Why the corpus is refused, if it is, with the remedies.
+    def problems(self) -> str:
+        return _complaints(self.facts, self.rate)
 
-        Args:
-            skip_unusable: whether files that cannot be used are left out, if there are others.
-            strict: whether the doubtful ones are refused.
-        """
-        usable, complaints = self.usable, []
-        if not usable:
-            complaints.append(f"not one file can be used; replace them: {_complaints(self.facts, self.rate)}")
-        elif len(usable) < len(self.facts) and not skip_unusable:
-            remedy = "remove or replace what cannot be used, or leave it out by --skip_unusable True"
-            complaints.append(f"{remedy}: {_complaints(self.facts, self.rate)}")
-        if strict and (doubts := _doubts(usable)):
-            examined = len(self.facts)
-            shown = "; ".join(f"{doubt.title(examined)}: {', '.join(doubt.names)}" for doubt in doubts)
-            complaints.append(f"--strict True refuses what is doubtful; remove or replace it: {shown}")
-        return [f"--data_dir {' '.join(self.data_dir)}: {complaint}" for complaint in complaints]
+    def doubts(self) -> list[Finding]:
+        return _doubts(self.usable)
 
     def corpus(self) -> Corpus:
-        """What can be used, and what is to be said about the files."""
         usable = self.usable
         recordings = [_recording(*self.places[called], file) for called, file in usable.items()]
         findings = [*_left_out(self.facts, self.rate), *_doubts(usable), *_mixed_down(usable)]
@@ -170,8 +101,7 @@ def scan_corpus(data_dir: Sequence[str], skip_unusable: bool = False, strict: bo
     Args:
         data_dir: the folders, each as `parse_folder` takes it. What is found is kept in each too, in a hidden file, so
             that a file is read only once.
-        skip_unusable: leave out the files that cannot be used.
-        strict: refuse the doubtful ones too.
+        skip_unusable, strict: as for `accepted`.
 
     Returns:
         The recordings, folder by folder, in the order of their names, numbers in them by value.
@@ -180,27 +110,19 @@ def scan_corpus(data_dir: Sequence[str], skip_unusable: bool = False, strict: bo
         InputError: there is no such folder or no WAV in it, two find the same file, or files are refused (all are
             named).
     """
-    examination = examine_corpus(data_dir)
-    if complaints := examination.complaints(skip_unusable, strict):
-        raise InputError("; ".join(complaints))
-    corpus = examination.corpus()
-    corpus.remark()
-    return corpus
+    return accepted(examine_corpus(data_dir), skip_unusable, strict)
 
 
-def examine_corpus(data_dir: Sequence[str]) -> Examination:
+def examine_corpus(data_dir: Sequence[str]) -> AudioExamination:
     """Read all WAV files below one or more folders, as `scan_corpus` does, and refuse none.
 
     Raises:
         InputError: there is no such folder or no WAV in it, or two find the same file.
     """
-    found = wav_files(data_dir)
-    places, facts = {}, {}
-    for folder, names in found.items():
-        for name, file in _examine_all(folder.path, names).items():
-            called = name if len(found) == 1 else (folder.path / name).as_posix()
-            places[called], facts[called] = (folder, name), file
-    return Examination(data_dir, places, facts)
+    found = files_in(data_dir, WAV)
+    facts = [file for folder, names in found.items() for file in _examine_all(folder.path, names).values()]
+    places = called_in_messages(found)
+    return AudioExamination(data_dir, places, dict(zip(places, facts)))
 
 
 def _recording(folder: Folder, name: str, file: Facts) -> Recording:
@@ -235,9 +157,8 @@ def _of_other_rates(facts: dict[str, Facts], rate: int | None) -> list[str]:
 
 def _doubts(usable: dict[str, Facts]) -> list[Finding]:
     """What can be trained on, but perhaps should not be."""
-    length = _commonest(file.frames for file in usable.values())
-    first: dict[str, str] = {}  # with a digest
-    copies = {name: first.setdefault(file.digest, name) for name, file in usable.items()}
+    length = commonest(file.frames for file in usable.values())
+    copies = copies_of({name: file.digest for name, file in usable.items()})
     findings = [
         Finding("Silent", [name for name, file in usable.items() if file.silent], "Used all the same."),
         Finding("Clipped", [name for name, file in usable.items() if file.clipped], "Used all the same."),
@@ -248,7 +169,7 @@ def _doubts(usable: dict[str, Facts]) -> list[Finding]:
         ),
         Finding(
             "Duplicate",
-            [f"{name} (the same audio as {original})" for name, original in copies.items() if name != original],
+            [f"{name} (the same audio as {original})" for name, original in copies.items()],
             "Used all the same; the validation loss flatters if one is trained on and the other held out.",
         ),
     ]
@@ -258,11 +179,6 @@ def _doubts(usable: dict[str, Facts]) -> list[Finding]:
 def _mixed_down(usable: dict[str, Facts]) -> list[Finding]:
     names = [name for name, file in usable.items() if file.channels > 1]
     return [Finding("More than one channel", names, "Mixed down to mono.")] if names else []
-
-
-def _commonest(values: Iterable[Hashable]) -> Any:
-    """The value that there are most of; None if there is none."""
-    return min(Counter(values).items(), key=commonest_first, default=(None, 0))[0]
 
 
 # --- What is read ---
@@ -281,7 +197,7 @@ def _examine_all(root: Path, names: list[str]) -> dict[str, Facts]:
 
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="examine")
     try:
-        for done in _with_progress([pool.submit(look, name) for name in names]):
+        for done in with_progress([pool.submit(look, name) for name in names]):
             done.result()
     finally:  # also after Ctrl-C: what was read need not be read again
         pool.shutdown(cancel_futures=True)
@@ -347,18 +263,6 @@ class _Content:
     @property
     def digest(self) -> str:
         return self._hash.hexdigest()
-
-
-def _with_progress(futures: list[Future]) -> Iterator[Future]:
-    """Pass on what is done. If that takes long, say how far it is: a bar on a terminal, elsewhere a line at times."""
-    if not log.isEnabledFor(logging.WARNING):  # another worker says it
-        yield from as_completed(futures)
-        return
-    line = f"{{}} of {counted(len(futures), 'file')} examined".format
-    with closing(ProgressBar(len(futures), line, patience=1, every=10)) as progress:
-        for number, future in enumerate(as_completed(futures), 1):
-            yield future
-            progress(number)
 
 
 # --- What is kept of it ---

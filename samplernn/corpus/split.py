@@ -98,6 +98,8 @@ def split_corpus(
 
 def _long_enough(corpus: list[Recording], seq_len: int) -> list[Recording]:
     """The recordings that hold a window; InputError where those are fewer than two."""
+    if len(corpus) < 2:
+        raise InputError("--data_dir: 1 file; two are the least, one to train on and one to validate with; add more")
     long_enough = [recording for recording in corpus if recording.frames >= seq_len]
     if short := len(corpus) - len(long_enough):
         of_all = counted(len(corpus), "file")

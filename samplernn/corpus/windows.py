@@ -10,26 +10,29 @@ from collections.abc import Iterator
 import numpy as np
 
 from samplernn.audio.wav import READ_FRAMES, Recording
-from samplernn.corpus.data import Data, data_of
+from samplernn.corpus.data import Data, data_of, padded
 from samplernn.corpus.split import heard_in
 from samplernn.models.config import NO_TARGET, Config, Window
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # x, y, reset
 
 
-def training_steps(recordings: list[Recording], seq_len: int, batch_size: int, random_seed: int, epoch: int) -> int:
+def training_steps(recordings: list[Recording], config: Config, batch_size: int, random_seed: int, epoch: int) -> int:
     """The number of batches of a training epoch."""
-    return plan_training(recordings, seq_len, batch_size, random_seed, epoch)[1]
+    return plan_training(recordings, config, batch_size, random_seed, epoch)[1]
 
 
 def plan_training(
-    recordings: list[Recording], seq_len: int, batch_size: int, random_seed: int, epoch: int
+    recordings: list[Recording], config: Config, batch_size: int, random_seed: int, epoch: int
 ) -> tuple[list[list[Recording]], int]:
-    """The rows of an epoch, and the number of windows until the first of them runs out."""
+    """The rows of an epoch, and the number of windows until the first of them runs out, or the last one."""
     order = heard_in(recordings, random_seed, epoch)
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
-    rows = plan_rows(order, batch_size, seq_len)
-    return rows, min(_row_lengths(rows, seq_len))
+    data, draw = data_of(config), random.Random(f"{random_seed}/{epoch}/as trained")
+    order = [data.as_trained(recording, draw) for recording in order]
+    length, every = config.window.length, config.every_item_counts
+    rows = plan_rows(order, batch_size, length, every)
+    return rows, (max if every else min)(_row_lengths(rows, length, every))
 
 
 def plan_validation(
@@ -74,7 +77,7 @@ def batches(rows: list[list[Recording]], config: Config, steps: range, partial: 
     behind a recording's end there are no targets.
     """
     data, window = data_of(config), config.window
-    run_out = _padding(data, window.with_context), True, 0
+    run_out = padded(data, window.with_context), True, 0
     sources = [_row_windows(row, data, window, steps.start, partial) for row in rows]
     for _ in steps:
         x, reset, targets = zip(*(next(source, run_out) for source in sources))
@@ -115,8 +118,4 @@ def _stretch(recording: Recording, data: Data, start: int, end: int) -> np.ndarr
     """The items of a recording from one to another, with padding where there are none."""
     first, last = max(0, start), min(recording.length, end)
     items = data.read(recording, first, last - first)
-    return np.concatenate([_padding(data, first - start), items, _padding(data, end - last)])
-
-
-def _padding(data: Data, length: int) -> np.ndarray:
-    return np.broadcast_to(data.padding, [length, *data.padding.shape])
+    return np.concatenate([padded(data, first - start), items, padded(data, end - last)])

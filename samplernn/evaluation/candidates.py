@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from samplernn.checkpoints.settings import (
     read_settings,
     remark_on,
 )
+from samplernn.checkpoints.trained_on import data_dir_of
+from samplernn.corpus.corpus import accepted
 from samplernn.corpus.data import Data, data_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.generation.chain import Chain, chain_below, configs_of
@@ -68,7 +69,14 @@ def find_candidates(options: EvaluationOptions) -> list[Candidate]:
         InputError: a checkpoint or a file can't be used, or there is nothing to evaluate one on.
     """
     candidates = [_find(path, options) for path in options.checkpoint_path]
-    find = functools.cache(partial(_find_recordings, data_of(candidates[0].config)))
+    found: dict[Any, list[Recording]] = {}
+
+    def find(data: Data, *given: Any) -> list[Recording]:
+        key = (data.reads, *given)
+        if key not in found:
+            found[key] = _find_recordings(data, *given)
+        return found[key]
+
     return _cut_to_what_all_predict([_with_recordings(candidate, options, find) for candidate in candidates])
 
 
@@ -88,7 +96,7 @@ def _with_recordings(candidate: Candidate, options: EvaluationOptions, find: Cal
     skip_unusable = options.skip_unusable or of_run
     held_out = _names_held_out(candidate) if options.held_out else None
     data_dir = tuple(options.data_dir or _own_data_dir(candidate))
-    recordings = find(data_dir, skip_unusable)
+    recordings = find(data_of(candidate.config), data_dir, skip_unusable)
     if held_out:
         recordings = _named(held_out, recordings, f"--data_dir {' '.join(data_dir)}")
     rate, learnt = recordings[0].sample_rate, candidate.settings.get("sample_rate")
@@ -99,16 +107,15 @@ def _with_recordings(candidate: Candidate, options: EvaluationOptions, find: Cal
 
 def _find_recordings(data: Data, data_dir: tuple[str, ...], skip_unusable: bool) -> list[Recording]:
     """All that can be used, by paths without links: the same file is the same, however it is named."""
-    recordings = data.scan(data_dir, skip_unusable).recordings
+    recordings = accepted(data.examine(data_dir), skip_unusable).recordings
     return [replace(recording, path=recording.path.resolve()) for recording in recordings]
 
 
 def _own_data_dir(candidate: Candidate) -> Sequence[str]:
     """The folders that its run was given."""
-    data_dir = candidate.arguments.get("data_dir")
-    if not (isinstance(data_dir, list) and data_dir and all(isinstance(path, str) for path in data_dir)):
-        raise InputError(f"--held_out: {candidate.checkpoint} does not know its --data_dir; name it")
-    return data_dir
+    if data_dir := data_dir_of(candidate.settings):
+        return data_dir
+    raise InputError(f"--held_out: {candidate.checkpoint} does not know its --data_dir; name it")
 
 
 def _names_held_out(candidate: Candidate) -> list[str]:
@@ -133,19 +140,25 @@ def _named(names: list[str], recordings: list[Recording], data_dir: str) -> list
 
 
 def _cut_to_what_all_predict(candidates: list[Candidate]) -> list[Candidate]:
-    """Cut each recording to the whole windows of that checkpoint that predicts least of it."""
+    """Cut each recording to the whole windows of that checkpoint that predicts least of it.
+
+    Those of which every item counts predict all of it.
+    """
     lengths: dict[Path, int] = {}
-    for candidate in candidates:
+    of_windows = [candidate for candidate in candidates if not candidate.config.every_item_counts]
+    for candidate in of_windows:
         window = _window(candidate)
         for recording in candidate.recordings:
             whole = recording.frames // window * window
             lengths[recording.path] = min(whole, lengths.get(recording.path, whole))
-    longest = max(map(_window, candidates))
+    longest = max(map(_window, of_windows), default=1)
     if short := [path for path, length in lengths.items() if not length]:
         of_all, window = counted(len(lengths), "file"), counted(longest, "sample")
         log.warning("Left out %d of %s: shorter than a window of %s.", len(short), of_all, window)
 
     def cut(candidate: Candidate) -> Candidate:
+        if candidate.config.every_item_counts:
+            return candidate
         long_enough = [recording for recording in candidate.recordings if lengths[recording.path]]
         if not long_enough:
             raise InputError(f"--data_dir: not one file holds a window of {longest} samples; name longer ones")
@@ -176,9 +189,8 @@ def remarks(candidates: list[Candidate]) -> list[str]:
 
 def _trained_on(candidate: Candidate) -> set[Path]:
     """The files that its run was trained on, if they are still where they were."""
-    names = candidate.settings.get("split", {}).get("training", [])
-    try:
-        first, _ = parse_folder(_own_data_dir(candidate)[0])
-    except InputError:
+    names, data_dir = candidate.settings.get("split", {}).get("training", []), data_dir_of(candidate.settings)
+    if not data_dir:
         return set()
+    first, _ = parse_folder(data_dir[0])
     return {Path(os.path.realpath(first / name)) for name in names}

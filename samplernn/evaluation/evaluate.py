@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Callable
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from samplernn.audio.wav import Recording
 from samplernn.checkpoints import store as checkpoints
+from samplernn.checkpoints.trained_on import recordings_trained_on
 from samplernn.corpus.data import data_of
 from samplernn.corpus.loader import Loader
 from samplernn.evaluation.candidates import Candidate, find_candidates, remarks
@@ -85,7 +88,8 @@ def measure(candidates: list[Candidate], options: EvaluationOptions) -> list[dic
         rows = []
         for candidate in candidates:
             levels = _levels(candidate, Path(folder), options)
-            of_levels = [_row(*level, options) for level in levels]
+            trained_on = partial(recordings_trained_on, candidate.settings, candidate.config)
+            of_levels = [_row(*level, trained_on, options) for level in levels]
             if stacks and not candidate.config.codes:  # else its own codes would count for nothing
                 of_levels[0] |= _in_both_units("bound", _bound(levels, of_levels))
             rows += of_levels
@@ -107,7 +111,13 @@ def _levels(candidate: Candidate, folder: Path, options: EvaluationOptions) -> l
     return [(*model, recordings) for model, recordings in zip(models, predicted)]
 
 
-def _row(checkpoint: Path, config: Config, recordings: list[Recording], options: EvaluationOptions) -> dict[str, Any]:
+def _row(
+    checkpoint: Path,
+    config: Config,
+    recordings: list[Recording],
+    trained_on: Callable[[], list[Recording]],
+    options: EvaluationOptions,
+) -> dict[str, Any]:
     model = registry.build(config, options.precision)
     model.compile(jit_compile=use_xla(options.jit_compile, cudnn=model.has_cudnn_kernels))
     checkpoints.restore(checkpoint, model)
@@ -118,13 +128,17 @@ def _row(checkpoint: Path, config: Config, recordings: list[Recording], options:
             f"{checkpoint}: the model's output is not a number: its weights are damaged, or too large for"
             " --precision; use another checkpoint, or --precision float32"
         )
+    baselines = {}
+    for name, value in data.baselines(recordings, trained_on).items():
+        of_nll, _, unit = name.rpartition("_")
+        baselines |= _in_both_units(of_nll, value) if unit == "nats" else {name: value}
     return {
         "checkpoint": str(checkpoint),
         **_in_both_units("nll", nll),
         **measures,
         f"{data.unit}s": sum(recording.frames for recording in recordings),
         "files": len(recordings),
-        **_in_both_units("baseline", data.entropy(recordings)),
+        **baselines,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from samplernn.audio.resample import length_at, read_at
+from samplernn.audio.resample import length_at
 from samplernn.audio.wav import Recording, examine_named
 from samplernn.corpus.data import data_of
 from samplernn.models.config import NO_ITEM, Config
@@ -48,8 +48,7 @@ class Encoder:
 
 def read_tokens(recording: Recording, config: Config, sample_rate: int) -> np.ndarray:
     """A whole recording as an autoencoder hears it, int32 [n], resampled to its rate in Hz if need be."""
-    audio = read_at(recording, sample_rate, 0, length_at(recording, sample_rate))
-    return data_of(config).encode(audio)
+    return data_of(config).read_seed(recording, sample_rate, 0, length_at(recording, sample_rate))
 
 
 def examine_to_encode(path: str, hop: int, sample_rate: int, flag: str) -> Recording:

@@ -8,34 +8,36 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from samplernn.audio.listening import Judge, remark
-from samplernn.audio.wav import MAX_WAV_FRAMES
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings, remark_on
+from samplernn.checkpoints.trained_on import items_trained_on
 from samplernn.corpus.seed import Context
 from samplernn.generation.chain import Chain, as_settings, chain_below, configs_of, hash_of
 from samplernn.generation.decoding import find_to_decode
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.level import GivenCodes, Level
+from samplernn.generation.output import Judge, Output, TrainedOn, options_of_output, output_of
 from samplernn.generation.report import Report
 from samplernn.generation.stack import Stack
 from samplernn.models import registry
 from samplernn.models.config import Config, hop_of
 from samplernn.options.option import as_flags
-from samplernn.options.options import DEFAULT_DUR, DEFAULT_SAMPLE_RATE, DEFAULT_TEMPERATURE, SCRIPTS, GenerationOptions
+from samplernn.options.options import DEFAULT_SAMPLE_RATE, DEFAULT_TEMPERATURE, SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, versions
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written
 from samplernn.system.words import counted
 
 MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
+PATHS = {"output_path", "checkpoint_path", "config_file", "seed", "reconstruct", "codes", "hold", "soundfont"}
 MAX_BATCH_CPU = 64  # more are no faster
 MAX_BATCH_GPU = 128  # a file each is open, and systems allow 256 or more
 
@@ -47,41 +49,33 @@ def match_temperatures(temperature: Sequence[float | str], num_seqs: int) -> lis
     return [*temperature, *[temperature[-1]] * num_seqs][:num_seqs]
 
 
-def count_samples(dur: float, sample_rate: int, flag: str = "--dur", before: int = 0) -> int:
-    """The length of a sequence of `dur` seconds, exact to the sample, that follows on samples `before` it in its WAV.
-
-    Raises:
-        InputError: a WAV can't be that long; the message names the flag.
-    """
-    num_samples = max(1, round(dur * sample_rate))
-    if before + num_samples > MAX_WAV_FRAMES:
-        longest = max(0, MAX_WAV_FRAMES - before) // sample_rate
-        raise InputError(f"{flag} {dur}: at {sample_rate} Hz {longest} is the longest that will do; a WAV ends at 4 GB")
-    return num_samples
-
-
 def generate_files(
-    level: Level, checkpoint: Path, options: GenerationOptions, facts: dict[str, Any] | None = None
+    level: Level,
+    checkpoint: Path,
+    options: GenerationOptions,
+    facts: dict[str, Any] | None = None,
+    trained_on: TrainedOn = lambda: (),
 ) -> list[Path]:
-    """Generate sequences, each a WAV with a JSON beside it, reporting progress on stdout.
+    """Generate sequences, each a file with a JSON beside it, reporting progress on stdout.
 
     Whatever ends it early, what is written by then is kept.
 
     Args:
-        level: what generates samples.
+        level: what generates what is written.
         checkpoint: the one whose weights it has, or of a stack the model at its top.
         options: with a sample_rate, a random_seed and a dur. The files that they name are not read again.
         facts: what the JSONs are to say besides.
+        trained_on: as for `Output.judges`.
 
     Returns:
-        The WAVs' paths.
+        The files' paths.
 
     Raises:
-        InputError: the path can't be written, or a WAV can't be as long.
+        InputError: the path can't be written, or a file can't be as long.
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
     options = replace(options, checkpoint_path=str(checkpoint), jit_compile=level.generator.jit_compile)
-    sequences = _Sequences(level, checkpoint, options, facts or {})
+    sequences = _Sequences(level, checkpoint, options, facts or {}, trained_on)
     paths, size = [], _batch_size(options.num_seqs, options.max_batch)
     while len(paths) < options.num_seqs:
         rows = range(len(paths), min(len(paths) + size, options.num_seqs))
@@ -98,32 +92,42 @@ def generate_files(
 class _Sequences:
     """The sequences of one command, of which some are generated and written at a time."""
 
-    def __init__(self, level: Level, checkpoint: Path, options: GenerationOptions, facts: dict[str, Any]):
+    def __init__(
+        self,
+        level: Level,
+        checkpoint: Path,
+        options: GenerationOptions,
+        facts: dict[str, Any],
+        trained_on: TrainedOn,
+    ):
         self._level = level
+        self._output = level.generator.output
         self._options = options
+        self._trained_on = trained_on
         self._lead = level.context.heard if options.include_seed else level.context.heard[:0]
-        self._num_items = count_samples(options.dur, options.sample_rate, before=len(self._lead))
+        self._num_items = self._output.count(options.dur, options.sample_rate, before=len(self._lead))
         self._temperature = match_temperatures(options.temperature, options.num_seqs)
-        self._names = output_names(options.output_path, run_folders.epoch_of(checkpoint), self._temperature)
+        epoch = run_folders.epoch_of(checkpoint)
+        self._names = output_names(options.output_path, self._output.suffixes[0], epoch, self._temperature)
         self._facts = _facts(checkpoint, level, options) | facts
 
     def write(self, rows: range, command: list[str]) -> list[Path]:
         """Generate some of them in one batch, each to its own file; `command` is what their JSONs say."""
-        options, output, before = self._options, self._level.generator.output, len(self._lead)
+        options, output, before = self._options, self._output, len(self._lead)
         length, batch = before + self._num_items, slice(rows.start, rows.stop)
         facts = [
             {"command": command, "sequence": row, "temperature": self._temperature[row], **self._facts} for row in rows
         ]
-        judges = [output.judge(options.sample_rate, before) for _ in rows]
-        report = Report(rows, options.num_seqs, length, options.sample_rate)
+        judges = output.judges(len(rows), options.sample_rate, before, self._trained_on)
+        report = Report(rows, options.num_seqs, length, output.rate(options.sample_rate))
         pieces = map(output.decode, _after_lead(self._lead, self._level.pieces(rows, self._num_items)))
-        return _write(pieces, self._names[batch], facts, judges, length, report)
+        return _write(pieces, output, self._names[batch], facts, judges, length, report)
 
 
 def generate_command(options: GenerationOptions) -> list[str]:
     """The command that generates with these options, from whatever folder it is called in."""
     values = {name: value for name, value in asdict(options).items() if value is not None}
-    paths = {"output_path", "checkpoint_path", "config_file", "seed", "reconstruct", "codes"} & values.keys()
+    paths = values.keys() & PATHS
     values |= {name: Path(values[name]).absolute() for name in paths}
     values["decoder_path"] = tuple(Path(path).absolute() for path in options.decoder_path)
     return ["python", str(SCRIPTS / "generate.py"), *as_flags(values)]
@@ -133,8 +137,7 @@ def _facts(checkpoint: Path, level: Level, options: GenerationOptions) -> dict[s
     """What the JSONs of all sequences say: what they are made from and how."""
     return {
         "num_seqs": options.num_seqs,
-        "top_k": options.top_k,
-        "top_p": options.top_p,
+        **{name: getattr(options, name) for name in level.generator.output.options},
         "random_seed": options.random_seed,
         "seed": level.context.seed and level.context.seed | {"included": options.include_seed},
         "sample_rate": options.sample_rate,
@@ -160,22 +163,26 @@ def _after_lead(lead: np.ndarray, pieces: Iterator[np.ndarray]) -> Iterator[np.n
 
 def _write(
     pieces: Iterator[np.ndarray],
+    output: Output,
     names: Sequence[Path],
     facts: Sequence[dict[str, Any]],
     judges: Sequence[Judge],
     length: int,
     report: Report,
 ) -> list[Path]:
-    """Write pieces of audio [B, n] as they come, each row to its own file; say what was written and is doubtful."""
+    """Write decoded pieces [B, n, ...] as they come, each row to a file; say what was written and is doubtful."""
     paths = []
     try:
         with ExitStack() as stack:
-            files = [stack.enter_context(new_files(*file, length)) for file in zip(names, facts, judges)]
+            files = [
+                stack.enter_context(new_files(name, output, of_file, judge, length))
+                for name, of_file, judge in zip(names, facts, judges)
+            ]
             paths = [path for path, _ in files]
             stack.enter_context(report)
             for piece in pieces:
-                for (_, write), audio in zip(files, piece):
-                    write(audio)
+                for (_, append), decoded in zip(files, piece):
+                    append(decoded)
                 report.add(piece.shape[1])
     except OSError as error:
         remedy = {"remedy": "lower --max_batch"} if error.errno in TOO_MANY_FILES else {}
@@ -183,7 +190,9 @@ def _write(
     finally:
         for path, judge in zip(paths, judges):
             if path.exists():
-                print(f"Wrote {path}", *filter(None, [remark(judge.findings)]), sep="\n", flush=True)
+                written = filter(Path.exists, map(path.with_suffix, output.suffixes))
+                told = [*(f"Wrote {file}" for file in written), *filter(None, [judge.remark])]
+                print(*told, sep="\n", flush=True)
     return paths
 
 
@@ -206,21 +215,24 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
         sample_rate=choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
         random_seed=secrets.randbits(31) if options.random_seed is None else options.random_seed,
     )
-    count_samples(options.dur or DEFAULT_DUR, options.sample_rate)
+    of_output = options_of_output(config, options)
     learnt_rate = known.get("sample_rate") or options.sample_rate
     remedy = "name by --decoder_path where it lies"
     chain = chain_below(checkpoint, config, options.decoder_path, remedy)
     _check_decoder_temperature(options, checkpoint, chain)
+    output = output_of(configs_of(chain)[-1] if chain else config, **of_output)
+    output.count(options.dur or output.default_dur, options.sample_rate)
     hop = hop_of([config, *configs_of(chain)])
     to_decode = find_to_decode(options, checkpoint, config, hop, learnt_rate)
-    options = replace(options, dur=_duration(options, to_decode and to_decode.number, hop))
+    options = replace(options, dur=_duration(options, to_decode and to_decode.number, hop, output.default_dur))
     with refusals_explained(MEMORY_REMEDY):
         model = registry.build(config, options.precision)
-        stack = Stack(model, chain, learnt_rate, options.precision, options.jit_compile, options.top_k, options.top_p)
+        stack = Stack(model, chain, learnt_rate, options.precision, options.jit_compile, **of_output)
         checkpoints.restore(checkpoint, model)
         codes, of_codes = to_decode.codes(stack) if to_decode else (None, {})
         level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
-        return generate_files(level, checkpoint, options, of_codes | facts_of_chain(config, chain, options))
+        facts = of_codes | facts_of_chain(config, chain, options)
+        return generate_files(level, checkpoint, options, facts, partial(items_trained_on, checkpoint, config))
 
 
 def level_of(
@@ -251,10 +263,10 @@ def _check_decoder_temperature(options: GenerationOptions, checkpoint: Path, cha
         )
 
 
-def _duration(options: GenerationOptions, number: int | None, hop: int) -> float:
-    """What is wished, else as long as the codes that are given to decode, in seconds."""
+def _duration(options: GenerationOptions, number: int | None, hop: int, default: float) -> float:
+    """What is wished, else as long as the codes that are given to decode, or the default, in seconds."""
     if number is None:
-        return options.dur or DEFAULT_DUR
+        return options.dur or default
     longest = seconds_of_codes(number, hop, options.sample_rate)
     if options.dur and options.dur > longest:
         raise InputError(f"--dur {options.dur}: there are codes of only {longest} seconds; choose less")

@@ -32,13 +32,12 @@ class Generator:
         self,
         model: AutoregressiveModel,
         jit_compile: bool | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
+        **of_output: Any,
     ):
-        """`top_k` and `top_p` are those of generate.py."""
+        """`of_output` are options of generate.py's that the model's output has."""
         self.model = model
         self.jit_compile = use_xla(jit_compile)
-        self.output = output_of(model.config, top_k, top_p)
+        self.output = output_of(model.config, **of_output)
         self._weights = tf.function(model.step_weights, autograph=False)
         self._blocks = tf.function(self._generate_blocks, autograph=False, jit_compile=self.jit_compile)
         self._parts = tf.function(self._generate_side_by_side, autograph=False)
@@ -116,12 +115,12 @@ class Generator:
         length = self._items_a_call
         given = itertools.repeat(None) if codes is None else self._conditioning(codes, length)
         for start, conditioning in zip(range(0, num_items, length), given):
-            shape = [length, *self.output.numbers]
-            uniforms = np.stack([stream.random(shape, np.float32) for stream in random], axis=1)  # [length, B, …]
+            numbers = [self.output.random(stream, start, length) for stream in random]
+            numbers = np.stack(numbers, axis=1)  # [length, B, …]
             seconds = np.arange(start, start + length) / sample_rate
             values = np.stack([temperatures.at(value, seconds) for value in temperature], axis=1)  # [length, B]
             items, context, state = self._parts(
-                context, state, weights, values.astype(np.float32), uniforms, conditioning
+                context, state, weights, values.astype(np.float32), numbers, conditioning
             )
             items = items[:, : num_items - start].numpy()
             if (items < 0).any():
@@ -131,7 +130,7 @@ class Generator:
                 )
             yield items
 
-    def _generate_side_by_side(self, context, state, weights, temperature, uniforms, conditioning):
+    def _generate_side_by_side(self, context, state, weights, temperature, numbers, conditioning):
         """As `_generate_blocks`, which computes parts of the rows at the same time.
 
         All are of the same size, for which XLA compiles: the last row fills the last one up.
@@ -142,7 +141,7 @@ class Generator:
         def of_part(first):
             at = [min(row, rows - 1) for row in range(first, first + size)]
             state_of_rows = tf.nest.map_structure(lambda part: tf.gather(part, at, axis=-1), state)
-            of_rows = [tf.gather(each, at, axis=1) for each in (temperature, uniforms)]
+            of_rows = [tf.gather(each, at, axis=1) for each in (temperature, numbers)]
             given = None if conditioning is None else tf.gather(conditioning, at)
             return self._blocks(tf.gather(context, at), state_of_rows, weights, *of_rows, given)
 
@@ -154,13 +153,13 @@ class Generator:
         """One for each core, where a product is too small to be shared between cores."""
         return number_of_cores() if self.jit_compile and self.model.config.fits_in_cache and not has_gpu() else 1
 
-    def _generate_blocks(self, context, state, weights, temperature, uniforms, conditioning):
+    def _generate_blocks(self, context, state, weights, temperature, numbers, conditioning):
         length, left = self.model.config.block_length, self.model.config.window.left
 
         def generate_block(i, context, state, blocks):
             def draw(logits, position):
                 now = i * length + position
-                return self.output.draw(logits, temperature[now], uniforms[now])
+                return self.output.draw(logits, temperature[now], numbers[now])
 
             given = None if conditioning is None else conditioning[:, i]
             block, state = self.model.generate_block(context, state, draw, weights, given)

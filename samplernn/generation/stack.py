@@ -31,20 +31,20 @@ class Stack:
         sample_rate: int,
         precision: str = "float32",
         jit_compile: bool | None = None,
-        top_k: int | None = None,
-        top_p: float | None = None,
+        **of_output: Any,
     ):
         """
         Args:
             top: the model at the top, whose weights may change between calls.
             chain: those below it.
             sample_rate: of the audio that they have learnt, Hz.
-            precision, jit_compile, top_k, top_p: those of generate.py.
+            precision, jit_compile: those of generate.py.
+            of_output: as for `Generator`.
         """
         models = [top, *(decoder.load(precision) for decoder in chain)]
         self.configs: list[Config] = [model.config for model in models]
         self.sample_rate = sample_rate
-        self.generators = [Generator(model, jit_compile, top_k, top_p) for model in models]
+        self.generators = [Generator(model, jit_compile, **of_output) for model in models]
         self.encoders = [Encoder(model, jit_compile) for model in models if model.config.codes]
 
     # --- Up ---
@@ -94,10 +94,11 @@ class Stack:
         below = [*decoder_temperature, *[decoder_temperature[-1]] * len(self.configs)]
         of_levels = [list(temperature), *([value] * len(temperature) for value in below)]
         level, hop = codes, hop_of(self.configs[1:])
+        rate_of_bottom = self.generators[-1].output.rate(rate or self.sample_rate)
         for depth, (generator, context, values) in enumerate(zip(self.generators, contexts, of_levels)):
             if depth:
                 hop //= generator.model.config.codes.hop
-            level = Level(generator, context, values, random_seed, (rate or self.sample_rate) / hop, level, depth)
+            level = Level(generator, context, values, random_seed, rate_of_bottom / hop, level, depth)
         return level
 
     def contexts(self, options: SoundOptions, seed_dur: float | None = None) -> list[Context]:

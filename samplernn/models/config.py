@@ -77,6 +77,10 @@ class Config(ABC):
         data: the name of the kind of data that it is for, one of `corpus.data.KINDS`; a family may have a property.
         codes: of an autoencoder, what it makes of its items.
         marks_outside: whether it is told what is outside a recording, by NO_ITEM, where others are given silence.
+        every_item_counts: whether it is trained on all recordings to their last items, by windows and batches that are
+            not full; others learn whole windows of whole batches.
+        passes_per_batch: steps of the optimizer on each batch.
+        decides_epoch: the parameters on which it depends which windows an epoch of training has.
         remark_on_foreign_weights: what is to be said where a network with such weights is heard or measured.
 
     Raises:
@@ -86,6 +90,9 @@ class Config(ABC):
     data: str
     codes: ClassVar[Codes | None] = None
     marks_outside: ClassVar[bool] = False
+    every_item_counts: ClassVar[bool] = False
+    passes_per_batch: ClassVar[int] = 1
+    decides_epoch: ClassVar[tuple[str, ...]] = ("seq_len",)
     remark_on_foreign_weights: ClassVar[str] = ""
 
     # --- The parameters ---
@@ -175,6 +182,18 @@ class Config(ABC):
             shapes: of its tensors, by their keys.
         """
         return self
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, np.ndarray]) -> Config | None:
+        """The config of the network that another program's checkpoint holds, where that alone tells it.
+
+        Args:
+            tensors: by their names there.
+
+        Raises:
+            InputError: it is of such a network, and cannot be used.
+        """
+        return None
 
     def weights_from(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The weights of a network of this config, by their keys in checkpoints, from another program's checkpoint.

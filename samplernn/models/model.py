@@ -25,6 +25,16 @@ CLIP_NORM = 5.0
 Sums = Mapping[str, Any]  # over targets, by their names: tensors of any shapes, or arrays
 
 
+def clip_elements(gradients: list[tf.Tensor], limit: Any) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """Each element to ± a limit, and the gradients' global norm before.
+
+    Those of no finite norm stay, so that scaling of the loss sees that it overflows.
+    """
+    norm = tf.linalg.global_norm(gradients)
+    finite = tf.math.is_finite(norm)
+    return [tf.where(finite, tf.clip_by_value(part, -limit, limit), part) for part in gradients], norm
+
+
 class Outcome(NamedTuple):
     """What a network makes of a window.
 

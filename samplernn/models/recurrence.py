@@ -49,49 +49,82 @@ def lstm(projected, recurrent, state):
 CELLS = {"gru": gru, "lstm": lstm}
 
 
-def run(cell, projected, kernel, bias, state):
+def peephole_lstm(projected, recurrent, state, peepholes):
+    """A step of an LSTM whose gates see its cell, each unit its own (Gers et al. 2002; Graves 2013, section 2).
+
+    The input and forget gates see the cell before the step, the output gate sees the one behind it.
+
+    Args:
+        projected, recurrent, state: as for `lstm`.
+        peepholes: of the gates i, f and o, [3·D, 1].
+
+    Returns:
+        The next state.
+    """
+    return _peephole_lstm(projected, recurrent, state, peepholes, lambda candidate, c: c)
+
+
+def rnn4music_lstm(projected, recurrent, state, peepholes):
+    """The same, but that the output gate sees the candidate before its tanh, as in RNN4Music's lowest layer."""
+    return _peephole_lstm(projected, recurrent, state, peepholes, lambda candidate, c: candidate)
+
+
+def _peephole_lstm(projected, recurrent, state, peepholes, seen_by_output):
+    _, c = state
+    i, f, candidate, o = tf.split(projected + recurrent, 4)
+    at_i, at_f, at_o = tf.split(peepholes, 3)
+    c = tf.sigmoid(f + at_f * c) * c + tf.sigmoid(i + at_i * c) * tf.tanh(candidate)
+    return tf.sigmoid(o + at_o * seen_by_output(candidate, c)) * tf.tanh(c), c
+
+
+def run(cell, projected, kernel, bias, state, peepholes=()):
     """Run a cell over a sequence.
 
     Its gradient is that of the plain loop, but the recurrent kernel's is one product after the backward loop, where
     the plain loop adds an outer product to a matrix of the kernel's size at each step.
 
     Args:
-        cell: `gru` or `lstm`.
+        cell: one of those above.
         projected: the input's projection, [T, G·D, B], for a cell of G gates; T is static.
         kernel, bias: of the state's projection, [D, G·D] and [G·D].
         state: the one before the first step.
+        peepholes: for a cell that has them a tuple of theirs.
 
     Returns:
         The outputs h [T, D, B], and the state after the last step.
     """
-    gates, parts = projected.shape[1:], [part.shape for part in state]
+    gates, parts, number = projected.shape[1:], [part.shape for part in state], len(state)
 
     @tf.custom_gradient
-    def forward(projected, kernel, bias, *state):
-        transposed = tf.transpose(kernel)
+    def forward(projected, kernel, bias, *state_and_peepholes):
+        transposed, state, peepholes = tf.transpose(kernel), state_and_peepholes[:number], state_and_peepholes[number:]
 
         def step(state, slices):
             (projected,) = slices
             recurrent = tf.matmul(transposed, state[0]) + bias[:, None]
-            return cell(projected, recurrent, state), (recurrent, *state)
+            return cell(projected, recurrent, state, *peepholes), (recurrent, *state)
 
         last, (recurrents, *states) = scan(step, state, [projected], [gates, *parts])  # states before each step
 
         def backward(output_gradient, *last_gradient):
-            def step_back(after, slices):
+            def step_back(carried, slices):
+                after, at_peepholes = carried[:number], carried[number:]
                 at_output, projected, recurrent, *state = slices
-                inputs = projected, recurrent, tuple(state)
+                inputs = projected, recurrent, tuple(state), *peepholes
                 with tf.GradientTape() as tape:
                     tape.watch(inputs)
                     outputs = cell(*inputs)
                 after = after[0] + at_output, *after[1:]
-                at_projected, at_recurrent, before = tape.gradient(outputs, inputs, after, unconnected_gradients="zero")
+                at_projected, at_recurrent, before, *of_step = tape.gradient(
+                    outputs, inputs, after, unconnected_gradients="zero"
+                )
                 before = before[0] + tf.matmul(kernel, at_recurrent), *before[1:]
-                return before, (at_projected, at_recurrent)
+                return (*before, *map(tf.add, at_peepholes, of_step)), (at_projected, at_recurrent)
 
             sequences = [output_gradient, projected, recurrents, *states]
+            carried = *last_gradient, *map(tf.zeros_like, peepholes)
             first_gradient, (at_projected, at_recurrent) = scan(
-                step_back, last_gradient, sequences, [gates, gates], reverse=True
+                step_back, carried, sequences, [gates, gates], reverse=True
             )
             at_kernel = tf.einsum("tdb,tgb->dg", states[0], at_recurrent)
             return at_projected, at_kernel, tf.reduce_sum(at_recurrent, axis=[0, 2]), *first_gradient
@@ -99,7 +132,7 @@ def run(cell, projected, kernel, bias, state):
         outputs = tf.concat([states[0][1:], last[0][None]], axis=0)
         return (outputs, *last), backward
 
-    outputs, *state = forward(projected, tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias), *state)
+    outputs, *state = forward(projected, tf.convert_to_tensor(kernel), tf.convert_to_tensor(bias), *state, *peepholes)
     return outputs, tuple(state)
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
 from samplernn.models.config import FAMILY, Config
+from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.wavenet.config import WaveNetConfig
@@ -44,6 +45,7 @@ FAMILIES = {
     "wavenet": Family(WaveNetConfig, "samplernn.models.wavenet.model:WaveNet"),
     "vqvae": Family(VQVAEConfig, "samplernn.models.autoencoder.model:VQVAE"),
     "amae": Family(AMAEConfig, "samplernn.models.autoencoder.model:AMAE"),
+    "pianoroll": Family(PianoRollConfig, "samplernn.models.pianoroll.model:PianoRoll"),
     "predictor": Family(PredictorConfig, "samplernn.models.predictor.model:Predictor"),
 }
 DEFAULT_FAMILY = "samplernn"
@@ -102,6 +104,15 @@ def load_config(path: str | Path) -> Config:
     """
     with naming(f"--config_file {path}"):
         return config_from_dict(read_json(path))
+
+
+def config_of_tensors(tensors: Mapping[str, Any]) -> Config | None:
+    """The config of the network that another program's checkpoint holds, if a family knows it by that alone.
+
+    Raises:
+        InputError: it is of such a network, and cannot be used.
+    """
+    return next(filter(None, (family.config.of_tensors(tensors) for family in FAMILIES.values())), None)
 
 
 def config_to_dict(config: Config) -> dict[str, Any]:

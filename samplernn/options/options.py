@@ -34,7 +34,8 @@ SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py, generat
 DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
 DEFAULT_TEMPERATURE = 0.95
-DEFAULT_DUR = 3.0  # seconds
+DEFAULT_DUR, DEFAULT_DUR_OF_NOTES = 3.0, 30.0  # seconds
+DEFAULT_NOTE_THRESHOLD = 0.1
 SILENCE_DB = -64  # of full scale; what is at it or below is silent
 
 
@@ -83,8 +84,8 @@ class SoundOptions:
         several(TEMPERATURE),
         "sampling temperature, or its envelope over time, such as 0.75@0,1.1@5; one for all files or one for each",
     )
-    seed: str | None = option(None, optional(PATH), "audio file to begin from; it is resampled if need be")
-    seed_offset: int = option(0, whole(0), "where in the seed audio to begin, in its samples")
+    seed: str | None = option(None, optional(PATH), "audio or MIDI file to begin from; audio is resampled if need be")
+    seed_offset: int = option(0, whole(0), "where in the seed to begin, in its samples; in MIDI in steps")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ class ChunkOptions:
 class GenerationOptions(SoundOptions, ComputationOptions):
     """The options of generate.py."""
 
-    output_path: str = option(MISSING, PATH, "path of the WAV file; epoch and temperature are added to its name")
+    output_path: str = option(
+        MISSING, PATH, "path of the WAV or MIDI file; epoch and temperature are added to its name"
+    )
     checkpoint_path: str = option(
         MISSING,
         PATH,
@@ -139,7 +142,7 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         None,
         optional(SECONDS),
         "duration, seconds, exact to the sample",
-        f"{DEFAULT_DUR}, or as long as what is reconstructed or decoded",
+        f"{DEFAULT_DUR}, of MIDI {DEFAULT_DUR_OF_NOTES}, or as long as what is reconstructed or decoded",
     )
     num_seqs: int = option(1, whole(1), "number of sequences")
     max_batch: int | None = option(
@@ -157,11 +160,24 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         optional(PROBABILITY),
         "draw among as few of the likeliest levels as have this probability together",
     )
+    note_threshold: float = option(
+        DEFAULT_NOTE_THRESHOLD, FRACTION, "of MIDI, the probability up to which a note is not drawn"
+    )
+    max_notes: int | None = option(None, optional(whole(1)), "of MIDI, how many notes may sound at a step")
+    hold: str | None = option(
+        None, optional(PATH), "MIDI file of notes that are kept from the beginning on, while others are drawn"
+    )
+    soundfont: str | None = option(
+        None,
+        optional(PATH),
+        "soundfont with which the program fluidsynth makes MIDI audible",
+        "one of the system's; without it or the program a synthesizer of our own",
+    )
     seed_dur: float | None = option(
         None,
         optional(SECONDS),
-        "how much of the seed audio the network reads, seconds",
-        "as much as the model needs",
+        "how much of the seed the network reads, seconds",
+        "as much as the model needs, of MIDI all",
     )
     reconstruct: str | None = option(
         None, optional(PATH), "audio file that an autoencoder is to encode and decode; it is resampled if need be"
@@ -180,7 +196,7 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         "sampling temperature of the autoencoders below a model over codes, one for all or one for each, from the top"
         " down",
     )
-    include_seed: bool = option(False, BOOLEAN, "begin the files with what was read of the seed audio")
+    include_seed: bool = option(False, BOOLEAN, "begin the files with what was read of the seed")
     random_seed: int | None = option(
         None,
         optional(whole(0)),

@@ -97,6 +97,11 @@ def whole(least: int, most: int | None = None) -> Values:
     return _numbers(int, lambda value: least <= value <= (most or 2**31 - 1), expected)
 
 
+def number(least: float, most: float) -> Values:
+    """Numbers from the least to the most."""
+    return _numbers(float, lambda value: least <= value <= most, f"a number from {least:g} to {most:g}")
+
+
 def one_of(*choices: str) -> Values:
     """Some names."""
 

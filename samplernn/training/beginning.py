@@ -9,14 +9,15 @@ from typing import Any
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import model_config, read_settings
+from samplernn.corpus.corpus import Corpus, accepted
 from samplernn.corpus.data import data_of
 from samplernn.corpus.overlaps import remark_on_overlaps
-from samplernn.corpus.scan import Corpus
 from samplernn.corpus.seed import find_stretch
 from samplernn.corpus.split import Split, split_corpus
 from samplernn.generation.chain import Chain, chain_below, chain_from, configs_of
 from samplernn.generation.coded_corpus import as_codes, make_codes
-from samplernn.generation.generate import choose_sample_rate, count_samples
+from samplernn.generation.generate import choose_sample_rate
+from samplernn.generation.output import output_of
 from samplernn.models.config import Config, hop_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
@@ -84,6 +85,11 @@ class Beginning:
         return hop_of(configs_of(self.chain))
 
     @property
+    def configs(self) -> list[Config]:
+        """Those of the network and of the autoencoders below it, from the top down."""
+        return [self.config, *configs_of(self.chain)]
+
+    @property
     def origin(self) -> Resumed | Initial | None:
         """The checkpoint that it begins from."""
         return self.resumed or self.initial
@@ -132,7 +138,9 @@ def beginning_with(
     """
     chain = find_chain(options, resumed)
     config = of_codes(config, chain, options)
-    corpus = data_of(config).scan(options.data_dir, options.skip_unusable, options.strict)
+    data = data_of(config)
+    corpus = accepted(data.examine(options.data_dir), options.skip_unusable, options.strict)
+    config = data.completed(config, corpus)
     check_rate(chain, corpus)
     return Beginning(resumed, initial, config, chain, corpus, find_split(options, config, chain, corpus, resumed))
 
@@ -229,8 +237,8 @@ def find_split(
         there = {recording.name for recording in corpus.recordings}
         earlier = below if below and there.intersection(below["validation"]) else None
     recordings = as_codes(corpus.recordings, chain, Path(options.logdir_root))
-    length = config.window.length
-    return split_corpus(recordings, length, options.batch_size, options.val_frac, earlier, options.hold_out)
+    least = (1, 1) if config.every_item_counts else (config.window.length, options.batch_size)
+    return split_corpus(recordings, *least, options.val_frac, earlier, options.hold_out)
 
 
 def remark_on_split(split: Split, resumed: Resumed | None) -> None:
@@ -242,14 +250,20 @@ def remark_on_split(split: Split, resumed: Resumed | None) -> None:
     remark_on_overlaps(split, begun=bool(resumed and resumed.split))
 
 
-def clip_rate(options: TrainingOptions, corpus_rate: int) -> int:
-    """The sample rate of the audio that is generated in training, in Hz; refused where that would be too long."""
+def clip_rate(options: TrainingOptions, bottom: Config, corpus_rate: int | None) -> int:
+    """The sample rate of the audio that is generated in training, in Hz; refused where that would be too long.
+
+    Args:
+        options: the flags.
+        bottom: the config of what generates what is written.
+        corpus_rate: Hz, if it is one of audio.
+    """
     rate = choose_sample_rate(options.sample_rate, corpus_rate, "the corpus is at")
-    count_samples(options.output_file_dur, rate, "--output_file_dur")
+    output_of(bottom).count(options.output_file_dur, rate, "--output_file_dur")
     return rate
 
 
-def check_seed(options: TrainingOptions, config: Config, chain: Chain, corpus_rate: int) -> None:
+def check_seed(options: TrainingOptions, config: Config, chain: Chain, corpus_rate: int | None) -> None:
     """What generated audio is to begin from, as far as it can be looked at without networks; InputError if it can't."""
     if options.seed and config.codes:
         raise InputError("--seed: what an autoencoder plays in training are reconstructions; leave the flag out")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile
 
 from samplernn.audio.wav import Recording, examine, read_mono, to_pcm16, wav_writer
+from samplernn.checkpoints.trained_on import items_of
 from samplernn.generation.generate import facts_of_chain, generate_files, level_of, seconds_of_codes
 from samplernn.generation.level import GivenCodes
+from samplernn.generation.output import output_of
 from samplernn.generation.stack import Stack
 from samplernn.models.model import Model
 from samplernn.options.options import GenerationOptions, TrainingOptions
@@ -26,7 +29,7 @@ class Clips:
         corpus_rate = beginning.corpus.sample_rate
         self._options = options
         self._beginning = beginning
-        self._output_rate = clip_rate(options, corpus_rate)
+        self._output_rate = clip_rate(options, beginning.configs[-1], corpus_rate)
         check_seed(options, model.config, beginning.chain, corpus_rate)
         self._stack = Stack(model, beginning.chain, corpus_rate, options.precision, options.jit_compile)
         self._contexts = self._stack.contexts(options)
@@ -46,10 +49,10 @@ class Clips:
     def _generate(
         self, checkpoint: Path, clip: GenerationOptions, codes: GivenCodes | None = None, facts: dict | None = None
     ) -> list[Path]:
-        level = level_of(self._stack, clip, self._contexts, codes)
-        return generate_files(
-            level, checkpoint, clip, (facts or {}) | facts_of_chain(self._beginning.config, self._beginning.chain, clip)
-        )
+        level, beginning = level_of(self._stack, clip, self._contexts, codes), self._beginning
+        facts = (facts or {}) | facts_of_chain(beginning.config, beginning.chain, clip)
+        trained_on = partial(items_of, beginning.split.training, beginning.config)
+        return generate_files(level, checkpoint, clip, facts, trained_on)
 
     def _reconstruct(self, recording: Recording, checkpoint: Path, clip: GenerationOptions) -> list[Path]:
         name = f"{self._options.id}_{'_'.join(PurePosixPath(recording.name).with_suffix('').parts)}"
@@ -80,8 +83,8 @@ def _holds(path: Path, audio: np.ndarray) -> bool:
 
 
 def audio_like(options: TrainingOptions, beginning: Beginning, checkpoint: Path, name: str) -> GenerationOptions:
-    """How generate.py is to be called for audio like that of a run, in a file of the given name."""
-    clip = _clip(options, checkpoint, name)
+    """How generate.py is to be called for what is like that of a run, in a file of the given name."""
+    clip = _clip(options, checkpoint, name + output_of(beginning.configs[-1]).suffixes[0])
     if not beginning.config.codes:
         return clip
     hop = beginning.hop * beginning.config.codes.hop

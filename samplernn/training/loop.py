@@ -106,8 +106,11 @@ def fit(
                 progress.state = initial_state(model, batch_size)
             for step, window in zip(steps, windows):
                 callbacks.on_train_batch_begin(step)
-                sums, norm, state = step_of_training(*hand_out(strategy, window), progress.state)
-                sums = as_arrays(sums)
+                window, of_batch = hand_out(strategy, window), {}
+                for _ in range(model.config.passes_per_batch):
+                    sums, norm, state = step_of_training(*window, progress.state)
+                    of_batch = added(of_batch, as_arrays(sums))
+                sums = of_batch
                 progress.end_step(sums, state)
                 _check_numbers(model, sums, float(norm), progress)
                 callbacks.on_train_batch_end(step, model.measures(progress.sums) | {"gradient_norm": float(norm)})

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import of_training
+from samplernn.corpus.corpus import Corpus
 from samplernn.corpus.data import data_of
-from samplernn.corpus.scan import Corpus
 from samplernn.corpus.windows import training_steps
 from samplernn.models.config import Config
 from samplernn.models.memory import expected_memory
 from samplernn.options.option import changed_flags
 from samplernn.options.options import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, TrainingOptions, better
 from samplernn.system.files import shortest
-from samplernn.system.words import counted, printable, roughly
+from samplernn.system.words import counted, printable
 from samplernn.training.beginning import Beginning
 from samplernn.training.loop import Progress
 from samplernn.training.resuming import HowToGoOn, Resumed
@@ -26,20 +26,18 @@ def overview(options: TrainingOptions, beginning: Beginning, progress: Progress,
     config, corpus, split = beginning.config, beginning.corpus, beginning.split
     rate, batch_size, length = corpus.sample_rate, options.batch_size, config.window.length
 
-    def audio(recordings):
-        seconds = sum(recording.seconds for recording in recordings)
-        return f"{counted(len(recordings), 'file')}, {roughly(seconds)}"
-
-    steps = training_steps(split.training, length, batch_size, options.random_seed, progress.epoch)
+    data = data_of(config)
+    at_rate = f" at {rate} Hz" if rate else ""
+    steps = training_steps(split.training, config, batch_size, options.random_seed, progress.epoch)
     parts = ", ".join(f"{number:,} in the {part}" for part, number in config.parameters.items())
-    of_window = counted(length, data_of(config).unit)
+    of_window = counted(length, data.unit)
     memory = expected_memory(
         config, batch_size // replicas, options.optimizer, averaged=options.polyak_decay is not None
     )
     lines = {
-        "Corpus": f"{audio(corpus.recordings)} at {rate} Hz",
-        "To train on": audio(split.training),
-        "To validate": audio(split.validation),
+        "Corpus": f"{data.describe(corpus.recordings)}{at_rate}",
+        "To train on": data.describe(split.training),
+        "To validate": data.describe(split.validation),
         "Parameters": f"{config.num_parameters:,}: {parts}",
         "Receptive field": receptive_field(config, corpus, beginning.hop),
         "Memory": f"about {memory / 1e9:.1f} GB" + (" on each device" if replicas > 1 else ""),

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
+from samplernn.checkpoints.foreign import is_foreign
 from samplernn.checkpoints.settings import arguments_of, has_config, model_config, read_settings, sums_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.corpus.split import Split
@@ -77,9 +78,9 @@ def find_checkpoint(options: TrainingOptions) -> Resumed | None:
     if options.resume_from:
         checkpoint = run_folders.resolve(options.resume_from, rolling=True)
         why = f"chosen by --resume_from {options.resume_from}"
-        if run_folders.is_of_torch(checkpoint):
+        if is_foreign(checkpoint):
             raise InputError(
-                f"--resume_from {options.resume_from}: a checkpoint that PyTorch has saved holds weights and no more to"
+                f"--resume_from {options.resume_from}: a checkpoint of another program holds weights and no more to"
                 " go on from; --init_from begins a new training with them"
             )
     else:
@@ -202,9 +203,7 @@ def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: M
         log.warning("Epoch %d begins anew, as its order depends on what has changed: %s.", number, ", ".join(changed))
         return progress
     progress.step, progress.sums = settings["step"], sums_of(settings)
-    steps = training_steps(
-        split.training, model.config.window.length, options.batch_size, options.random_seed, progress.epoch
-    )
+    steps = training_steps(split.training, model.config, options.batch_size, options.random_seed, progress.epoch)
     shapes = {name: value.shape for name, value in progress.sums.items()}
     if progress.step > steps or shapes != model.sum_shapes or progress.sums["targets"] <= 0:
         raise InputError(
@@ -216,11 +215,12 @@ def restore_progress(resumed: Resumed | None, options: TrainingOptions, model: M
 
 def _changes_of_the_epoch(resumed: Resumed, options: TrainingOptions, config: Config, split: Split) -> list[str]:
     """What decides which windows an epoch has, in which order, and is not as it was."""
-    arguments = resumed.arguments
+    arguments, theirs = resumed.arguments, resumed.settings["config"]
+    ours = config.to_dict()
     decisive = {
         "--batch_size": (options.batch_size, arguments.get("batch_size")),
         "--random_seed": (options.random_seed, arguments.get("random_seed")),
-        "seq_len": (config.seq_len, resumed.settings["config"].get("seq_len")),
+        **{name: (ours[name], theirs.get(name)) for name in config.decides_epoch},
         "the files to train on": (split.names()["training"], (resumed.split or {}).get("training")),
         "the weights of --data_dir": (split.mix, resumed.settings.get("mix")),
         "their lengths": (split.training_frames, resumed.settings.get("training_frames")),

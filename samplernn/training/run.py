@@ -12,6 +12,7 @@ import numpy as np
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.generation.chain import as_settings, copy_into
+from samplernn.generation.output import output_of
 from samplernn.models.model import Model
 from samplernn.models.registry import config_to_dict
 from samplernn.options.options import TrainingOptions, better
@@ -60,7 +61,8 @@ class Run:
         self.folder = run_folders.create(parent)
         copy_into(self.folder, beginning.chain)
         settings = {"config": config_to_dict(model.config), "arguments": asdict(options)}
-        self.curves = Curves(self.folder, progress, baseline, settings)
+        output = output_of(beginning.configs[-1])
+        self.curves = Curves(self.folder, progress, baseline, settings, output.show)
 
     def save_and_generate(self) -> None:
         """Save a checkpoint to keep, at an epoch's end, and what follows."""

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import soundfile
 import tensorflow as tf
 
-from samplernn.audio import spectrogram
+from samplernn.generation.shown import Shown
 from samplernn.system.words import printable
 from samplernn.training.loop import Logs, Progress, added, of_parts
 
 STEPS = 50  # between two points of the curves within an epoch
-CLIP_SECONDS = 30  # of a generated clip that are shown
 
 
 class Curves(keras.callbacks.Callback):
@@ -35,10 +33,19 @@ class Curves(keras.callbacks.Callback):
         progress: of the training.
         baseline: nats an item, what the loss is to be compared with.
         settings: tables of names and values, by their titles.
+        show: what there is to hear and see of a file that was generated.
     """
 
-    def __init__(self, folder: Path, progress: Progress, baseline: float, settings: dict[str, dict[str, Any]]):
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        baseline: float,
+        settings: dict[str, dict[str, Any]],
+        show: Callable[[Path], Shown],
+    ):
         super().__init__()
+        self._show = show
         self._folder = folder
         self._progress = progress
         self._baseline = baseline
@@ -94,16 +101,13 @@ class Curves(keras.callbacks.Callback):
             self._write(part, done, {"bits": loss / math.log(2)}, "epochs/")
         self._flush()
 
-    def add_clips(self, wavs: Sequence[Path], epoch: int) -> None:
-        """Show audio that was generated after so many epochs, and its mel spectrograms."""
+    def add_clips(self, files: Sequence[Path], epoch: int) -> None:
+        """Show what was generated after so many epochs: its sound, and pictures of it."""
         with self._writers["train"].as_default(epoch):
-            for number, wav in enumerate(wavs):
-                with soundfile.SoundFile(wav) as file:
-                    rate = file.samplerate
-                    audio = file.read(CLIP_SECONDS * rate, dtype="float32")
-                picture = tf.io.decode_png(spectrogram.draw(audio, rate, wav.name), channels=3)
-                tf.summary.audio(f"clip_{number}/audio", audio[None, :, None], rate)
-                tf.summary.image(f"clip_{number}/mel", picture[None])
+            for number, shown in enumerate(map(self._show, files)):
+                tf.summary.audio(f"clip_{number}/audio", shown.audio[None, :, None], shown.sample_rate)
+                for name, picture in shown.pictures.items():
+                    tf.summary.image(f"clip_{number}/{name}", tf.io.decode_png(picture, channels=3)[None])
         self._flush()
 
     def on_train_end(self, logs=None):

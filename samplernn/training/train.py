@@ -229,9 +229,7 @@ class _Training:
         options, progress = self.options, self.progress
         print(why_ended(options, progress, progress.epoch < options.num_epochs, how_to_go_on))
         best, value = best_checkpoint(options.monitor, progress, self.run.folder, self.beginning.resumed)
-        print(
-            how_to_generate(options.monitor, value, audio_like(options, self.beginning, best, "best.wav")), flush=True
-        )
+        print(how_to_generate(options.monitor, value, audio_like(options, self.beginning, best, "best")), flush=True)
 
 
 @contextmanager

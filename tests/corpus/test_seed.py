@@ -69,11 +69,17 @@ def test_a_seed_of_another_rate_is_resampled(tmp_path, own_rate, rate):
     ("samples", "rate", "offset", "dur", "said"),
     [
         (100, 16000, 85, None, "--seed_offset 85 is too far into .*; 84 is the largest that will do$"),
-        (15, 16000, 0, None, "--seed .*: 15 samples, 16 are needed; use longer audio"),
+        (15, 16000, 0, None, "--seed .*: 15 samples, 16 are needed; use a longer file"),
         (100, 16000, 5, 0.006, "--seed_offset 5 is too far .*; 4 is the largest that will do with --seed_dur 0.006"),
-        (100, 16000, 0, 0.007, "--seed_dur 0.007: .*seed.wav has only 0.006 seconds; choose less, or use longer audio"),
+        (
+            100,
+            16000,
+            0,
+            0.007,
+            "--seed_dur 0.007: .*seed.wav has only 0.006 seconds; choose less, or use a longer file",
+        ),
         (100, 48000, 53, None, "--seed_offset 53 is too far into .*; 52 is the largest that will do$"),
-        (47, 48000, 0, None, "--seed .*: 47 samples, 48 are needed; use longer audio"),
+        (47, 48000, 0, None, "--seed .*: 47 samples, 48 are needed; use a longer file"),
         (100, 22050, 78, None, "--seed_offset 78 is too far into .*; 77 is the largest that will do$"),
     ],
 )

@@ -28,8 +28,10 @@ from samplernn.generation import generate, report
 from samplernn.generation import generator as generation
 from samplernn.generation.generate import choose_sample_rate, generate_from_checkpoint, match_temperatures
 from samplernn.generation.generator import Generator
+from samplernn.generation.sound import Sound
 from samplernn.models import registry
 from samplernn.models.registry import config_to_dict, load_config
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.options.options import GenerationOptions
 from samplernn.system import progress
 from samplernn.system.errors import InputError, RunError
@@ -240,7 +242,7 @@ def test_a_length_that_no_wav_can_have_is_refused_before_the_work(monkeypatch):
     monkeypatch.setattr(registry, "build", None)
     with pytest.raises(InputError, match="--dur 134218: at 16000 Hz 134217 is the longest that will do"):
         generate_from_checkpoint(options)
-    assert 44 + 2 * generate.count_samples(134217, 16000) < 2**32 < 44 + 2 * (MAX_WAV_FRAMES + 1)
+    assert 44 + 2 * Sound(SampleRNNConfig()).count(134217, 16000) < 2**32 < 44 + 2 * (MAX_WAV_FRAMES + 1)
 
 
 def spied(pieces, error, look=lambda: None):
@@ -396,7 +398,7 @@ def test_it_is_said_how_far_and_how_fast_a_batch_is(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(report, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("tqdm.std.time", lambda: clock[0])
-    monkeypatch.setattr("samplernn.generation.generate.remark", lambda findings: "")
+    monkeypatch.setattr("samplernn.audio.listening.remark", lambda *_: "")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     first, second, third = files(tmp_path, [1.0] * 3, dur=1, max_batch=2)
     halfway = [

@@ -429,7 +429,7 @@ def test_a_seed_of_which_no_code_is_sure_is_refused_before_there_is_a_network(st
     options = replace(stack.top, seed=str(tmp_path / "seed.wav"))
     needed = chain[0].config.codes.hop + chain[0].config.codes.context
     soundfile.write(options.seed, music[: needed - 1], 16000)
-    with pytest.raises(InputError, match=f"--seed .*seed.wav: {needed - 1} samples, {needed} are needed; use longer"):
+    with pytest.raises(InputError, match=f"--seed .*seed.wav: {needed - 1} samples, {needed} are needed; use a longer"):
         check_seed(options, top, chain, 16000)
     soundfile.write(options.seed, music[:needed], 16000)
     check_seed(options, top, chain, 16000)

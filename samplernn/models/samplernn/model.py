@@ -7,18 +7,11 @@ import re
 import tensorflow as tf
 
 from samplernn.models.likelihood import categorical, mean_nll
-from samplernn.models.model import CLIP_NORM, AutoregressiveModel, Outcome
+from samplernn.models.model import CLIP_NORM, AutoregressiveModel, Outcome, clip_elements
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.layers import FrameTier, SampleMLP, sum_of_squares
 from samplernn.models.samplernn.networks import NETWORKS
 from samplernn.system.distribution import sum_over_replicas
-
-
-def _clip_elements(gradients, limit):
-    """Each element to ± a limit; those of no finite norm stay, so that scaling of the loss sees that it overflows."""
-    norm = tf.linalg.global_norm(gradients)
-    finite = tf.math.is_finite(norm)
-    return [tf.where(finite, tf.clip_by_value(part, -limit, limit), part) for part in gradients], norm
 
 
 class SampleRNN(AutoregressiveModel):
@@ -91,7 +84,7 @@ class SampleRNN(AutoregressiveModel):
     def clip(self, gradients, at_watched, scale):
         """Clip as the network's original does."""
         if self.network.clips_elements:
-            return _clip_elements(gradients, scale)
+            return clip_elements(gradients, scale)
         return self._clip_to_norm(gradients, at_watched, scale)
 
     def _clip_to_norm(self, gradients, at_watched, scale):
