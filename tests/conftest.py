@@ -56,6 +56,25 @@ def make_corpus(tmp_path, music):
 
 
 @pytest.fixture
+def make_tunes(tmp_path):
+    """A function that writes MIDI files of notes at random, of the given lengths in steps, and returns their folder."""
+
+    def make(lengths, config, folder="tunes"):
+        from samplernn.corpus.data import grid_of
+        from samplernn.midi.rolls import write_roll
+
+        path, random = tmp_path / folder, np.random.default_rng(0)
+        path.mkdir(exist_ok=True)
+        for i, length in enumerate(lengths):
+            sounds = random.random([length, config.num_notes]) < 0.3
+            values = random.integers(1, config.values, sounds.shape)
+            write_roll(path / f"tune_{i}.mid", np.where(sounds, values, 0).astype(np.int8), grid_of(config))
+        return path
+
+    return make
+
+
+@pytest.fixture
 def overlapping_chunks(tmp_path, music):
     """A folder with six chunks of each of two recordings, each of which begins with what the one before ends with."""
     folder = tmp_path / "chunks"

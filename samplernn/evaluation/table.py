@@ -31,7 +31,7 @@ def _columns(rows: Sequence[Row]) -> list[str]:
 
 def _cell(name: str, value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.3%}" if name == "accuracy" else f"{value:.4f}"
+        return f"{value:.3%}" if name.endswith("accuracy") else f"{value:.4f}"
     return f"{value:,}" if isinstance(value, int) else printable(value)
 
 

@@ -96,9 +96,9 @@ def chain_below(
         InputError: one is not to be found, or is another, or they do not fit each other.
     """
     known = (read_settings(checkpoint) or {}).get("chain", [])
-    if config.data == "audio":
+    if config.data != "codes":
         if decoder_path:
-            raise InputError(f"--decoder_path: {checkpoint} is of audio, and has none; leave the flag out")
+            raise InputError(f"--decoder_path: {checkpoint} is of {config.data}, and has none; leave the flag out")
         return ()
     if not known:
         raise InputError(f"{checkpoint} does not know whose codes it has learnt; put its JSON back beside it")

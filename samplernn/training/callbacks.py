@@ -67,9 +67,10 @@ class PrintStatistics(keras.callbacks.Callback):
 
 
 def _shown(measures: dict[str, float], part: str = "") -> Iterator[str]:
-    """Measures with their names, in the line of those that not every family has."""
+    """Measures with their names, in the line of those that not every family has; the loss is the NLL if none else is."""
+    titles = {"loss": "NLL"} if "nll" not in measures else {"nll": "NLL"}
     for name in [*OF_EVERY_FAMILY, *sorted(measures.keys() - set(OF_EVERY_FAMILY))]:
-        title = "NLL" if name == "loss" else name.replace("_", " ").title()
+        title = titles.get(name, name.replace("_", " ").title())
         value = measures[name] * (100 if name == "accuracy" else 1)
         yield f"{part}{title}: {value:.0f}" if value == int(value) else f"{part}{title}: {value:.3f}"
 

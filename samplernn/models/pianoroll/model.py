@@ -53,7 +53,8 @@ class PianoRoll(AutoregressiveModel):
         loss = sums["cost"] / tf.maximum(sums["targets"], 1)
         if self.config.l1:
             weights = (variable for variable in self.trainable_variables if "bias" not in variable.name)
-            loss += self.config.l1 * tf.add_n([tf.reduce_sum(tf.abs(weight)) for weight in weights])
+            penalty = self.config.l1 * tf.add_n([tf.reduce_sum(tf.abs(weight)) for weight in weights])
+            loss += tf.cast(penalty, loss.dtype)
         return Outcome(loss, sums, state)
 
     def call(self, items, state, training=False):
