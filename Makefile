@@ -1,13 +1,16 @@
-# make demo, make test, make test-long, make shown, make torture, make bench: each makes the virtual environment if it is not there yet.
+# make demo, make demo-midi, make test, make test-long, make shown, make torture, make bench: each makes the virtual environment if it is not there yet.
 # Without make, or on Windows: see CONTRIBUTING.md for the plain commands.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-long shown torture bench lint clean
+.PHONY: demo demo-midi test test-long shown torture bench lint clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
+
+demo-midi: $(VENV)/.installed
+	$(BIN)/python examples/demo_midi.py
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
@@ -30,7 +33,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/python -m ruff format --check .
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo demo-midi
 
 $(VENV)/.installed: requirements.txt
 	$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and 'Python 3.10 to 3.13 is needed: make PYTHON=python3.12')"

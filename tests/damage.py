@@ -1,4 +1,4 @@
-"""A machine that damages good files: WAV and other audio, JSON, checkpoints. The same number makes the same damage.
+"""A machine that damages good files: audio, MIDI, JSON, checkpoints. The same number makes the same damage.
 
 `case("chunk/7")` gives the files of a small folder, of which one is damaged, and the command that is to meet it.
 """
@@ -235,8 +235,67 @@ def ffmpeg_case(draw):
 
 def corpus_case(draw):
     """Four good files and a damaged one, for the loader."""
-    files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
-    return ["load", "c"], files | {"c/x.wav": damaged_audio(draw, [f for f in AUDIO_FORMATS if f[0].startswith("WAV")])}
+    return ["load", "c"], good_corpus() | {"c/x.wav": damaged_audio(draw, [f for f in AUDIO_FORMATS if f[0].startswith("WAV")])}
+
+
+# --- MIDI ---
+
+CHORALES = sorted((Path(__file__).parent / "midi").glob("*.mid"))
+TIMES = [b"\0", b"\0", b"\x60", b"\x87\x40", b"\xff\xff\x7f", b"\xff\xff\xff\x7f", b"\x80" * 9 + b"\1", b"\xff" * 5000]
+EVENTS = [  # a status that goes on, notes, tempos, other meta events, some of an impossible length, system messages
+    b"\x40\x40", b"\x90\x3c\x40", b"\x90\xff\xff", b"\x99\x3c\x40", b"\xff\x51\3\0\0\0", b"\xff\x51\3\0\0\1",
+    b"\xff\x51\3\xff\xff\xff", b"\xff\x51\1\0", b"\xff\x2f\0", b"\xff\x2f\3abc", b"\xff\x59\2\x7f\x7f", b"\xff\x58\0",
+    b"\xff\x54\5\xff\xff\xff\xff\xff", b"\xff\3\2\xff\xfe", b"\xff\x99\1a", b"\xff\1\xff\xff\xff\x7f",
+    b"\xf0\xff\xff\xff\x7f", b"\xf7\0", b"\xf1", b"\xf8", b"\xfd\0", b"\xff",
+]  # fmt: skip
+
+
+def midi_chunks(midi):
+    """(id, content) of each chunk of a MIDI file."""
+    chunks, at = [], 0
+    while at < len(midi):
+        size = int.from_bytes(midi[at + 4 : at + 8], "big")
+        chunks.append((midi[at : at + 4], midi[at + 8 : at + 8 + size]))
+        at += 8 + size
+    return chunks
+
+
+def midi_damaged(midi, draw):
+    """One thing wrong with a MIDI file: a field of its header, a size, an event, or the tracks there are."""
+    chunks, sizes = midi_chunks(midi), {}
+    at, kind = draw.randrange(1, len(chunks)), draw.choice(["header", "size", "drop", "repeat"] + ["event"] * 4)
+    (_, header), (_, track) = chunks[0], chunks[at]
+    if kind == "header":  # type, tracks, division
+        field = draw.choice([0, 2, 4])
+        chunks[0] = b"MThd", header[:field] + integer(draw, 2, "big") + header[field + 2 :]
+    elif kind == "size":
+        sizes[draw.randrange(len(chunks))] = integer(draw, 4, "big")
+    elif kind == "event":
+        events = b"".join(draw.choice(TIMES) + draw.choice(EVENTS) for _ in range(draw.choice([1, 1, 2, 5])))
+        chunks[at] = b"MTrk", draw.choice([events + track, track[: -len(b"\0\xff\x2f\0")] + events])
+    elif kind == "drop":
+        del chunks[at]
+    else:
+        chunks.insert(at, chunks[at])
+    return b"".join(
+        name + sizes.get(i, len(content).to_bytes(4, "big")) + content for i, (name, content) in enumerate(chunks)
+    )
+
+
+def damaged_midi(draw):
+    return draw.choice([midi_damaged, midi_damaged, byte_damaged])(draw.choice(CHORALES).read_bytes(), draw)
+
+
+def good_corpus(family="samplernn"):
+    """Four good files of what a family learns, of which there are `0` to `3`."""
+    if family == "pianoroll":
+        return {f"c/{i}.mid": CHORALES[i % len(CHORALES)].read_bytes() for i in range(4)}
+    return {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
+
+
+def midi_case(draw):
+    """Four good files and a damaged one, for the loader of rolls whose steps last for a time, or are a part of a beat."""
+    return ["load", "c", draw.choice(["dt", "steps_per_beat"])], good_corpus("pianoroll") | {"c/x.mid": damaged_midi(draw)}
 
 
 # --- JSON ---
@@ -293,6 +352,7 @@ PYTORCH = GOLDEN / "deepsound-3tier"
 INDEX, SHARD, SETTINGS = (f"run/model.ckpt-1.{part}" for part in ("index", "data-00000-of-00001", "json"))
 GENERATE = ["generate", "--output_path", "out/x.wav", "--checkpoint_path", "run/model.ckpt-1", "--dur", "0.001",
             "--jit_compile", "False"]  # fmt: skip
+WITHOUT_DUR = [argument for argument in GENERATE if argument not in ("--dur", "0.001")]
 
 
 def of_prism():
@@ -323,6 +383,7 @@ CHECKPOINTS = {
     "samplernn": of_prism,
     "wavenet": functools.partial(of_this_project, "wavenet"),
     "vqvae": functools.partial(of_this_project, "vqvae"),
+    "pianoroll": functools.partial(of_this_project, "pianoroll"),
 }
 
 
@@ -331,14 +392,15 @@ def good_checkpoint(family="samplernn"):
     """The files of a checkpoint that says all that one of this project says."""
     config, index, shard = CHECKPOINTS[family]()
     logs = {"loss": 5.5, "accuracy": 0.1, "val_loss": 5.4, "val_accuracy": 0.2}
+    files = [Path(name).name for name in good_corpus(family)]
     settings = {
         "epoch": 1,
         "history": [logs],
         "config": config,
         "arguments": {"data_dir": "c", "batch_size": 2, "temperature": [0.95], "resume": True, "seed": None},
-        "sample_rate": 16000,
+        "sample_rate": None if family == "pianoroll" else 16000,
         "versions": {"tensorflow": "2.21.0"},
-        "split": {"training": ["0.wav", "1.wav"], "validation": ["2.wav", "3.wav"]},
+        "split": {"training": files[:2], "validation": files[2:]},
     }
     return {
         INDEX: index,
@@ -351,10 +413,7 @@ def generating(family):
     """The command that generates from such a network's checkpoint, and the files that it needs beside that."""
     if family != "vqvae":
         return GENERATE, {}
-    reconstruct = [*GENERATE, "--reconstruct", "in.wav"]
-    return [argument for argument in reconstruct if argument not in ("--dur", "0.001")], {
-        "in.wav": good_audio("WAV", "PCM_16", samples=64)
-    }
+    return [*WITHOUT_DUR, "--reconstruct", "in.wav"], {"in.wav": good_audio("WAV", "PCM_16", samples=64)}
 
 
 def generate_case(changed, family):
@@ -375,11 +434,10 @@ def settings_case(draw, family="samplernn"):
 
 def evaluate_case(draw, family="samplernn"):
     """Damaged settings before they say what is to be evaluated, and on what."""
-    files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
     path = draw.choice(["run", "run/model.ckpt-1"])
     flags = draw.choice([["--held_out"], ["--held_out", "--data_dir", "c"], ["--data_dir", "c"]])
     command = ["evaluate", "--checkpoint_path", path, *flags, "--jit_compile", "False", "--output_file", "out/t.csv"]
-    return command, files | settings_case(draw, family)[1]
+    return command, good_corpus(family) | settings_case(draw, family)[1]
 
 
 def torch_case(draw):
@@ -395,10 +453,26 @@ def torch_case(draw):
 
 def resume_case(draw, family="samplernn"):
     """Damaged settings before a training that goes on with them."""
-    files = {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
     flags = ["--data_dir", "c", "--resume_from", "run/model.ckpt-1", "--num_epochs", "2", "--batch_size", "2"]
     quick = ["--generate", "False", "--jit_compile", "False", "--logdir_root", "out", "--output_dir", "out"]
-    return ["train", *flags, *quick, "--checkpoint_policy", "Best"], files | settings_case(draw, family)[1]
+    command = ["train", *flags, *quick, "--checkpoint_policy", "Best"]
+    return command, good_corpus(family) | settings_case(draw, family)[1]
+
+
+def learn_case(draw):
+    """A damaged MIDI file among those that a training has."""
+    flags = ["--data_dir", "c", "--config_file", "my.config.json", "--num_epochs", "1", "--batch_size", "2"]
+    quick = ["--generate", "False", "--jit_compile", "False", "--logdir_root", "out", "--output_dir", "out"]
+    config = json.loads(good_checkpoint("pianoroll")[SETTINGS])["config"] | {"tune_length": 32}
+    files = good_corpus("pianoroll") | {"c/x.mid": damaged_midi(draw), "my.config.json": json.dumps(config).encode()}
+    return ["train", *flags, *quick, "--skip_unusable", draw.choice(["True", "False"])], files
+
+
+def primer_case(draw):
+    """Damaged MIDI to go on from, or whose notes are kept."""
+    to_read = [["--seed_dur", "3"], ["--seed_dur", "3", "--seed_offset", "9", "--include_seed", "True"]]
+    flags = draw.choice([["--hold", "x.mid"], *(["--seed", "x.mid", *flags] for flags in to_read)])
+    return [*GENERATE, *flags], good_checkpoint("pianoroll") | {"x.mid": damaged_midi(draw)}
 
 
 def shard_case(draw, family="samplernn"):
@@ -516,21 +590,25 @@ def good_codes():
 
 
 def codes_case(draw):
+    data = damaged_npz(good_codes(), HOSTILE_ARRAYS, draw)
+    return [*WITHOUT_DUR, "--codes", "x.npz"], good_checkpoint("vqvae") | {"x.npz": data}
+
+
+def damaged_npz(arrays, hostile, draw):
     """An npz of which an array, its header or its archive is wrong, compressed in whichever way."""
-    arrays, kind = good_codes(), draw.choice(["archive", "archive", "member", "array", "missing"])
+    arrays, kind = dict(arrays), draw.choice(["archive", "archive", "member", "array", "missing", "claim"])
     name, compression = draw.choice(list(arrays)), draw.choice(COMPRESSIONS)
     if kind == "missing":
         del arrays[name]
     elif kind == "array":
-        arrays[name] = draw.choice(HOSTILE_ARRAYS)
+        arrays[name] = draw.choice(hostile)
     members = {name: npy(array) for name, array in arrays.items()}
     if kind == "member":
         members[name] = byte_damaged(members[name], draw)
+    elif kind == "claim":
+        members[name] = claiming(members[name], draw)
     data = npz(members, compression)
-    if kind == "archive":
-        data = byte_damaged(data, draw)
-    command = [argument for argument in GENERATE if argument not in ("--dur", "0.001")]
-    return [*command, "--codes", "x.npz"], good_checkpoint("vqvae") | {"x.npz": data}
+    return byte_damaged(data, draw) if kind == "archive" else data
 
 
 COMPRESSIONS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
@@ -540,6 +618,19 @@ def npy(array):
     file = io.BytesIO()
     np.save(file, array)
     return file.getvalue()
+
+
+def claiming(member, draw):
+    """An array with a header that says something else about it, or with more zeros than there is room for."""
+    array = np.load(io.BytesIO(member))
+    if draw.random() < 0.2:
+        return member + bytes(2**29)
+    shapes = [(), (2**40,), (2**31, 2**31), (-1,), (0,), array.shape[::-1], (*array.shape, 1), "a", None]
+    types = ["<f8", ">f4", "<f2", "<c8", "|O", "<U4", "|V4", "<M8[D]", "|S4", "|b1", [("a", "<f4")], "nonsense", 1]
+    says = {"descr": array.dtype.str, "fortran_order": array.flags.f_contiguous, "shape": array.shape}
+    says |= draw.choice([{"shape": draw.choice(shapes)}, {"descr": draw.choice(types)}, {"fortran_order": 1}])
+    text = draw.choice([repr(says), repr(says)[:-1], repr(says) + " " * 2**15, "__import__('os').system('id')"])
+    return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text.encode() + array.tobytes()
 
 
 def npz(members, compression):
@@ -556,6 +647,34 @@ HOSTILE_ARRAYS = [
     ["a"], [True], np.full(10**6, 255, np.uint8), np.array([None, {}], object), np.array("x", object), b"\0",
     np.zeros(3, [("a", "i4")]), np.array("2026-01-01", "M8[D]"), np.zeros([2, 0]), np.float32(1e30), 1j,
 ]  # fmt: skip
+
+
+# --- RNN4Music's checkpoints ---
+
+RNN4MUSIC = GOLDEN / "pianoroll" / "parameters.npz"
+
+
+@functools.cache
+def good_parameters():
+    """The arrays that are its weights."""
+    with np.load(RNN4MUSIC) as arrays:
+        return {name: arrays[name] for name in arrays if not name.startswith("D")}
+
+
+def npz_case(draw):
+    """Its network, of which something is wrong, where it is generated from, measured or trained on."""
+    arrays = good_parameters()
+    wide = arrays["Wxi_2"]
+    hostile = [wide.astype(np.float64), wide.astype(">f4"), np.asfortranarray(wide), wide.T, wide * np.nan, wide * 1e38,
+               wide.astype(object), wide.astype("c8"), wide.astype(int), *HOSTILE_ARRAYS]  # fmt: skip
+    command = [argument.replace("model.ckpt-1", "parameters.npz") for argument in GENERATE]
+    quick = ["--jit_compile", "False"]
+    evaluate = ["evaluate", "--checkpoint_path", "run/parameters.npz", "--data_dir", "c", "--output_file", "out/t.csv"]
+    learn = ["train", "--init_from", "run/parameters.npz", "--data_dir", "c", "--num_epochs", "1", "--batch_size", "2"]
+    folders = ["--generate", "False", "--logdir_root", "out", "--output_dir", "out"]
+    command = draw.choice([command] * 8 + [[*evaluate, *quick]] * 2 + [[*learn, *quick, *folders]])
+    files = good_corpus("pianoroll") if "c" in command else {}
+    return command, files | {"run/parameters.npz": damaged_npz(arrays, hostile, draw)}
 
 
 # --- Names and what is no file ---
@@ -578,8 +697,7 @@ def name_case(draw):
         flags = [f"--input_file={path}", "--output_dir", "out", "--chunk_length", "50"]
         return ["chunk_audio", *flags], there
     if use == "corpus":
-        files = {f"c/{i}.wav": good for i in range(4)}
-        return ["load", "c"], files | {f"c/{name}": data for name, data in there.items()}
+        return ["load", "c"], good_corpus() | {f"c/{name}": data for name, data in there.items()}
     if use == "seed":
         return [*GENERATE, f"--seed={path}"], good_checkpoint() | there
     if use == "output":
@@ -608,9 +726,7 @@ def special_case(draw):
     if use == "chunk":
         return ["chunk_audio", "--input_file", "x.wav", "--output_dir", "out"], special
     if use == "corpus":
-        return ["load", "c"], {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)} | {
-            "c/x.wav": special["x.wav"]
-        }
+        return ["load", "c"], good_corpus() | {"c/x.wav": special["x.wav"]}
     good = good_checkpoint()
     if use == "seed":
         return [*GENERATE, "--seed", "x.wav"], good | special
@@ -638,15 +754,19 @@ KINDS: dict[str, Callable] = {
     "name": name_case,
     "special": special_case,
     "codes": codes_case,
+    "midi": midi_case,
+    "learn": learn_case,
+    "primer": primer_case,
+    "npz": npz_case,
 }
 OF_NETWORKS = ("config", "settings", "evaluate", "resume", "index", "shard")
 KINDS |= {
     f"{family}_{kind}": functools.partial(KINDS[kind], family=family)
-    for family in ("wavenet", "vqvae")
+    for family in ("wavenet", "vqvae", "pianoroll")
     for kind in OF_NETWORKS
 }
 
-WITHOUT_TENSORFLOW = ("chunk", "ffmpeg", "corpus")
+WITHOUT_TENSORFLOW = ("chunk", "ffmpeg", "corpus", "midi")
 
 
 def cases(**numbers):

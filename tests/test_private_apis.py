@@ -15,6 +15,7 @@ USED_IN = {
     r"tensorboard\.compat|tensorboard\.plugins|tensorboard\.summary": "search/hparams.py",
     r"tensorflow\.core": "checkpoints/bundle.py",
     r"tensorflow\.python": "commands/check_machine.py",
+    r"MetaSpec|add_meta_spec": "midi/tunes.py",
     r"keras\.src": None,
 }
 

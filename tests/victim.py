@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+os.environ["PATH"] = ""  # no program is found that would play MIDI, and so none is to be started
 
 import damage  # noqa: E402
 
@@ -23,6 +24,7 @@ import samplernn.audio.chunking  # noqa: E402, F401 - as it is imported, soxr co
 from samplernn.commands import cli  # noqa: E402
 from samplernn.corpus.scan import CACHE  # noqa: E402
 
+STEPS = {"dt": {}, "steps_per_beat": {"steps_per_beat": 96, "note_range": (60, 72)}}
 ADDRESS_SPACE = 2**30  # what an input may have beyond what the process has, where TensorFlow is not there
 # Not marshal.loads, by which Python imports: the test of the program's own code forbids that module.
 EXECUTES = {
@@ -75,19 +77,26 @@ class Watch:
             self.seen.append(f"{event} {path}")
 
 
-def load(folder):
-    """What train.py does with its corpus: scan, split, and read every window of an epoch."""
-    from samplernn.corpus.scan import scan_corpus
+def load(folder, rolls=None):
+    """What train.py does with its corpus: examine, split, and read every window of an epoch.
+
+    `rolls` is that by which the steps of MIDI files go; None for audio.
+    """
+    from samplernn.corpus.corpus import accepted
+    from samplernn.corpus.data import data_of
     from samplernn.corpus.split import split_corpus
     from samplernn.corpus.windows import batches, plan_training, plan_validation
+    from samplernn.models.pianoroll.config import PianoRollConfig
     from samplernn.models.samplernn.config import SampleRNNConfig
 
-    corpus = scan_corpus((folder,))
-    config = SampleRNNConfig(seq_len=128, frame_sizes=(4, 16))
-    split = split_corpus(corpus.recordings, config.seq_len, 2, 0.1)
-    of_training = plan_training(split.training, config.seq_len, 2, 0, 0)
-    for rows, number in (of_training, plan_validation(split.validation, config.seq_len, 2)):
-        for _ in batches(rows, config, range(number)):
+    of_audio = SampleRNNConfig(seq_len=128, frame_sizes=(4, 16))
+    config = PianoRollConfig(seq_len=128, **STEPS[rolls]) if rolls else of_audio
+    corpus = accepted(data_of(config).examine((folder,)))
+    split = split_corpus(corpus.recordings, *((1, 1) if config.every_item_counts else (config.seq_len, 2)), 0.1)
+    of_training = plan_training(split.training, config, 2, 0, 0)
+    partial = config.every_item_counts
+    for rows, number in (of_training, plan_validation(split.validation, config.seq_len, 2, partial)):
+        for _ in batches(rows, config, range(number), partial):
             pass
 
 
@@ -201,7 +210,7 @@ def main(folder, *names):
     good = damage.Case("good", damage.GENERATE, damage.good_checkpoint())
     watch = Watch()
     if all(name.startswith(damage.WITHOUT_TENSORFLOW) for name in names):
-        good = damage.Case("good", ["load", "c"], {f"c/{i}.wav": damage.good_audio("WAV", "PCM_16") for i in range(4)})
+        good = damage.Case("good", ["load", "c"], damage.good_corpus())
         limit = int(memory("VmSize") * 2**20) + ADDRESS_SPACE
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     said = os.fdopen(os.dup(1), "w", buffering=1)

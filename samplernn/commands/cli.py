@@ -21,6 +21,7 @@ from samplernn.options.options import (
     EncodingOptions,
     EvaluationOptions,
     GenerationOptions,
+    RenderingOptions,
     TrainingOptions,
 )
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
@@ -110,6 +111,11 @@ def evaluation_options() -> EvaluationOptions:
     """Parse the flags of evaluate.py."""
     parser = Parser("Measure how well models predict recordings.", options_of(EvaluationOptions))
     return EvaluationOptions(**parser.parse())
+
+
+def rendering_options() -> RenderingOptions:
+    """Parse the flags of render_midi.py."""
+    return RenderingOptions(**Parser("Make MIDI files audible.", options_of(RenderingOptions)).parse())
 
 
 def chunk_options() -> ChunkOptions:

@@ -13,6 +13,7 @@ from samplernn.options.options import (
     EncodingOptions,
     EvaluationOptions,
     GenerationOptions,
+    RenderingOptions,
     TrainingOptions,
 )
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
@@ -56,6 +57,7 @@ def page() -> str:
             ONLY_FLAGS,
             _section("generate.py", options_of(GenerationOptions)),
             _section("encode.py", options_of(EncodingOptions)),
+            _section("render_midi.py", options_of(RenderingOptions)),
             _section("evaluate.py", options_of(EvaluationOptions)),
             _section("keras_tuner.py", options_of(KerasTunerOptions)),
             in_a_search,

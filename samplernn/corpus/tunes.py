@@ -28,8 +28,13 @@ from samplernn.system.errors import InputError, RunError
 from samplernn.system.words import counted, printable
 
 MICROSECONDS = 10**6
+MAX_STEPS = 2**20  # of a roll, hours of music; some bytes of MIDI can claim a hundred times as many
 OUT_OF_RANGE = "out of range"  # the problem of a file all of whose notes are
-ALL_PROBLEMS = PROBLEMS | {OUT_OF_RANGE: "has no note that its roll could show: none is in note_range for a step"}
+OF_TOO_MANY_STEPS = "of too many steps"
+ALL_PROBLEMS = PROBLEMS | {
+    OUT_OF_RANGE: "has no note that its roll could show: none is in note_range for a step",
+    OF_TOO_MANY_STEPS: f"has more than {MAX_STEPS} steps, or claims to; cut it, or choose longer ones in the config",
+}
 
 
 @dataclass(frozen=True)
@@ -198,12 +203,14 @@ def _examine(path: Path, grid: Grid, size: int, changed: int) -> Facts:
         tune = read_tune(path)
     except Unusable as error:
         return Facts(error.problem)
+    if grid.steps(tune) > MAX_STEPS:
+        return Facts(OF_TOO_MANY_STEPS)
     roll = grid.roll(tune)
     if not (roll != SILENT).any():
         return Facts(OUT_OF_RANGE)
     return Facts(
         roll=roll,
-        tempo=tune.tempo,
+        tempo=round(tune.tempo, 3),
         microseconds=grid.microseconds_per_step(tune),
         num_notes=len(tune.notes),
         outside=grid.outside(tune),

@@ -16,16 +16,16 @@ import tensorflow as tf
 
 from samplernn.audio.wav import wav_writer
 from samplernn.corpus.data import data_of
+from samplernn.corpus.tunes import open_tune, read_roll
 from samplernn.generation.shown import SECONDS, Shown
 from samplernn.midi.items import LEVELS, VALUE_BITS, likelihoods_of, values_of
 from samplernn.midi.judging import Repertoire, RollJudge
 from samplernn.midi.pictures import draw_probabilities, draw_roll
 from samplernn.midi.rendering import Renderer
 from samplernn.midi.rolls import SILENT, Grid, write_roll
-from samplernn.midi.tunes import read_tune
 from samplernn.models.config import Config
 from samplernn.options.options import DEFAULT_DUR_OF_NOTES, DEFAULT_NOTE_THRESHOLD
-from samplernn.system.errors import InputError, naming
+from samplernn.system.errors import InputError
 
 NO_NOTE = -1  # drawn from what is no distribution
 FREE = -1  # that a note is not given
@@ -148,5 +148,5 @@ class _GrowingMidi:
 
 def _held_notes(path: str, grid: Grid) -> np.ndarray:
     """The roll of a file of notes that are kept."""
-    with naming("--hold"):
-        return grid.roll(read_tune(Path(path)))
+    tune = open_tune(path, grid, "hold")
+    return read_roll(tune, grid, 0, tune.frames)

@@ -20,14 +20,17 @@ log = logging.getLogger(__name__)
 class Renderer:
     """Makes MIDI files audible, all by the same means."""
 
-    def __init__(self, soundfont: str | None = None):
-        """`soundfont` is what the user names; None for one that the system has, if it has one and the program.
+    def __init__(self, soundfont: str | None = None, of_system: bool = True):
+        """
+        Args:
+            soundfont: what the user names.
+            of_system: whether, where that is nothing, one that the system has will do, with the program.
 
         Raises:
             InputError: it is none, or the program is not installed.
         """
         self._named = soundfont is not None
-        self._fluidsynth = fluidsynth.find(soundfont)
+        self._fluidsynth = fluidsynth.find(soundfont) if soundfont or of_system else None
 
     def __call__(self, midi: Path, num_samples: int, sample_rate: int) -> np.ndarray:
         """What a MIDI file sounds like: float32 [num_samples] in [-1, 1].

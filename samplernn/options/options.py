@@ -35,7 +35,7 @@ DEFAULT_CONFIG_FILE = "./default.config.json"
 DEFAULT_SAMPLE_RATE = 16000  # Hz
 DEFAULT_TEMPERATURE = 0.95
 DEFAULT_DUR, DEFAULT_DUR_OF_NOTES = 3.0, 30.0  # seconds
-DEFAULT_NOTE_THRESHOLD = 0.1
+DEFAULT_NOTE_THRESHOLD = 0.02
 SILENCE_DB = -64  # of full scale; what is at it or below is silent
 
 
@@ -121,6 +121,25 @@ class ChunkOptions:
     def __post_init__(self):
         if self.overlap >= self.chunk_length:
             raise InputError(f"--overlap {self.overlap} is not below --chunk_length {self.chunk_length}; choose less")
+
+
+@dataclass(frozen=True)
+class RenderingOptions:
+    """The options of render_midi.py."""
+
+    input_file: tuple[str, ...] = option(
+        MISSING, several(PATH), "MIDI files, or folders of them, .mid and .midi", repeatable=True
+    )
+    output_dir: str = option(
+        MISSING, PATH, "folder for the WAV files, in which they lie as the MIDI files do in theirs"
+    )
+    sample_rate: int = option(DEFAULT_SAMPLE_RATE, SAMPLE_RATE, "sample rate of the WAV files, Hz")
+    soundfont: str | None = option(
+        None,
+        optional(PATH),
+        "soundfont with which the program fluidsynth plays them",
+        "a synthesizer of our own, exact to the sample",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

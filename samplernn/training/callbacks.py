@@ -67,7 +67,7 @@ class PrintStatistics(keras.callbacks.Callback):
 
 
 def _shown(measures: dict[str, float], part: str = "") -> Iterator[str]:
-    """Measures with their names, in the line of those that not every family has; the loss is the NLL if none else is."""
+    """Measures with their names, in the line of those that not every family has."""
     titles = {"loss": "NLL"} if "nll" not in measures else {"nll": "NLL"}
     for name in [*OF_EVERY_FAMILY, *sorted(measures.keys() - set(OF_EVERY_FAMILY))]:
         title = titles.get(name, name.replace("_", " ").title())
