@@ -34,6 +34,7 @@ from machine import REST, Machine, Rates, mean_seconds, median, seconds  # noqa:
 
 from configs import CONFIGS  # noqa: E402
 from samplernn.audio.chunking import chunk_files  # noqa: E402
+from samplernn.corpus.data import data_of  # noqa: E402
 from samplernn.corpus.loader import Loader  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
@@ -109,6 +110,7 @@ def rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
         )
     yield from wavenet_rows(precision, jit)
     yield from autoencoder_rows(precision, jit)
+    yield from piano_roll_rows(precision, jit)
     yield "load 1 million samples, one core", load
     yield "wait for data in training, dim 256", lambda *row: wait(*row, precision, jit)
     yield "chunk_audio, 36 minutes", chunk
@@ -173,6 +175,26 @@ def autoencoder_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Ca
                 operations=operations * sequences * SAMPLE_RATE,
             ),
         )
+
+
+def piano_roll_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Callable]]:
+    """Those of LSTMs over rolls; of each weight there is about one product a step, in training three."""
+    config = registry.load_config(CONFIGS / "pianoroll.config.json")
+    for batch_size in (16, 64):
+        yield (
+            f"train step, pianoroll, {batch_size} x {config.seq_len}",
+            timed(
+                lambda b=batch_size: training_steps(config, b, precision, jit),
+                operations=6 * config.num_parameters * batch_size * config.seq_len,
+            ),
+        )
+    calls = 30 * config.steps_per_beat * config.tempo_to_write / 60 / ITEMS_A_CALL
+    yield (
+        "generate 30 s, pianoroll, 1 sequence",
+        timed(
+            lambda: generation(config, 1, precision, jit), calls, cache=4 * config.num_parameters * calls * ITEMS_A_CALL
+        ),
+    )
 
 
 def encoding(config: AutoencoderConfig, codes: int) -> int:
@@ -282,7 +304,7 @@ def training_steps(config: Config, batch_size: int, precision: str, jit: bool | 
     model = model_to_train(config, TrainingOptions(data_dir=(), precision=precision, jit_compile=jit))
     step, state = train_step(model), model.initial_state(batch_size)
     window = config.window
-    items = np.random.default_rng(0).integers(64, 192, (batch_size, window.with_context), np.int32)
+    items = items_at_random(config, [batch_size, window.with_context])
     inputs = items, items[:, window.targets], np.zeros(batch_size, bool)
 
     def work():
@@ -292,6 +314,14 @@ def training_steps(config: Config, batch_size: int, precision: str, jit: bool | 
 
     work()
     return work
+
+
+def items_at_random(config: Config, shape: Sequence[int]) -> np.ndarray:
+    """Tokens in the middle of their range; of a step of a roll a tenth of the notes."""
+    padding, random = data_of(config).padding, np.random.default_rng(0)
+    if padding.ndim:
+        return (random.random([*shape, *padding.shape]) < 0.1).astype(padding.dtype)
+    return random.integers(64, 192, shape, np.int32)
 
 
 class WithoutHistory(WaveNet):
@@ -323,7 +353,7 @@ def generation(config: Config, sequences: int, precision: str, jit: bool | None)
 
 def generation_by(model: AutoregressiveModel, sequences: int, jit: bool | None) -> Callable[[], object]:
     generator = Generator(model, jit)
-    context = np.full([sequences, model.config.window.left], 128, np.int32)
+    context = items_at_random(model.config, [sequences, model.config.window.left])
     codes = itertools.repeat(np.zeros([sequences, ITEMS_A_CALL], np.int32)) if model.config.codes else None
     seeds = [(0, row) for row in range(sequences)]
     pieces = generator(context, 10**9, [0.95] * sequences, seeds, codes=codes)

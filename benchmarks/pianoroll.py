@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import keras
 import numpy as np
 
-from configs import CONFIGS
 from samplernn.audio.wav import Recording
 from samplernn.commands import cli
 from samplernn.commands.flags import Parser
@@ -32,7 +31,7 @@ from samplernn.corpus.split import Split
 from samplernn.midi.rolls import write_roll
 from samplernn.models.config import Config
 from samplernn.models.model import Model
-from samplernn.models.registry import load_config
+from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.options.option import option, options_of, with_default
 from samplernn.options.options import TrainingOptions
 from samplernn.options.values import PATH, POSITIVE, several, whole
@@ -59,8 +58,10 @@ class Options:
     """What the flags are."""
 
     rolls: str = option(MISSING, PATH, "npz with the parts of a set, whose name tells which")
-    config_file: str = option(str(CONFIGS / "pianoroll-benchmark.config.json"), PATH, "the network")
-    learning_rate: float = with_default(TrainingOptions, "learning_rate", 0.002)
+    layer_sizes: tuple[int, ...] = with_default(PianoRollConfig, "layer_sizes", (120, 120, 120))
+    dropout: float = with_default(PianoRollConfig, "dropout", 0.2)
+    transpose: int = with_default(PianoRollConfig, "transpose", 5)
+    learning_rate: float = with_default(TrainingOptions, "learning_rate", 0.005)
     batch_size: int = with_default(TrainingOptions, "batch_size", 16)
     minutes: float = option(10.0, POSITIVE, "that a training takes at most")
     random_seed: tuple[int, ...] = option((0,), several(whole(0)), "a training for each")
@@ -89,7 +90,8 @@ class KeepBest(keras.callbacks.Callback):
 
 def main() -> None:
     given = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
-    rolls, config = Path(given.rolls), load_config(given.config_file)
+    rolls = Path(given.rolls)
+    config = PianoRollConfig(layer_sizes=given.layer_sizes, dropout=given.dropout, transpose=given.transpose)
     with tempfile.TemporaryDirectory() as folder:
         parts = {part: write_part(rolls, part, Path(folder, part), config) for part in PARTS}
         tested = [train_and_test(config, parts, random_seed, given) for random_seed in given.random_seed]

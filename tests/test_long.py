@@ -32,7 +32,7 @@ def project(tmp_path):
 
 def copy_project(folder, seconds=None, dim=None):
     """What a user has of the project, with the demo's piece cut short and its network made narrower if told so."""
-    for name in ("samplernn", "examples"):
+    for name in ("samplernn", "examples", "configs"):
         shutil.copytree(ROOT / name, folder / name)
     for path in [*ROOT.glob("*.py"), *ROOT.glob("requirements*.txt"), ROOT / "pyproject.toml", ROOT / "notebook.ipynb"]:
         shutil.copy(path, folder)
@@ -91,6 +91,32 @@ def test_the_stack_goes_from_chunks_to_a_picture_of_all_levels(project):
     assert above["bound_nats"] < above["baseline_nats"] / 8 + below["baseline_nats"]
     wavs = re.search(r"^Listen: (.*)$", result.stdout, re.MULTILINE)[1].split(", ")
     assert [len(soundfile.read(project / wav)[0]) for wav in wavs] == [32000] * 3
+
+
+def run_demo_on_midi(project):
+    """The losses that it ends with, the network's first, once all that it made is there."""
+    demo = [sys.executable, "examples/demo_midi.py"]
+    result = subprocess.run(demo, cwd=project, capture_output=True, text=True, timeout=1200)
+    assert result.returncode == 0, result.stderr
+    *_, opened, heard, seen, losses = result.stdout.splitlines()
+    for line, title, start in (
+        (opened, "Open: ", b"MThd"), (heard, "Listen: ", b"RIFF"), (seen, "Look: ", b"\x89PNG"),
+    ):  # fmt: skip
+        assert line.startswith(title) and (project / line.removeprefix(title)).read_bytes().startswith(start)
+    return [float(number) for number in re.findall(r"\d+\.\d+(?= nats|;|\.$)", losses)]
+
+
+def test_the_demo_on_midi_learns_and_composes(project):
+    demo = project / "examples" / "demo_midi.py"
+    demo.write_text(demo.read_text().replace("num_epochs=60", "num_epochs=15"))
+    loss, marginals, _ = run_demo_on_midi(project)
+    assert 0 < loss < marginals
+
+
+@pytest.mark.shown
+def test_the_demo_on_midi_learns_at_its_full_size(tmp_path):
+    loss, marginals, markov = run_demo_on_midi(copy_project(tmp_path / "project"))
+    assert 0 < loss < markov - 1 < marginals - 1
 
 
 def test_the_demo_learns_and_generates(project):

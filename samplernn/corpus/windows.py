@@ -26,13 +26,17 @@ def plan_training(
     recordings: list[Recording], config: Config, batch_size: int, random_seed: int, epoch: int
 ) -> tuple[list[list[Recording]], int]:
     """The rows of an epoch, and the number of windows until the first of them runs out, or the last one."""
-    order = heard_in(recordings, random_seed, epoch)
+    order, length = heard_in(recordings, random_seed, epoch), config.window.length
     random.Random(f"{random_seed}/{epoch}").shuffle(order)
     data, draw = data_of(config), random.Random(f"{random_seed}/{epoch}/as trained")
     order = [data.as_trained(recording, draw) for recording in order]
-    length, every = config.window.length, config.every_item_counts
-    rows = plan_rows(order, batch_size, length, every)
-    return rows, (max if every else min)(_row_lengths(rows, length, every))
+    if not config.every_item_counts:
+        rows = plan_rows(order, batch_size, length)
+        return rows, min(_row_lengths(rows, length))
+    rows = plan_rows(_longest_first(order), batch_size, length, partial=True)  # as equal as may be
+    for row in rows:
+        draw.shuffle(row)
+    return rows, max(_row_lengths(rows, length, partial=True))
 
 
 def plan_validation(
@@ -42,9 +46,12 @@ def plan_validation(
 
     `partial` is whether what is left at a recording's end makes a window too.
     """
-    longest_first = sorted(recordings, key=lambda recording: -recording.frames)
-    rows = plan_rows(longest_first, batch_size, seq_len, partial)
+    rows = plan_rows(_longest_first(recordings), batch_size, seq_len, partial)
     return rows, max(_row_lengths(rows, seq_len, partial))
+
+
+def _longest_first(recordings: list[Recording]) -> list[Recording]:
+    return sorted(recordings, key=lambda recording: -recording.frames)
 
 
 def plan_rows(

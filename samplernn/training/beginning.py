@@ -208,7 +208,7 @@ def of_codes(config: Config, chain: Chain, options: TrainingOptions) -> Config:
         return config
     if config.data != "codes":
         raise InputError(
-            f'{which} is for audio, and --codes_from makes codes of it; give one with "q_type": "codes", as'
+            f'{which} is for {config.data}, and --codes_from makes codes; give one with "q_type": "codes", as'
             " docs/families.md says"
         )
     return config.over_codes(chain[0].config.codes.levels)

@@ -349,7 +349,7 @@ def test_a_chain_that_cannot_be_is_told(stack, tmp_path, chain, said):
     [
         ({"codes_from": "top"}, "^--codes_from: .*top.* is no autoencoder"),
         ({"codes_from": None}, "is for codes; name the autoencoder that makes them by --codes_from"),
-        ({"config_file": "below"}, "is for audio, and --codes_from makes codes of it"),
+        ({"config_file": "below"}, "is for audio, and --codes_from makes codes;"),
         ({"codes_from": "nowhere"}, "^--codes_from: .*nowhere: there is no such checkpoint"),
     ],
 )
