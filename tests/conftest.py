@@ -59,19 +59,21 @@ def make_corpus(tmp_path, music):
 def make_tunes(tmp_path):
     """A function that writes MIDI files of notes at random, of the given lengths in steps, and returns their folder."""
 
-    def make(lengths, config, folder="tunes"):
-        from samplernn.corpus.data import grid_of
-        from samplernn.midi.rolls import write_roll
+    return lambda lengths, config, folder="tunes": write_tunes(tmp_path / folder, lengths, config)
 
-        path, random = tmp_path / folder, np.random.default_rng(0)
-        path.mkdir(exist_ok=True)
-        for i, length in enumerate(lengths):
-            sounds = random.random([length, config.num_notes]) < 0.3
-            values = random.integers(1, config.values, sounds.shape)
-            write_roll(path / f"tune_{i}.mid", np.where(sounds, values, 0).astype(np.int8), grid_of(config))
-        return path
 
-    return make
+def write_tunes(folder, lengths, config):
+    """Write MIDI files of notes at random, of the given lengths in steps, into a folder, and return it."""
+    from samplernn.corpus.rolls import grid_of
+    from samplernn.midi.rolls import write_roll
+
+    random = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    for i, length in enumerate(lengths):
+        sounds = random.random([length, config.num_notes]) < 0.3
+        values = random.integers(1, config.values, sounds.shape)
+        write_roll(folder / f"tune_{i}.mid", np.where(sounds, values, 0).astype(np.int8), grid_of(config))
+    return folder
 
 
 @pytest.fixture

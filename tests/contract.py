@@ -3,6 +3,7 @@
 What takes a training (resuming in mid-epoch to the bit, several devices, kills) is tested of trainings.
 """
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -25,6 +26,7 @@ def verify_contract(name, config=None):
     case = _Case(config or registry.FAMILIES[name].config.tiny())
     _check_config(name, case.config)
     _check_parameters(case)
+    _check_initial_weights(case.config)
     _check_windows(case)
     _check_rows(case)
     _check_causality(case)
@@ -107,6 +109,19 @@ def _check_parameters(case):
     weights, keys = case.model.trainable_variables, [case.model.checkpoint_key(v) for v in case.model.weights]
     assert case.config.num_parameters == sum(int(np.prod(variable.shape)) for variable in weights)
     assert len(set(keys)) == len(keys)
+
+
+def _check_initial_weights(config):
+    """Each is drawn by itself, by Keras's global seed, unless all its numbers are the same."""
+
+    def initial(seed):
+        keras.utils.set_random_seed(seed)
+        weights = [variable.numpy() for variable in registry.build(config).trainable_variables]
+        return [weight for weight in weights if np.ptp(weight)]
+
+    first, again, other = initial(0), initial(0), initial(1)
+    assert all(map(np.array_equal, first, again)) and not any(map(np.array_equal, first, other))
+    assert len({weight.tobytes() for weight in first}) == len(first)
 
 
 def _check_windows(case):

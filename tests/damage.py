@@ -235,7 +235,9 @@ def ffmpeg_case(draw):
 
 def corpus_case(draw):
     """Four good files and a damaged one, for the loader."""
-    return ["load", "c"], good_corpus() | {"c/x.wav": damaged_audio(draw, [f for f in AUDIO_FORMATS if f[0].startswith("WAV")])}
+    return ["load", "c"], good_corpus() | {
+        "c/x.wav": damaged_audio(draw, [f for f in AUDIO_FORMATS if f[0].startswith("WAV")])
+    }
 
 
 # --- MIDI ---
@@ -289,13 +291,15 @@ def damaged_midi(draw):
 def good_corpus(family="samplernn"):
     """Four good files of what a family learns, of which there are `0` to `3`."""
     if family == "pianoroll":
-        return {f"c/{i}.mid": CHORALES[i % len(CHORALES)].read_bytes() for i in range(4)}
+        return {f"c/{i}.mid": CHORALES[-1].read_bytes() for i in range(4)}
     return {f"c/{i}.wav": good_audio("WAV", "PCM_16") for i in range(4)}
 
 
-def midi_case(draw):
-    """Four good files and a damaged one, for the loader of rolls whose steps last for a time, or are a part of a beat."""
-    return ["load", "c", draw.choice(["dt", "steps_per_beat"])], good_corpus("pianoroll") | {"c/x.mid": damaged_midi(draw)}
+def tunes_case(draw):
+    """Four good files and a damaged one, for the loader of rolls whose steps last a time, or are a part of a beat."""
+    return ["load", "c", draw.choice(["dt", "steps_per_beat"])], good_corpus("pianoroll") | {
+        "c/x.mid": damaged_midi(draw)
+    }
 
 
 # --- JSON ---
@@ -590,18 +594,21 @@ def good_codes():
 
 
 def codes_case(draw):
-    data = damaged_npz(good_codes(), HOSTILE_ARRAYS, draw)
+    data = damaged_npz(good_codes(), draw)
     return [*WITHOUT_DUR, "--codes", "x.npz"], good_checkpoint("vqvae") | {"x.npz": data}
 
 
-def damaged_npz(arrays, hostile, draw):
-    """An npz of which an array, its header or its archive is wrong, compressed in whichever way."""
-    arrays, kind = dict(arrays), draw.choice(["archive", "archive", "member", "array", "missing", "claim"])
+def damaged_npz(arrays, draw, others=lambda array: []):
+    """An npz of which an array, its header or its archive is wrong, compressed in whichever way.
+
+    `others` gives what else may be in an array's place.
+    """
+    arrays, kind = dict(arrays), draw.choice(["archive", "member", "array", "claim"] * 2 + ["missing"])
     name, compression = draw.choice(list(arrays)), draw.choice(COMPRESSIONS)
     if kind == "missing":
         del arrays[name]
     elif kind == "array":
-        arrays[name] = draw.choice(hostile)
+        arrays[name] = draw.choice(HOSTILE_ARRAYS + others(arrays[name]))
     members = {name: npy(array) for name, array in arrays.items()}
     if kind == "member":
         members[name] = byte_damaged(members[name], draw)
@@ -611,7 +618,7 @@ def damaged_npz(arrays, hostile, draw):
     return byte_damaged(data, draw) if kind == "archive" else data
 
 
-COMPRESSIONS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+COMPRESSIONS = 3 * [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED] + [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 
 
 def npy(array):
@@ -621,10 +628,8 @@ def npy(array):
 
 
 def claiming(member, draw):
-    """An array with a header that says something else about it, or with more zeros than there is room for."""
+    """An array with a header that says something else about it."""
     array = np.load(io.BytesIO(member))
-    if draw.random() < 0.2:
-        return member + bytes(2**29)
     shapes = [(), (2**40,), (2**31, 2**31), (-1,), (0,), array.shape[::-1], (*array.shape, 1), "a", None]
     types = ["<f8", ">f4", "<f2", "<c8", "|O", "<U4", "|V4", "<M8[D]", "|S4", "|b1", [("a", "<f4")], "nonsense", 1]
     says = {"descr": array.dtype.str, "fortran_order": array.flags.f_contiguous, "shape": array.shape}
@@ -635,7 +640,7 @@ def claiming(member, draw):
 
 def npz(members, compression):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
+    with zipfile.ZipFile(file, "w", compression, compresslevel=1) as archive:
         for name, data in members.items():
             with archive.open(f"{name}.npy", "w") as member:
                 member.write(data)
@@ -658,15 +663,11 @@ RNN4MUSIC = GOLDEN / "pianoroll" / "parameters.npz"
 def good_parameters():
     """The arrays that are its weights."""
     with np.load(RNN4MUSIC) as arrays:
-        return {name: arrays[name] for name in arrays if not name.startswith("D")}
+        return {name: arrays[name] for name in arrays if name == "by" or name[-2] == "_"}
 
 
 def npz_case(draw):
     """Its network, of which something is wrong, where it is generated from, measured or trained on."""
-    arrays = good_parameters()
-    wide = arrays["Wxi_2"]
-    hostile = [wide.astype(np.float64), wide.astype(">f4"), np.asfortranarray(wide), wide.T, wide * np.nan, wide * 1e38,
-               wide.astype(object), wide.astype("c8"), wide.astype(int), *HOSTILE_ARRAYS]  # fmt: skip
     command = [argument.replace("model.ckpt-1", "parameters.npz") for argument in GENERATE]
     quick = ["--jit_compile", "False"]
     evaluate = ["evaluate", "--checkpoint_path", "run/parameters.npz", "--data_dir", "c", "--output_file", "out/t.csv"]
@@ -674,7 +675,13 @@ def npz_case(draw):
     folders = ["--generate", "False", "--logdir_root", "out", "--output_dir", "out"]
     command = draw.choice([command] * 8 + [[*evaluate, *quick]] * 2 + [[*learn, *quick, *folders]])
     files = good_corpus("pianoroll") if "c" in command else {}
-    return command, files | {"run/parameters.npz": damaged_npz(arrays, hostile, draw)}
+    return command, files | {"run/parameters.npz": damaged_npz(good_parameters(), draw, otherwise)}
+
+
+def otherwise(array):
+    """The same numbers of other types, in another order, and others of the same type."""
+    types = [array.astype(dtype) for dtype in (np.float64, ">f4", np.float16, np.int8, "c8", object)]
+    return 4 * [*types, np.asfortranarray(array), array.T, array * np.nan, array * 1e38, array.astype(float) * 1e200]
 
 
 # --- Names and what is no file ---
@@ -716,6 +723,20 @@ def name_case(draw):
     return command, files if there else {}
 
 
+def midi_name_case(draw):
+    """Good MIDI, or what is made of it, under such a name."""
+    name, good = draw.choice(NAMES).replace(".wav", ".mid"), CHORALES[0].read_bytes()
+    use = draw.choice(["corpus", "hold", "seed", "output", "output"])
+    there = {} if len(name.encode("utf-8", "surrogateescape")) > 255 else {name: good}
+    if use == "corpus":
+        return ["load", "c", "dt"], good_corpus("pianoroll") | {f"c/{name}": data for name, data in there.items()}
+    if use == "output":
+        command = list(GENERATE)
+        command[1:3] = [f"--output_path=out/{name}"]
+        return command, good_checkpoint("pianoroll")
+    return [*GENERATE, f"--{use}={name}"], good_checkpoint("pianoroll") | there
+
+
 SPECIALS = [FIFO, FOLDER, Link("/dev/zero"), Link("x.wav"), Link("."), Link("nowhere"), Link("/dev/stdin")]
 
 
@@ -737,6 +758,17 @@ def special_case(draw):
     return GENERATE, good | {use: special["x.wav"]}
 
 
+def midi_special_case(draw):
+    """The same of MIDI, and of RNN4Music's checkpoints."""
+    use, special = draw.choice(["corpus", "hold", "seed", "npz"]), draw.choice(SPECIALS)
+    if use == "corpus":
+        return ["load", "c", "dt"], good_corpus("pianoroll") | {"c/x.mid": special}
+    if use == "npz":
+        command = [argument.replace("model.ckpt-1", "parameters.npz") for argument in GENERATE]
+        return command, {"run/parameters.npz": special}
+    return [*GENERATE, f"--{use}", "x.mid"], good_checkpoint("pianoroll") | {"x.mid": special}
+
+
 # --- All of them ---
 
 KINDS: dict[str, Callable] = {
@@ -754,7 +786,9 @@ KINDS: dict[str, Callable] = {
     "name": name_case,
     "special": special_case,
     "codes": codes_case,
-    "midi": midi_case,
+    "midi_name": midi_name_case,
+    "midi_special": midi_special_case,
+    "tunes": tunes_case,
     "learn": learn_case,
     "primer": primer_case,
     "npz": npz_case,
@@ -766,7 +800,7 @@ KINDS |= {
     for kind in OF_NETWORKS
 }
 
-WITHOUT_TENSORFLOW = ("chunk", "ffmpeg", "corpus", "midi")
+WITHOUT_TENSORFLOW = ("chunk", "ffmpeg", "corpus", "tunes")
 
 
 def cases(**numbers):

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,8 +57,17 @@ CONFIGS["vqvae"] = {
     **{"modulator_repeats": 1, "modulator_stages": 1, "modulator_size": 4},
     **{"num_repeats": 1, "num_stages": 2, "residual_size": 4, "inner_size": 4, "skip_size": 8},
 }
-FILES, CHUNK_LENGTH = 4, 250  # half of them to validate with; milliseconds
-STEPS = 3  # of an epoch, 4000 // 1024
+CONFIGS["pianoroll"] = {
+    "model": "pianoroll",
+    "seq_len": 4,
+    "layer_sizes": [400],
+    "dropout": 0.1,
+    "transpose": 5,
+    "tune_length": 10,
+    "passes_per_batch": 2,
+}
+FILES, CHUNK_LENGTH = 4, 250  # half of them to validate with, of MIDI one of three; milliseconds
+STEPS = 3  # of an epoch, 4000 // 1024; of MIDI 10 / 4, rounded up
 FLAGS = {
     "batch_size": 2,
     "generate": False,
@@ -184,10 +194,13 @@ def torture(folder: Path, kills: int, model: str, seed: int = 0, report=lambda t
 
 def prepare(folder: Path, model: str) -> None:
     """Write the corpus and the config of a family."""
-    piece = ROOT / "examples" / "demo-chorales.flac"
-    chunk_files(ChunkOptions((str(piece),), str(folder / "chunks"), CHUNK_LENGTH))
-    for path in sorted((folder / "chunks").glob("*.wav"))[FILES:]:
-        path.unlink()
+    if model == "pianoroll":
+        shutil.copytree(ROOT / "tests" / "midi", folder / "chunks", ignore=shutil.ignore_patterns("*.py"))
+    else:
+        piece = ROOT / "examples" / "demo-chorales.flac"
+        chunk_files(ChunkOptions((str(piece),), str(folder / "chunks"), CHUNK_LENGTH))
+        for path in sorted((folder / "chunks").glob("*.wav"))[FILES:]:
+            path.unlink()
     (folder / "torture.config.json").write_text(json.dumps(CONFIGS[model]))
 
 

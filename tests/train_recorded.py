@@ -7,7 +7,6 @@ its epochs, the `files` that were read, and the `weights`, the model's variables
 
 import functools
 import json
-import math
 import os
 import pickle
 import sys
@@ -21,7 +20,7 @@ import tensorflow as tf
 from toy import ToyConfig
 
 from samplernn.commands import cli
-from samplernn.corpus import data
+from samplernn.corpus import tokens
 from samplernn.models import registry
 from samplernn.models.samplernn import model as network
 from samplernn.options.options import TrainingOptions
@@ -45,15 +44,16 @@ def main() -> None:
 
 def recorded(options: dict, clip_norm: float) -> dict:
     record = {"losses": [], "logs": [], "files": set()}
-    means = []  # of each step, over the epoch so far
-
-    def end_step(step, logs):
-        means.extend([math.nan] * (step - len(means)))  # of steps before the run was resumed
-        means[step:] = [logs["loss"]]
-        record["losses"].append((step + 1) * means[step] - step * (means[step - 1] if step else 0))
 
     def fit(model, *args, fit=training.fit):
         *args, callbacks, progress = args
+        before = dict(progress.sums)  # of the epoch
+
+        def end_step(step, logs):
+            of_step = {name: value - (before[name] if step else 0) for name, value in progress.sums.items()}
+            record["losses"].append(model.measures(of_step)["loss"])
+            before.update(progress.sums)
+
         recorder = keras.callbacks.LambdaCallback(
             on_train_batch_end=end_step, on_epoch_end=lambda epoch, logs: record["logs"].append(dict(logs))
         )
@@ -62,16 +62,16 @@ def recorded(options: dict, clip_norm: float) -> dict:
         variables |= model.averages.by_key() if model.averages else {}
         record["weights"] = {path: variable.numpy() for path, variable in variables.items()}
 
-    def read_mono(path, *args, read_mono=data.read_mono):
+    def read_mono(path, *args, read_mono=tokens.read_mono):
         record["files"].add(Path(path).name)
         return read_mono(path, *args)
 
-    before = training.fit, data.read_mono, network.CLIP_NORM
-    training.fit, data.read_mono, network.CLIP_NORM = fit, read_mono, clip_norm
+    before = training.fit, tokens.read_mono, network.CLIP_NORM
+    training.fit, tokens.read_mono, network.CLIP_NORM = fit, read_mono, clip_norm
     try:
         training.train(TrainingOptions(**options))
     finally:
-        training.fit, data.read_mono, network.CLIP_NORM = before
+        training.fit, tokens.read_mono, network.CLIP_NORM = before
     return record
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from samplernn.system import npz
 
 MAX_BYTES = 2**32  # of all arrays
+MAX_RATIO = 10  # of that to the file's; weights are noise, of which compression makes little less
 
 
 def recognizes(path: Path) -> bool:
@@ -34,14 +35,16 @@ def read(path: Path) -> dict[str, np.ndarray]:
         ValueError: it is damaged, or claims more than any network is.
         OSError: it cannot be read.
     """
+    most = min(MAX_BYTES, MAX_RATIO * path.stat().st_size)
     try:
         with zipfile.ZipFile(path) as archive:
             names = npz.names_of(archive)
-            if sum(npz.size_of(archive, name) for name in names) > MAX_BYTES:
-                raise ValueError("it claims more bytes than any network has")
-            arrays = {name: npz.read_array(archive, name) for name in names}
+            if fits := sum(npz.size_of(archive, name) for name in names) <= most:
+                arrays = {name: npz.read_array(archive, name) for name in names}
     except OSError:
         raise
-    except Exception as error:  # of what zip, its compressions and NumPy's headers make of damaged bytes
-        raise ValueError(f"its arrays are damaged ({error})") from None
+    except Exception:  # of what zip, its compressions and NumPy's headers make of damaged bytes
+        raise ValueError("its arrays are damaged") from None
+    if not fits:
+        raise ValueError("it claims more bytes than any network has, or than are in such a file")
     return {name: array for name, array in arrays.items() if array.dtype.kind in "fiu"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -104,11 +105,18 @@ def _has_form_of_settings(content: Any) -> bool:
 
 def _has_form_of_split(split: Any) -> bool:
     def names(part):
-        return isinstance(part, list) and all(isinstance(name, str) for name in part)
+        return isinstance(part, list) and all(isinstance(name, str) and _can_be_a_files(name) for name in part)
 
     return split == {} or (
         isinstance(split, dict) and all(names(split.get(part)) for part in ("training", "validation"))
     )
+
+
+def _can_be_a_files(name: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _has_form_of_chain(chain: Any) -> bool:
@@ -218,8 +226,9 @@ def _check_size(checkpoint: Path, config: Config) -> None:
 def _own_config(checkpoint: Path) -> tuple[Config | None, Path | None]:
     """A checkpoint's own config, or the only one in its folder, and the file that says it; None for both."""
     if is_foreign(checkpoint):
+        tensors = foreign_tensors(checkpoint)
         with naming(str(checkpoint)):
-            if config := config_of_tensors(foreign_tensors(checkpoint)):
+            if config := config_of_tensors(tensors):
                 return config, checkpoint
     if own := read_settings(checkpoint):
         path = Path(f"{checkpoint}.json")

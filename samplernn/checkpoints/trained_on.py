@@ -12,14 +12,22 @@ from samplernn.audio.wav import Recording
 from samplernn.checkpoints.settings import arguments_of, read_settings
 from samplernn.corpus.data import data_of
 from samplernn.models.config import Config
+from samplernn.options.values import PATH
 from samplernn.system.errors import InputError
 
 
 def data_dir_of(settings: dict[str, Any]) -> list[str] | None:
     """The folders that a run was given, by the settings of a checkpoint; None where they do not tell."""
     data_dir = arguments_of(settings).get("data_dir")
-    known = isinstance(data_dir, list) and data_dir and all(isinstance(path, str) for path in data_dir)
-    return data_dir if known else None
+    return data_dir if isinstance(data_dir, list) and data_dir and all(map(_can_be_given, data_dir)) else None
+
+
+def _can_be_given(path: Any) -> bool:
+    """Whether a flag would take it."""
+    try:
+        return isinstance(path, str) and bool(PATH.parse(path))
+    except ValueError:
+        return False
 
 
 def recordings_trained_on(settings: dict[str, Any], config: Config) -> list[Recording]:

@@ -28,7 +28,7 @@ from samplernn.generation.chain import Chain, chain_below, configs_of
 from samplernn.models.config import Config, hop_of
 from samplernn.options.options import EvaluationOptions
 from samplernn.system.errors import InputError
-from samplernn.system.words import counted, listed
+from samplernn.system.words import counted, listed, shortened
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def _named(names: list[str], recordings: list[Recording], data_dir: str) -> list
     if missing := [name for name in names if name not in by_name]:
         raise InputError(
             f"{data_dir}: of {counted(len(names), 'file')} that the run has held out {len(missing)} are not there; name"
-            f" its own folders, in its order: {listed(missing)}"
+            f" its own folders, in its order: {listed([*map(shortened, missing)])}"
         )
     return [by_name[name] for name in names]
 

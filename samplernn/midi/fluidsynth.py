@@ -103,8 +103,8 @@ def find(soundfont: str | None = None) -> FluidSynth | None:
     """
     program = shutil.which(PROGRAM)
     if soundfont is None:
-        found = _system_soundfont()
-        return FluidSynth(program, found) if program and found else None
+        found = _system_soundfont() if program else None
+        return FluidSynth(program, found) if found else None
     with naming(f"--soundfont {soundfont}"):
         with refusals_in_words(soundfont):
             if not _is_soundfont(Path(soundfont)):

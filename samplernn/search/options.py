@@ -39,7 +39,7 @@ class SearchOptions(CorpusOptions, ComputationOptions):
         return self.early_stopping_patience
 
     def __post_init__(self):
-        object.__setattr__(self, "space", complete(self.model, self.space, of="codes" if self.codes_from else "audio"))
+        object.__setattr__(self, "space", complete(self.model, self.space, self.codes_from is not None))
 
 
 @dataclass(frozen=True, kw_only=True)

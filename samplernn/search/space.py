@@ -40,20 +40,20 @@ def in_flight(family: str) -> list[str]:
     return [option.name for option in [*OF_TRAINING, *of_model(family)] if option.in_flight]
 
 
-def complete(family: str, given: Space, of: str = "audio") -> Space:
+def complete(family: str, given: Space, of_codes: bool = False) -> Space:
     """All hyperparameters, each value once; those that are not given have their default alone.
 
     Args:
         family: of the networks.
         given: the values of some.
-        of: the kind of data that the networks are to learn, "audio" or "codes".
+        of_codes: whether the networks are to learn codes.
 
     Raises:
         InputError: a range is not alone, or some network of the space is impossible, or of other data.
     """
     values = {option.name: given.get(option.name, (option.default,)) for option in hyperparameters(family)}
     space = {name: _tried(name, of_name) for name, of_name in values.items()}
-    _check_networks(family, space, of)
+    _check_networks(family, space, of_codes)
     return space
 
 
@@ -90,7 +90,7 @@ def examples(values: Tried) -> Sequence:
     return ends(values)
 
 
-def _check_networks(family: str, space: Space, of_data: str) -> None:
+def _check_networks(family: str, space: Space, of_codes: bool) -> None:
     """Refuse impossible ones before any time is spent on the others; of a huge space the first are looked at."""
     options = of_model(family)
     of_each = [space[option.name] for option in options]
@@ -103,7 +103,7 @@ def _check_networks(family: str, space: Space, of_data: str) -> None:
             given = {of.name: choice[of.name] for of in options if choice[of.name] != of.default}
             flags = " ".join(f"--{name} {as_text(value)}" for name, value in given.items())
             raise InputError(f"{flags}: {error}") from None
-        if config.data != of_data:
+        if (config.data == "codes") != of_codes:
             raise InputError(_of_other_data(family, config.data))
 
 
@@ -111,11 +111,11 @@ def _of_other_data(family: str, data: str) -> str:
     """What is to be done where networks are of other data than the search."""
     if data == "codes":
         return "--q_type codes: name the autoencoder that makes them by --codes_from"
-    kinds = next(option.values.choices for option in of_model(family) if option.name == "q_type")
+    kinds = next((option.values.choices for option in of_model(family) if option.name == "q_type"), ())
     remedy = (
         "give --q_type codes alone" if "codes" in kinds else "leave it out, for no network of this --model learns codes"
     )
-    return f"--codes_from: a network of the search would learn audio; {remedy}"
+    return f"--codes_from: a network of the search would learn {data}; {remedy}"
 
 
 def scalars(space: Space) -> dict[str, list | Range]:

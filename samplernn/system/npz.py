@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 
 import numpy as np
@@ -24,5 +25,6 @@ def read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """An array; where it is damaged, whatever zip, its compressions and NumPy's headers raise."""
     with archive.open(name + SUFFIX) as file:
         shape, by_columns, dtype = READ_HEADER[np.lib.format.read_magic(file)](file)
-        numbers = np.frombuffer(file.read(), dtype)  # NumPy's own reader makes room for what a header says
+        size = max(0, math.prod(shape) * dtype.itemsize)
+        numbers = np.frombuffer(file.read(size + 1), dtype)  # NumPy's own reader makes room for what a header says
         return numbers.reshape(shape, order="F" if by_columns else "C")

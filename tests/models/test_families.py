@@ -28,18 +28,22 @@ NEW = [name for name in registry.FAMILIES if name != registry.DEFAULT_FAMILY]
 def of_family(options, tmp_path, make_tunes):
     """A function that has a training be of a family's tiny network, and of what that learns."""
 
-    def choose(name):
+    def choose(name, **changes):
         path = tmp_path / "tiny.config.json"
-        path.write_text(json.dumps(registry.config_to_dict(TINY[name])))
+        path.write_text(json.dumps(registry.config_to_dict(replace(TINY[name], **changes))))
         of_tunes = {"data_dir": (str(make_tunes([40, 70, 33, 64, 90, 17], TINY[name])),)}
         return replace(options, config_file=str(path), **(of_tunes if TINY[name].data == "rolls" else {}))
 
     return choose
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) for name in NEW])
-def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(of_family, monkeypatch, capsys, name):
-    options = replace(of_family(name), polyak_decay=0.9)
+DRAWN = {"dropout": 0.2, "transpose": 2, "tune_length": 40, "passes_per_batch": 2}  # anew in each epoch
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "changes"), [*((name, {}) for name in NEW), ("pianoroll", DRAWN)])
+def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(of_family, monkeypatch, capsys, name, changes):
+    options = replace(of_family(name, **changes), polyak_decay=0.9)
     train(replace(options, id="whole"))
     out = capsys.readouterr().out
     field = TINY[name].receptive_field

@@ -32,7 +32,10 @@ def test_a_config_names_its_family_and_without_a_name_it_is_the_first_there_was(
     ("values", "said"),
     [
         ({"model": "samplern"}, "model is 'samplern'; did you mean 'samplernn'?"),
-        ({"model": "gpt"}, "model is 'gpt'; it must be one of samplernn, wavenet, vqvae, amae, pianoroll, predictor, toy"),
+        (
+            {"model": "gpt"},
+            "model is 'gpt'; it must be one of samplernn, wavenet, vqvae, amae, pianoroll, predictor, toy",
+        ),
         ({"model": ["toy"]}, r"model is \['toy'\]"),
         ({"modle": "toy"}, "unknown parameter 'modle'; did you mean 'model'?$"),
         ({"zzz": 1, "yyy": 2}, "^unknown parameter 'zzz'; unknown parameter 'yyy'; the parameters are [^;]*$"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import GOLDEN, ROOT, TINY
+from conftest import GOLDEN, ROOT, TINY, write_tunes
 from trainings import epochs_saved
 
 from samplernn.checkpoints import run_folders
@@ -26,6 +26,7 @@ from samplernn.system.errors import InputError
 BATCH_SIZE = 4
 # Rows run out one after the other, also in validation, whose files are these: 0, 1, 4 and 10.
 LENGTHS = [900, 300, 900, 520, 640, 900, 400, 300, 640, 1300, 400, 640]
+STEPS = [40, 3, 70, 33, 17, 64, 90, 5, 20, 16, 31, 7]  # of tunes, of which every one is a target
 
 
 def tiny(family, **changes):
@@ -62,6 +63,10 @@ CASES = {
     ),
     "vqvae": (tiny("vqvae", restart_after=2), {"jit_compile": False, "learning_rate": 0.01, "polyak_decay": 0.9}),
     "amae": (tiny("amae"), {"optimizer": "sgd", "jit_compile": False, "learning_rate": 0.3}),
+    "pianoroll": (
+        tiny("pianoroll", dropout=0.2, transpose=2, passes_per_batch=2, l1=1e-4),
+        {"optimizer": "sgd", "jit_compile": False, "learning_rate": 0.1},
+    ),
     "resumed": (
         json.loads((GOLDEN / "optimizers" / "model.config.json").read_text()),
         {
@@ -129,6 +134,7 @@ def work(tmp_path_factory, music):
     (folder / "corpus").mkdir()
     for i, length in enumerate(LENGTHS):
         soundfile.write(folder / "corpus" / f"piece_{i}.wav", music[i * 1000 : i * 1000 + length], 16000)
+    write_tunes(folder / "tunes", STEPS, registry.FAMILIES["pianoroll"].config.tiny())
     for name, (config, _) in CASES.items():
         (folder / f"{name}.config.json").write_text(json.dumps(config if "model" in config else {**TINY, **config}))
     yield folder
@@ -138,11 +144,12 @@ def work(tmp_path_factory, music):
 
 def run(work, case, **options):
     """A run for train_recorded.py; its output goes to the folder that the process is in."""
-    of_case = CASES[case][1]
+    config, of_case = CASES[case]
+    corpus = "tunes" if config.get("model") == "pianoroll" else "corpus"
     return {
         "clip_norm": CLIP_NORMS.get(case, 5.0),
         "options": {
-            "data_dir": [str(work / "corpus")],
+            "data_dir": [str(work / corpus)],
             "id": case,
             "config_file": str(work / f"{case}.config.json"),
             "num_epochs": 2,
@@ -236,7 +243,8 @@ def test_replicas_count_by_their_targets_of_which_they_may_have_none(last):
 def test_learning_shows_in_the_losses(processes):
     """So that equal losses mean equal steps."""
     records = dict(zip(CASES, processes["one"].records()))
-    for record in map(records.get, ["gru-adam", "lstm-sgd", "wavenet", "wavenet-dropout", "vqvae", "amae"]):
+    learning = ["gru-adam", "lstm-sgd", "wavenet", "wavenet-dropout", "vqvae", "amae", "pianoroll"]
+    for record in map(records.get, learning):
         assert record["losses"][-1] < record["losses"][0] - 1e-3
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from samplernn.models.config import Config, Window
@@ -49,21 +49,28 @@ class PianoRollConfig(Config):
         (21, 109),
         several(whole(0, PITCHES), f"two whole numbers from 0 to {PITCHES}, such as [21, 109]"),
         "the lowest MIDI pitch and the one behind the highest",
+        searchable=True,
     )
     dt: float | None = option(
         None,
-        optional(number(1 / MICROSECONDS, LONGEST_STEP)),
+        replace(optional(number(1 / MICROSECONDS, LONGEST_STEP)), numeric=False),  # what a range has is not whole
         "length of a step, seconds, a whole number of microseconds",
         f"{DEFAULT_STEP}, unless steps follow the beats",
+        searchable=True,
     )
     steps_per_beat: int | None = option(
-        None, optional(whole(1, 96)), "steps in a beat (a quarter note), instead of dt", "steps last dt seconds"
+        None,
+        optional(whole(1, 96)),
+        "steps in a beat (a quarter note), instead of dt",
+        "steps last dt seconds",
+        searchable=True,
     )
     tempo: float | None = option(
         None,
         optional(number(4, 1000)),
         "beats a minute at which music is generated, where steps follow the beats",
         "the commonest of the files that are trained on",
+        searchable=True,
         fits_any_weights=True,
     )
     onsets: bool = option(
@@ -73,6 +80,7 @@ class PianoRollConfig(Config):
         "corrected",
         one_of("corrected", "original"),
         "what the lowest layer's output gate sees: its cell, or, as in RNN4Music, its candidate before tanh",
+        searchable=True,
     )
     cost: str = option(
         "cross-entropy", one_of("cross-entropy", "squared error"), "what is minimised", searchable=True, in_flight=True
@@ -81,6 +89,7 @@ class PianoRollConfig(Config):
         (1.0,),
         several(number(0, 1000), "numbers from 0 up, such as [1, 1, 1, 0.5]"),
         "factors of the learning rate, of each layer from the lowest up and of the output, or one for all",
+        searchable=True,
         in_flight=True,
     )
     gradient_clip: float = option(
@@ -108,6 +117,7 @@ class PianoRollConfig(Config):
         optional(whole(1)),
         "steps to which each tune is cut, or repeated, in training",
         "as long as it is",
+        searchable=True,
         fits_any_weights=True,
     )
 

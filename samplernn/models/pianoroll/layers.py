@@ -12,7 +12,11 @@ from samplernn.models import recurrence
 from samplernn.models.products import LayerOfProducts, product
 
 DEVIATION = 0.1  # of all initial weights (RNN4Music's sigRand)
-WEIGHTS = RandomNormal(stddev=DEVIATION)
+
+
+def drawn_weights() -> RandomNormal:
+    """The initial weights of one variable: of several of a shape, an initializer would draw the same."""
+    return RandomNormal(stddev=DEVIATION)
 
 
 def biases_of_gates(size: int) -> RandomNormal:
@@ -32,11 +36,13 @@ class PeepholeLSTM(LayerOfProducts):
 
     def build(self, input_shape=None):
         size = self.size
-        self.kernel = self.add_weight(name="kernel", shape=[self.inputs, 4 * size], initializer=WEIGHTS)
-        self.recurrent_kernel = self.add_weight(name="recurrent_kernel", shape=[size, 4 * size], initializer=WEIGHTS)
+        self.kernel = self.add_weight(name="kernel", shape=[self.inputs, 4 * size], initializer=drawn_weights())
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel", shape=[size, 4 * size], initializer=drawn_weights()
+        )
         self.gate_biases = self.add_weight(name="gate_biases", shape=[3, size], initializer=biases_of_gates(size))
-        self.candidate_bias = self.add_weight(name="candidate_bias", shape=[size], initializer=WEIGHTS)
-        self.peepholes = self.add_weight(name="peepholes", shape=[3, size], initializer=WEIGHTS)
+        self.candidate_bias = self.add_weight(name="candidate_bias", shape=[size], initializer=drawn_weights())
+        self.peepholes = self.add_weight(name="peepholes", shape=[3, size], initializer=drawn_weights())
 
     def initial_state(self, rows: int):
         """Zeros."""
@@ -85,7 +91,7 @@ class NoteOutput(LayerOfProducts):
         self.outputs = outputs
 
     def build(self, input_shape=None):
-        self.kernel = self.add_weight(name="kernel", shape=[self.inputs, self.outputs], initializer=WEIGHTS)
+        self.kernel = self.add_weight(name="kernel", shape=[self.inputs, self.outputs], initializer=drawn_weights())
         self.bias = self.add_weight(name="bias", shape=[self.outputs], initializer=biases_of_gates(self.outputs))
 
     def call(self, x):

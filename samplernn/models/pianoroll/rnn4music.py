@@ -70,7 +70,8 @@ def weights_from(config: Config, tensors: Mapping[str, np.ndarray]) -> dict[str,
         }
     weights["notes/kernel"] = np.concatenate([tensors[f"Why_{layer}"].T for layer in range(1, LAYERS + 1)])
     weights["notes/bias"] = tensors["by"]
-    return {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
+    with np.errstate(over="ignore"):  # of float64 larger than any float32, which is found to be no number
+        return {key: np.ascontiguousarray(value, np.float32) for key, value in weights.items()}
 
 
 def _shapes(config: Config) -> Iterator[tuple[str, tuple[int, ...]]]:

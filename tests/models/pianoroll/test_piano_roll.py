@@ -37,6 +37,11 @@ def window(model, roll):
     return x, x[:, 1:]
 
 
+def test_layers_of_the_same_size_begin_with_weights_of_their_own():
+    weights = PianoRoll(PianoRollConfig(**(TINY | {"layer_sizes": (3, 3, 3)}))).weights
+    assert len({weight.numpy().tobytes() for weight in weights}) == len(weights)
+
+
 # --- RNN4Music's ---
 
 
