@@ -1,4 +1,4 @@
-"""Checkpoints that are an npz: arrays of numbers are read in whichever form, and nothing that is claimed is believed."""
+"""Checkpoints that are an npz: arrays of numbers are read in whichever form, and nothing claimed is believed."""
 
 import io
 import tracemalloc
