@@ -112,12 +112,12 @@ def _check_parameters(case):
 
 
 def _check_initial_weights(config):
-    """Each is drawn by itself, by Keras's global seed, unless all its numbers are the same."""
+    """Each matrix is drawn by itself, by Keras's global seed, unless all its numbers are the same."""
 
     def initial(seed):
         keras.utils.set_random_seed(seed)
         weights = [variable.numpy() for variable in registry.build(config).trainable_variables]
-        return [weight for weight in weights if np.ptp(weight)]
+        return [weight for weight in weights if weight.ndim > 1 and np.ptp(weight)]
 
     first, again, other = initial(0), initial(0), initial(1)
     assert all(map(np.array_equal, first, again)) and not any(map(np.array_equal, first, other))

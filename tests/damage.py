@@ -312,6 +312,7 @@ HOSTILE_JSON = [
     "[[[]]]", '{"a": 1}', '{"__class__": "os.system"}', "[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900,
     "[" * 100000, "01", "+1", "0x10", "'a'", "undefined", "1,", "", "//", '"\n"', "[" + "0," * 100000 + "0]",
 ]  # fmt: skip
+HOSTILE_TEXTS = [text for text in HOSTILE_JSON if text.startswith('"')]
 MARK = "the place"
 ENCODINGS = ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp037", "utf-7"]
 
@@ -442,6 +443,18 @@ def evaluate_case(draw, family="samplernn"):
     flags = draw.choice([["--held_out"], ["--held_out", "--data_dir", "c"], ["--data_dir", "c"]])
     command = ["evaluate", "--checkpoint_path", path, *flags, "--jit_compile", "False", "--output_file", "out/t.csv"]
     return command, good_corpus(family) | settings_case(draw, family)[1]
+
+
+def paths_case(draw):
+    """Settings of which a name or a folder is none, where a generation or an evaluation looks for it."""
+    family = draw.choice(["samplernn", "pianoroll"])
+    settings = json.loads(good_checkpoint(family)[SETTINGS])
+    arguments, split = settings["arguments"], settings["split"]
+    holder, key = draw.choice([(arguments, "data_dir"), (split["training"], 0), (split["validation"], 0)])
+    holder[key] = MARK
+    damaged = json.dumps(settings).replace(json.dumps(MARK), draw.choice(HOSTILE_TEXTS)).encode()
+    command, files = draw.choice([settings_case, evaluate_case])(draw, family)
+    return command, files | {SETTINGS: damaged}
 
 
 def torch_case(draw):
@@ -792,6 +805,7 @@ KINDS: dict[str, Callable] = {
     "learn": learn_case,
     "primer": primer_case,
     "npz": npz_case,
+    "paths": paths_case,
 }
 OF_NETWORKS = ("config", "settings", "evaluate", "resume", "index", "shard")
 KINDS |= {

@@ -35,7 +35,9 @@ SHORT = {
         *damage.cases(config=8, settings=2, evaluate=2, torch=8, index=10, shard=2, state=2, name=4, special=8),
         *damage.cases(vqvae_config=2, vqvae_settings=1, vqvae_index=2, codes=12),
         *damage.cases(wavenet_config=4, wavenet_settings=1, wavenet_evaluate=1, wavenet_index=8, wavenet_shard=1),
-        *damage.cases(pianoroll_config=2, pianoroll_settings=1, pianoroll_index=2, primer=4, npz=6, midi_special=3),
+        *damage.cases(
+            pianoroll_config=2, pianoroll_settings=1, pianoroll_index=2, primer=4, npz=6, midi_special=3, paths=3
+        ),
     ],
 }
 LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 700, "settings": 100, "evaluate": 100,
@@ -43,7 +45,7 @@ LONG = {"chunk": 4000, "ffmpeg": 2000, "corpus": 1500, "config": 700, "settings"
         "wavenet_config": 30, "wavenet_settings": 10, "wavenet_evaluate": 10, "wavenet_resume": 5,
         "wavenet_index": 50, "wavenet_shard": 10, "vqvae_config": 100, "vqvae_settings": 10, "vqvae_evaluate": 10,
         "vqvae_resume": 5, "vqvae_index": 30, "vqvae_shard": 10, "codes": 600, "tunes": 2500, "learn": 12,
-        "primer": 100, "npz": 250, "midi_name": 40, "midi_special": 40, "pianoroll_config": 40,
+        "primer": 100, "npz": 250, "paths": 60, "midi_name": 40, "midi_special": 40, "pianoroll_config": 40,
         "pianoroll_settings": 20, "pianoroll_evaluate": 20, "pianoroll_resume": 5, "pianoroll_index": 30,
         "pianoroll_shard": 10}  # fmt: skip
 

@@ -16,7 +16,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-os.environ["PATH"] = ""  # no program is found that would play MIDI, and so none is to be started
 
 import damage  # noqa: E402
 
@@ -207,6 +206,7 @@ def status_of(main):
 
 def main(folder, *names):
     folder = Path(folder).resolve()
+    os.environ["PATH"] = ""  # no program is found that would play MIDI, and so none is to be started
     good = damage.Case("good", damage.GENERATE, damage.good_checkpoint())
     watch = Watch()
     if all(name.startswith(damage.WITHOUT_TENSORFLOW) for name in names):

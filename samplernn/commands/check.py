@@ -9,6 +9,7 @@ from samplernn.commands import check_machine as machine
 from samplernn.commands import check_training as training
 from samplernn.commands.check_lines import Lines, guarded
 from samplernn.models.memory import checkpoint_size, expected_memory
+from samplernn.models.registry import default_config
 from samplernn.options.options import CheckOptions
 from samplernn.system.words import counted
 
@@ -50,16 +51,17 @@ def check(options: CheckOptions) -> Lines:
         averaged = options.polyak_decay is not None
         memory = expected_memory(config, options.batch_size, options.optimizer, averaged)
         checkpoint = checkpoint_size(config, options.optimizer, averaged)
-    corpus = None
+    corpus, known = None, config or machine.named_config(options)
+    of_files = default_config() if known.data == "codes" else known  # which are made of audio
     if options.data_dir:
-        corpus = yield from guarded("--data_dir", partial(training.check_recordings, options, config))
+        corpus = yield from guarded("--data_dir", partial(training.check_recordings, options, of_files))
     if corpus:  # of which network, and what was held out before, may not be known
         network = config or machine.tiny_config(options)
         yield from guarded("--data_dir", partial(training.check_split, options, network, chain or (), corpus, resumed))
     if config:
         yield from guarded("the receptive field", partial(training.check_receptive_field, config, chain, corpus))
     if options.generate:
-        yield from guarded("the clips", partial(training.check_clips, options, config, chain or (), corpus))
+        yield from guarded("the clips", partial(training.check_clips, options, config, chain or (), corpus, of_files))
     yield from guarded("memory", partial(machine.check_memory, memory))
     for flag in ("logdir_root", "output_dir"):
         folder = Path(getattr(options, flag), options.id)

@@ -152,12 +152,16 @@ def train_a_step(device: str, options: CheckOptions) -> None:
 
 
 def tiny_config(options: CheckOptions) -> Config:
-    """The least network of the family that the config names, if it can be read, which another check says."""
+    """The least network of the family that the config names."""
+    return type(named_config(options)).tiny()
+
+
+def named_config(options: CheckOptions) -> Config:
+    """The config that the flag names, if it can be read, which another check says, else the default one."""
     try:
-        config = load_config(options.config_file) if options.config_file else default_config()
+        return load_config(options.config_file) if options.config_file else default_config()
     except InputError:
-        config = default_config()
-    return type(config).tiny()
+        return default_config()
 
 
 def check_audio_formats() -> Lines:

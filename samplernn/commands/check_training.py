@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samplernn.commands.check_lines import GB, Line, Lines, guarded, note, ok, problem
-from samplernn.models.registry import default_config
 from samplernn.options.options import CheckOptions
 from samplernn.system.words import counted
 
@@ -62,11 +61,11 @@ def check_weights(origin: Resumed | Initial, config: Config) -> None:
     settings.check_weights(origin.checkpoint, config)
 
 
-def check_recordings(options: CheckOptions, config: Config | None) -> Generator[Line, None, Corpus | None]:
+def check_recordings(options: CheckOptions, config: Config) -> Generator[Line, None, Corpus | None]:
     """Whether the recordings can be used; returns those that can."""
     from samplernn.corpus.data import data_of
 
-    examination = data_of(config or default_config()).examine(options.data_dir)
+    examination = data_of(config).examine(options.data_dir)
     complaints = examination.complaints(options.skip_unusable, options.strict)
     for complaint in complaints:
         yield problem(complaint)
@@ -108,8 +107,13 @@ def check_receptive_field(config: Config, chain: Chain, corpus: Corpus | None) -
         yield ok(f"receptive field: {told}")
 
 
-def check_clips(options: CheckOptions, config: Config | None, chain: Chain, corpus: Corpus | None) -> Lines:
-    """Whether clips can be made as the flags say, as far as it is known for which network and corpus."""
+def check_clips(
+    options: CheckOptions, config: Config | None, chain: Chain, corpus: Corpus | None, of_files: Config
+) -> Lines:
+    """Whether clips can be made as the flags say, as far as it is known for which network and corpus.
+
+    `of_files` is a config of what the files of the corpus are, of which a seed is, too.
+    """
     from samplernn.corpus.data import data_of
     from samplernn.generation.chain import configs_of
     from samplernn.training.beginning import check_seed, clip_rate
@@ -119,7 +123,7 @@ def check_clips(options: CheckOptions, config: Config | None, chain: Chain, corp
         yield from guarded("--sample_rate", partial(clip_rate, options, bottom, corpus.sample_rate))
         yield from guarded("--seed", partial(check_seed, options, config, chain, corpus.sample_rate))
     elif options.seed:
-        yield from guarded("--seed", partial(data_of(config or default_config()).open_seed, options.seed))
+        yield from guarded("--seed", partial(data_of(of_files).open_seed, options.seed))
 
 
 def check_folder(flag: str, folder: Path, checkpoint: int) -> Lines:

@@ -33,9 +33,11 @@ class FileKind:
     remedy: str
 
 
-WAV = FileKind("WAV", (".wav",), SUFFIXES, "cut a recording into chunks there with chunk_audio.py")
+OF_MIDI = (".mid", ".midi")
+CUT = "cut a recording into chunks there with chunk_audio.py"
+WAV = FileKind("WAV", (".wav",), SUFFIXES + OF_MIDI, f"{CUT}, or, for MIDI, give a --config_file of a family for that")
 MIDI = FileKind(
-    "MIDI", (".mid", ".midi"), SUFFIXES, "put some there, .mid or .midi, or give a --config_file of a family for audio"
+    "MIDI", OF_MIDI, SUFFIXES, "put some there, .mid or .midi, or give a --config_file of a family for audio"
 )
 
 

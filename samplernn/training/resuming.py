@@ -153,7 +153,7 @@ def choose_config(options: TrainingOptions, origin: Resumed | Initial | None) ->
     """The flag's config, else that of the checkpoint to begin from, else the default file's, else the defaults."""
     if origin and (options.config_file or has_config(origin.checkpoint)):
         if not options.config_file:
-            log.warning("No --config_file: the config is the one beside %s.", origin.checkpoint)
+            log.warning("No --config_file: the config is that of %s.", origin.checkpoint)
         return _config_of(origin, options.config_file)
     config_file = options.config_file or DEFAULT_CONFIG_FILE
     if options.config_file is None and not Path(config_file).exists():

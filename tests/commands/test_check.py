@@ -1,6 +1,7 @@
 """train.py --check: what each check tells of what is there and of what is broken, and that none ends in a traceback."""
 
 import importlib.metadata
+import json
 import math
 import os
 import shutil
@@ -24,6 +25,8 @@ from samplernn.commands import check_training as training
 from samplernn.commands import cli
 from samplernn.commands.check_lines import Line, note, ok, problem
 from samplernn.corpus.scan import CACHE
+from samplernn.models.pianoroll.config import PianoRollConfig
+from samplernn.models.registry import config_to_dict
 from samplernn.models.samplernn import model as network
 from samplernn.options.options import CheckOptions
 
@@ -346,6 +349,31 @@ def test_all_problems_are_named_at_once(told, tmp_path, monkeypatch):
     ]  # fmt: skip
     assert len(problems) == len(starts)
     assert all(problem.startswith(start) for problem, start in zip(problems, starts)), problems
+
+
+def test_a_corpus_of_midi_is_looked_at_as_midi_whatever_else_is_wrong(told, make_tunes, tmp_path):
+    tunes = make_tunes([40, 70, 33], PianoRollConfig.tiny())
+    (tmp_path / "rolls.config.json").write_text(json.dumps(config_to_dict(PianoRollConfig.tiny())))
+    flags = {"data_dir": (str(tunes),), "config_file": "rolls.config.json", "seed": str(tunes / "tune_0.mid")}
+    good = f"ok       --data_dir {tunes}: 2 files to train on, 1 to validate with"
+    assert told(**flags) == [good, *ROOM]
+    for more, said in [
+        ({"init_from": "none"}, "none: there is no such"),
+        ({"codes_from": "none"}, "--codes_from: none: "),
+    ]:
+        problem, *others = told(**flags, **more)
+        assert problem.startswith(f"problem  {said}") and others == [good, *ROOM]
+    (tunes / "damaged.mid").write_text("I am a text")
+    remedy = "remove or replace what cannot be used, or leave it out by --skip_unusable True"
+    assert told(**flags | {"seed": "none.mid"}) == [
+        f"problem  --data_dir {tunes}: {remedy}: damaged.mid is not MIDI that can be read, or is damaged",
+        good,
+        "problem  --seed: none.mid is missing: there is no such file; name a .mid with notes in note_range",
+        *ROOM,
+    ]
+    first, *_ = told(**flags | {"config_file": "tiny.config.json"})
+    assert first.startswith(f"problem  --data_dir {tunes}: no WAV files, but 4 of other formats in it; ")
+    assert first.endswith(", or, for MIDI, give a --config_file of a family for that")
 
 
 def test_too_few_recordings_are_named_where_the_checkpoint_or_the_config_is_unknown(told):

@@ -1,6 +1,7 @@
 """A corpus of MIDI files: what can be used, what is said about it, and what is read of it."""
 
 import shutil
+import tracemalloc
 from dataclasses import replace
 from random import Random
 
@@ -86,6 +87,19 @@ def test_what_cannot_be_used_is_named(folder):
         assert f"{name}.mid {why}" in str(caught.value)
     corpus = accepted(examined(folder), skip_unusable=True)
     assert [file.name for file in corpus.recordings] == ["a.mid", "b.mid"]
+
+
+def test_some_bytes_that_claim_millions_of_steps_take_no_memory(folder):
+    write_notes(folder / "long.mid", (60, 0, 4 * 10**6), tempo=1000)
+    assert len(accepted(examined(folder)).recordings) == 3
+    finer = replace(CONFIG, dt=None, steps_per_beat=96)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"long\.mid has more than 1048576 steps, or claims to; cut it, or"):
+            accepted(examined(folder, finer))
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_folder_without_midi_is_refused(tmp_path, make_corpus):

@@ -74,7 +74,7 @@ def record(name, values, ended="3 epochs", **hyperparameters):
 
 
 def parse(monkeypatch, parser, line):
-    monkeypatch.setattr(sys, "argv", ["script.py", *line.split()])
+    monkeypatch.setattr(sys, "argv", ["script.py", *shlex.split(line)])
     return parser()
 
 
@@ -126,6 +126,16 @@ def test_a_number_may_be_given_as_a_range(monkeypatch):
     assert choice["num_stages"] == 3 and isinstance(choice["num_stages"], int)
 
 
+def test_networks_of_rolls_are_searched_and_a_value_may_have_a_space(monkeypatch):
+    line = "--data_dir d --model pianoroll --layer_sizes 6 5 --layer_sizes 8 --cost 'squared error' cross-entropy"
+    space = parse(
+        monkeypatch, cli.ray_tune_options, f"{line} --steps_per_beat 4 2 --note_range 60 72 --dropout 0.1..0.5"
+    ).space
+    assert space["layer_sizes"] == ((6, 5), (8,)) and space["cost"] == ("squared error", "cross-entropy")
+    assert (space["steps_per_beat"], space["dt"], space["note_range"]) == ((4, 2), (None,), ((60, 72),))
+    assert scalars(space)["note_range"] == ["60 72"] and scalars(space)["dt"] == ["None"]
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -163,6 +173,15 @@ def test_what_is_no_range_is_refused(monkeypatch, flags, said):
         (
             "--frame_sizes 16 32 48",
             r"--frame_sizes 16 32 48: frame_sizes is \[16, 32, 48\]; it must be such that 48 is a multiple of 32",
+        ),
+        (
+            "--model pianoroll --dt 0.1 --steps_per_beat 4",
+            "--dt 0.1 --steps_per_beat 4: dt is 0.1, and steps_per_beat is 4",
+        ),
+        ("--model pianoroll --dt 0.1..0.5", r"--dt: 0.1..0.5 is not a number from 1e-06 to 10, nor None"),
+        (
+            "--model pianoroll --codes_from x",
+            "--codes_from: a network of the search would learn rolls; leave it out, for",
         ),
     ],
 )

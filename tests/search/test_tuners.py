@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from ray.cluster_utils import Cluster
 from test_search import wait_for
 
 from samplernn.checkpoints import run_folders
+from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.options.values import Range
 from samplernn.search import keras_tuning, ray_tuning
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
@@ -37,14 +39,17 @@ SPACE_OF_AUTOENCODERS = (
     f"{COMMON} --model vqvae --hop 4 --num_codes 8 --encoder_size 8 --encoder_stages 2 --modulator_size 8"
     " --num_stages 3 --residual_size 8 --inner_size 8 --skip_size 8"
 )
+SPACE_OF_TUNES = f"{COMMON} --model pianoroll --note_range 60 72"
 FOUR_POINTS = ["--frame_sizes", "4", "16", "--frame_sizes", "8", "16", "--learning_rate", "0.001", "0.01"]
 SPACE_OF_THE_CORPUS = {"batch_size": (2,), "seq_len": (128,)}
 ONE_POINT = ["--learning_rate", "0.001", "--frame_sizes", "4", "16"]
 
 
 @pytest.fixture
-def folder(tmp_path, make_corpus):
+def folder(tmp_path, make_corpus, make_tunes):
+    """With a corpus of audio and of MIDI."""
     make_corpus([640] * 6)
+    make_tunes([150, 40, 90, 130], PianoRollConfig.tiny(), "corpus")
     return tmp_path
 
 
@@ -56,7 +61,7 @@ def slow_folder(tmp_path, make_corpus):
 
 
 def command(script, *arguments, space=SPACE):
-    return [sys.executable, str(ROOT / script), *space.split(), *arguments]
+    return [sys.executable, str(ROOT / script), *shlex.split(space), *arguments]
 
 
 def run(script, *arguments, folder, space=SPACE):
@@ -121,8 +126,8 @@ def test_without_the_library_its_name_is_an_import_error(tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("space", "name", "value"),
-    [(SPACE, "frame_sizes", [4, 16]), (SPACE_OF_WAVENETS, "num_stages", 2)],
-    ids=["samplernn", "wavenet"],
+    [(SPACE, "frame_sizes", [4, 16]), (SPACE_OF_WAVENETS, "num_stages", 2), (SPACE_OF_TUNES, "layer_sizes", [6, 5])],
+    ids=["samplernn", "wavenet", "pianoroll"],
 )
 def test_keras_tuner_searches_and_tells_of_the_best(folder, space, name, value):
     search, text = folder / "logdir" / "keras_tuner" / "k", " ".join(map(str, np.ravel(value)))
@@ -388,8 +393,13 @@ def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_baye
     [
         (SPACE, "--frame_sizes 4 16 --frame_sizes 8 16", {"skip_conn": False}),
         (SPACE_OF_WAVENETS, "--num_stages 2 3", {"dropout": 0}),
+        (
+            f"{SPACE_OF_TUNES} --cost 'squared error'",
+            "--layer_sizes 6 5 --layer_sizes 8",
+            {"cost": "squared error"},
+        ),
     ],
-    ids=["samplernn", "wavenet"],
+    ids=["samplernn", "wavenet", "pianoroll"],
 )
 def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder, space, values, by_default):
     search, name = folder / "logdir" / "ray_tune" / "r", values.split()[0].removeprefix("--")
