@@ -14,6 +14,7 @@ import soundfile
 
 from samplernn.options.options import SILENCE_DB
 from samplernn.options.values import SAMPLE_RATE
+from samplernn.system import files
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import errors_naming
@@ -25,11 +26,7 @@ MAX_WAV_FRAMES = (2**32 - 44) // 2  # of 16 bits, one channel: a WAV counts its 
 SUFFIXES = (  # of the formats that libsndfile reads
     ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".w64", ".wav",
 )  # fmt: skip
-PROBLEMS = {  # what makes a file unusable, and how it is said after the file's name
-    "missing": "is missing: there is no such file",
-    "not a file": "is not a file, but a folder, a pipe or a device",
-    "badly named": "has a name that is not text in UTF-8; rename it",
-    "locked": "cannot be opened: the system refuses it; look at its permissions",
+PROBLEMS = files.PROBLEMS | {  # what makes a file unusable, and how it is said after the file's name
     "unreadable": "is not audio that can be read, or is damaged",
     "unseekable": "is compressed so that it can only be read from its start; convert it to PCM",
     "truncated": "is truncated: it ends before its header says",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from samplernn.audio.recordings import SUFFIXES
 from samplernn.audio.wav import Folder
+from samplernn.midi.tunes import SUFFIXES as OF_MIDI
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below
 
@@ -33,7 +34,6 @@ class FileKind:
     remedy: str
 
 
-OF_MIDI = (".mid", ".midi")
 CUT = "cut a recording into chunks there with chunk_audio.py"
 WAV = FileKind("WAV", (".wav",), SUFFIXES + OF_MIDI, f"{CUT}, or, for MIDI, give a --config_file of a family for that")
 MIDI = FileKind(

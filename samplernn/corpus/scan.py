@@ -24,7 +24,7 @@ from samplernn.corpus.corpus import (
     accepted,
     called_in_messages,
     commonest,
-    copies_of,
+    duplicates,
     with_progress,
 )
 from samplernn.corpus.folders import WAV, files_in
@@ -158,7 +158,6 @@ def _of_other_rates(facts: dict[str, Facts], rate: int | None) -> list[str]:
 def _doubts(usable: dict[str, Facts]) -> list[Finding]:
     """What can be trained on, but perhaps should not be."""
     length = commonest(file.frames for file in usable.values())
-    copies = copies_of({name: file.digest for name, file in usable.items()})
     findings = [
         Finding("Silent", [name for name, file in usable.items() if file.silent], "Used all the same."),
         Finding("Clipped", [name for name, file in usable.items() if file.clipped], "Used all the same."),
@@ -167,11 +166,7 @@ def _doubts(usable: dict[str, Facts]) -> list[Finding]:
             [f"{name} ({counted(file.frames, 'sample')})" for name, file in usable.items() if file.frames != length],
             "Used to the last whole window.",
         ),
-        Finding(
-            "Duplicate",
-            [f"{name} (the same audio as {original})" for name, original in copies.items()],
-            "Used all the same; the validation loss flatters if one is trained on and the other held out.",
-        ),
+        duplicates({name: file.digest for name, file in usable.items()}, "audio"),
     ]
     return [finding for finding in findings if finding.names]
 

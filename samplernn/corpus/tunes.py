@@ -18,7 +18,7 @@ from samplernn.corpus.corpus import (
     Finding,
     called_in_messages,
     commonest,
-    copies_of,
+    duplicates,
     with_progress,
 )
 from samplernn.corpus.folders import MIDI, files_in
@@ -113,7 +113,6 @@ class TuneExamination(Examination):
 
     def doubts(self) -> list[Finding]:
         usable, tempo = self.usable, self._tempo
-        copies = copies_of({name: file.digest for name, file in usable.items()})
         others = {name: file.tempo for name, file in usable.items() if file.tempo != tempo}
         smaller = "a smaller dt would show them" if self.grid.step else "more steps_per_beat would show them"
         findings = [
@@ -128,11 +127,7 @@ class TuneExamination(Examination):
                 [f"{name} ({own:.4g})" for name, own in others.items()],
                 "Used all the same.",
             ),
-            Finding(
-                "Duplicate",
-                [f"{name} (the same notes as {original})" for name, original in copies.items()],
-                "Used all the same; the validation loss flatters if one is trained on and the other held out.",
-            ),
+            duplicates({name: file.digest for name, file in usable.items()}, "notes"),
         ]
         return [finding for finding in findings if finding.names]
 

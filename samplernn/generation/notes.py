@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import tensorflow as tf
 
 from samplernn.audio.wav import wav_writer
 from samplernn.corpus.data import data_of
 from samplernn.corpus.tunes import open_tune, read_roll
-from samplernn.generation.shown import SECONDS, Shown
+from samplernn.generation.shown import Shown, heard_of
 from samplernn.midi.items import LEVELS, VALUE_BITS, likelihoods_of, values_of
 from samplernn.midi.judging import Repertoire, RollJudge
 from samplernn.midi.pictures import draw_probabilities, draw_roll
@@ -125,9 +124,7 @@ class Notes:
         path.with_suffix(PROBABILITIES).write_bytes(draw_probabilities(likelihoods_of(items), *place))
 
     def show(self, path: Path) -> Shown:
-        with soundfile.SoundFile(path.with_suffix(WAV)) as file:
-            rate = file.samplerate
-            audio = file.read(SECONDS * rate, dtype="float32")
+        audio, rate = heard_of(path.with_suffix(WAV))
         pictures = {"roll": ROLL, "probabilities": PROBABILITIES}
         return Shown(audio, rate, {name: path.with_suffix(suffix).read_bytes() for name, suffix in pictures.items()})
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import soundfile
 
 SECONDS = 30  # of it that are heard
 
@@ -23,3 +25,9 @@ class Shown:
     audio: np.ndarray
     sample_rate: int
     pictures: Mapping[str, bytes]
+
+
+def heard_of(wav: Path) -> tuple[np.ndarray, int]:
+    """The beginning of a WAV, float32 [n], and its sample rate, Hz."""
+    with soundfile.SoundFile(wav) as file:
+        return file.read(SECONDS * file.samplerate, dtype="float32"), file.samplerate

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import tensorflow as tf
 
 from samplernn.audio import spectrogram
@@ -15,7 +14,7 @@ from samplernn.audio.listening import Judge
 from samplernn.audio.quantize import quantizer
 from samplernn.audio.wav import MAX_WAV_FRAMES, wav_frames, wav_writer
 from samplernn.generation.sampling import inverse_cdf, likeliest
-from samplernn.generation.shown import SECONDS, Shown
+from samplernn.generation.shown import Shown, heard_of
 from samplernn.models.config import Config
 from samplernn.options.options import DEFAULT_DUR
 from samplernn.system.errors import InputError
@@ -25,7 +24,7 @@ class Tokens:
     """Tokens, drawn one by one; those of codes are what an autoencoder decodes, not what is written."""
 
     options = ("top_k", "top_p")
-    dtype, numbers = tf.int32, ()
+    dtype, numbers, makes = tf.int32, (), "audio"
 
     def __init__(self, config: Config, top_k: int | None = None, top_p: float | None = None):
         """`top_k` and `top_p` are those of `sampling.likeliest`."""
@@ -45,7 +44,7 @@ class Tokens:
 class Sound(Tokens):
     """Samples of audio, drawn from the levels of a quantizer; the config has `q_type` and `q_levels`."""
 
-    suffixes, unit, makes, default_dur = (".wav",), "sample", "audio", DEFAULT_DUR
+    suffixes, unit, default_dur = (".wav",), "sample", DEFAULT_DUR
 
     def __init__(self, config: Config, top_k: int | None = None, top_p: float | None = None):
         super().__init__(config, top_k, top_p)
@@ -73,9 +72,7 @@ class Sound(Tokens):
             yield _GrowingWav(path, write)
 
     def show(self, path: Path) -> Shown:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            audio = file.read(SECONDS * rate, dtype="float32")
+        audio, rate = heard_of(path)
         return Shown(audio, rate, {"mel": spectrogram.draw(audio, rate, path.name)})
 
 

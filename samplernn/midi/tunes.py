@@ -18,6 +18,7 @@ import mido
 import numpy as np
 from mido.midifiles import meta
 
+from samplernn.system import files
 from samplernn.system.errors import InputError
 
 TEMPO = 500000  # microseconds a beat, where a file says nothing
@@ -36,11 +37,7 @@ OF_NO_USE = (  # some of those, which mido refuses where their content cannot be
     meta.MetaSpec_sequence_number, meta.MetaSpec_channel_prefix, meta.MetaSpec_midi_port,
     meta.MetaSpec_smpte_offset, meta.MetaSpec_time_signature, meta.MetaSpec_key_signature,
 )  # fmt: skip
-PROBLEMS = {  # what makes a file unusable, and how it is said after the file's name
-    "missing": "is missing: there is no such file",
-    "not a file": "is not a file, but a folder, a pipe or a device",
-    "badly named": "has a name that is not text in UTF-8; rename it",
-    "locked": "cannot be opened: the system refuses it; look at its permissions",
+PROBLEMS = files.PROBLEMS | {  # what makes a file unusable, and how it is said after the file's name
     "too large": f"is larger than {MAX_BYTES // 2**20} MiB, which no tune is",
     "unreadable": "is not MIDI that can be read, or is damaged",
     "of an impossible division": "has an impossible division: no ticks a beat, or frames that SMPTE does not have",

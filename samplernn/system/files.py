@@ -70,6 +70,14 @@ def errors_naming(path: Path, instead_of: Path | None = None) -> Iterator[None]:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
+PROBLEMS = {  # what makes any file unusable, and how it is said after the file's name
+    "missing": "is missing: there is no such file",
+    "not a file": "is not a file, but a folder, a pipe or a device",
+    "badly named": "has a name that is not text in UTF-8; rename it",
+    "locked": "cannot be opened: the system refuses it; look at its permissions",
+}
+
+
 def numbered(name: Path) -> Iterator[Path]:
     """A path, then the same with the numbers from 1 on behind its stem."""
     yield name

@@ -21,6 +21,7 @@ from samplernn.midi.tunes import read_tune
 from samplernn.models import registry
 from samplernn.models.optimizer import make_optimizer
 from samplernn.models.pianoroll.config import PianoRollConfig
+from samplernn.models.predictor.config import PredictorConfig
 from samplernn.options.options import GenerationOptions
 from samplernn.system.errors import InputError
 
@@ -267,6 +268,7 @@ def test_flags_about_notes_are_refused_for_audio(tmp_path):
     options = GenerationOptions(output_path="x.wav", checkpoint_path="here", max_notes=3)
     from samplernn.generation.output import options_of_output
 
-    with pytest.raises(InputError, match="--max_notes: here makes audio; leave the flag out"):
-        options_of_output(registry.default_config(), options)
+    for config in (registry.default_config(), PredictorConfig(q_type="codes", input_format="embedding")):
+        with pytest.raises(InputError, match="--max_notes: here makes audio; leave the flag out"):
+            options_of_output(config, options)
     assert output_of(registry.default_config()).options == ("top_k", "top_p")
