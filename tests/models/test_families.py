@@ -31,8 +31,10 @@ def of_family(options, tmp_path, make_tunes):
     def choose(name, **changes):
         path = tmp_path / "tiny.config.json"
         path.write_text(json.dumps(registry.config_to_dict(replace(TINY[name], **changes))))
-        of_tunes = {"data_dir": (str(make_tunes([40, 70, 33, 64, 90, 17], TINY[name])),)}
-        return replace(options, config_file=str(path), **(of_tunes if TINY[name].data == "rolls" else {}))
+        if TINY[name].data == "audio":
+            return replace(options, config_file=str(path))
+        folder = make_tunes([40, 70, 33, 64, 90, 17], TINY[name])
+        return replace(options, config_file=str(path), data_dir=(str(folder),))
 
     return choose
 
