@@ -35,6 +35,7 @@ from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.options.option import option, options_of, with_default
 from samplernn.options.options import TrainingOptions
 from samplernn.options.values import PATH, POSITIVE, several, whole
+from samplernn.system.device import prepare_device
 from samplernn.training.loop import fit, sums_over
 from samplernn.training.steps import model_to_train, validation_step
 
@@ -90,6 +91,7 @@ class KeepBest(keras.callbacks.Callback):
 
 def main() -> None:
     given = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
+    prepare_device()
     rolls = Path(given.rolls)
     config = PianoRollConfig(layer_sizes=given.layer_sizes, dropout=given.dropout, transpose=given.transpose)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,13 @@
-"""Where XLA compiles: as told, or where it is faster, and never what it cannot. What is said when memory runs out."""
+"""Where XLA compiles: as told, or where it is faster, and never what it cannot. What is said when memory runs out.
+What becomes of memory that is freed."""
+
+import platform
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 
 from samplernn.system import device
 from samplernn.system.errors import InputError, RunError
@@ -51,3 +57,27 @@ def test_memory_that_runs_out_is_one_line_with_remedies():
         device.refusals_explained(MEMORY_REMEDY),
     ):
         tf.ones([2**45])  # 128 TB
+
+
+TOUCH_TWICE = """
+import resource
+from samplernn.system import device
+
+{call}
+faults = []
+for _ in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    memory = b"x" * 2**26
+    del memory
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(*faults)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries are left as they are")
+@pytest.mark.parametrize(("call", "kept"), [("device.keep_freed_memory()", True), ("", False)])
+def test_memory_that_was_freed_is_not_asked_for_again(call, kept):
+    script = TOUCH_TWICE.format(call=call)
+    said = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    first, second = map(int, said.split())
+    assert (second < first / 10) == kept
