@@ -3,13 +3,13 @@
     python benchmarks/pianoroll.py --rolls jsb-chorales.npz --random_seed 0 1 2
 
 The file has `train`, `valid` and `test`, uint8 [steps, 88] of notes from 21 on, and in `train_lengths` and so on how
-many steps each tune has. They are written as MIDI and trained on as any files are. The rate falls where the validation
-part no longer becomes better; where it has long not, or the time is over, the training ends, and the best weights
-predict the test part.
+many steps each tune has. They are written as MIDI and trained on as any files are, for a given time, in which the rate
+falls to nothing. The weights of the epoch that predicts the validation part best predict the test part.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 import time
@@ -40,8 +40,6 @@ from samplernn.training.loop import fit, sums_over
 from samplernn.training.steps import model_to_train, validation_step
 
 PARTS = ("train", "valid", "test")
-PATIENCE = {"rate": 4, "end": 12}  # epochs in which the validation part does not become better
-LEAST_RATE = 1e-5
 PUBLISHED = {  # NLL of the test parts, nats a step
     "RNN (Boulanger-Lewandowski 2012)": {"nottingham": 4.46, "jsb": 8.71, "musedata": 8.13, "piano-midi": 8.37},
     "LSTM (Chung 2014)": {"nottingham": 3.20, "jsb": 8.67, "musedata": 6.23, "piano-midi": 9.03},
@@ -60,40 +58,60 @@ class Options:
 
     rolls: str = option(MISSING, PATH, "npz with the parts of a set, whose name tells which")
     layer_sizes: tuple[int, ...] = with_default(PianoRollConfig, "layer_sizes", (120, 120, 120))
+    seq_len: int = with_default(PianoRollConfig, "seq_len", 32)
     dropout: float = with_default(PianoRollConfig, "dropout", 0.2)
     transpose: int = with_default(PianoRollConfig, "transpose", 5)
     learning_rate: float = with_default(TrainingOptions, "learning_rate", 0.005)
     batch_size: int = with_default(TrainingOptions, "batch_size", 16)
-    minutes: float = option(10.0, POSITIVE, "that a training takes at most")
+    minutes: float = option(10.0, POSITIVE, "that a training takes")
     random_seed: tuple[int, ...] = option((0,), several(whole(0)), "a training for each")
 
 
+class AnnealRate(keras.callbacks.Callback):
+    """Lets the learning rate fall over a time, as half a cosine, and ends the training behind it."""
+
+    def __init__(self, rate: float, seconds: float):
+        super().__init__()
+        self._rate, self._begin, self._seconds = rate, time.monotonic(), seconds
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = self._rate * (1 + math.cos(math.pi * min(1, self._passed))) / 2
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._passed >= 1:
+            self.model.stop_training = True
+
+    @property
+    def _passed(self) -> float:
+        """What part of the time is over."""
+        return (time.monotonic() - self._begin) / self._seconds
+
+
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the weights with which the validation part was predicted best, and ends a training when it is time.
+    """Keeps the weights with which the validation part was predicted best.
 
     Attributes:
         best: the validation loss with them.
         weights: as the model has them.
     """
 
-    def __init__(self, seconds: float):
+    def __init__(self):
         super().__init__()
-        self._end = time.monotonic() + seconds
         self.best, self.weights = np.inf, None
 
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_loss"] < self.best:
             self.best, self.weights = logs["val_loss"], self.model.get_weights()
         print(f"Epoch {epoch + 1}: {logs['loss']:.3f}, validation {logs['val_loss']:.3f}", flush=True)
-        if time.monotonic() > self._end:
-            self.model.stop_training = True
 
 
 def main() -> None:
     given = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
     prepare_device()
     rolls = Path(given.rolls)
-    config = PianoRollConfig(layer_sizes=given.layer_sizes, dropout=given.dropout, transpose=given.transpose)
+    config = PianoRollConfig(
+        layer_sizes=given.layer_sizes, seq_len=given.seq_len, dropout=given.dropout, transpose=given.transpose
+    )
     with tempfile.TemporaryDirectory() as folder:
         parts = {part: write_part(rolls, part, Path(folder, part), config) for part in PARTS}
         tested = [train_and_test(config, parts, random_seed, given) for random_seed in given.random_seed]
@@ -117,12 +135,8 @@ def train_and_test(
     """What a network measures of the test part, and its loss of the validation part, as `validation`."""
     options = TrainingOptions(data_dir=("",), learning_rate=given.learning_rate)
     keras.utils.set_random_seed(random_seed)
-    model, kept = model_to_train(config, options), KeepBest(60 * given.minutes)
-    watching = [
-        kept,
-        keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=PATIENCE["rate"], min_lr=LEAST_RATE),
-        keras.callbacks.EarlyStopping("val_loss", patience=PATIENCE["end"]),
-    ]
+    model, kept = model_to_train(config, options), KeepBest()
+    watching = [AnnealRate(given.learning_rate, 60 * given.minutes), kept]
     fit(model, Split(parts["train"], parts["valid"]), given.batch_size, random_seed, 10**6, watching)
     model.set_weights(kept.weights)
     return measured(model, parts["test"], given.batch_size) | {"validation": kept.best}
