@@ -67,6 +67,7 @@ class Facts:
     Attributes:
         problem: one of ALL_PROBLEMS; then nothing below counts.
         roll: its notes by steps, [steps, notes].
+        sounding: how many notes sound, over all steps.
         tempo: beats a minute, that which holds longest.
         microseconds: how long a step is on average.
         num_notes: those that were read.
@@ -77,6 +78,7 @@ class Facts:
 
     problem: str = ""
     roll: np.ndarray | None = None
+    sounding: int = 0
     tempo: float = 0.0
     microseconds: int = 0
     num_notes: int = 0
@@ -149,8 +151,7 @@ def _losing(kind: str, lost: Mapping[str, tuple[int, Facts]], done: str) -> Find
 
 
 def _tune_file(folder: Folder, name: str, file: Facts) -> TuneFile:
-    sounds = file.roll != SILENT
-    rows = np.flatnonzero(sounds.any(axis=0))
+    rows = np.flatnonzero((file.roll != SILENT).any(axis=0))
     return TuneFile(
         folder.path / name,
         str(PurePosixPath(folder.name, name)),
@@ -160,7 +161,7 @@ def _tune_file(folder: Folder, name: str, file: Facts) -> TuneFile:
         folder=folder,
         unit="step",
         microseconds=file.microseconds,
-        sounding=int(sounds.sum()),
+        sounding=file.sounding,
         lowest=int(rows[0]),
         highest=int(rows[-1]),
     )
@@ -201,10 +202,12 @@ def _examine(path: Path, grid: Grid, size: int, changed: int) -> Facts:
     if grid.steps(tune) > MAX_STEPS:
         return Facts(OF_TOO_MANY_STEPS)
     roll = grid.roll(tune)
-    if not (roll != SILENT).any():
+    sounding = int((roll != SILENT).sum())
+    if not sounding:
         return Facts(OUT_OF_RANGE)
     return Facts(
         roll=roll,
+        sounding=sounding,
         tempo=round(tune.tempo, 3),
         microseconds=grid.microseconds_per_step(tune),
         num_notes=len(tune.notes),
@@ -232,8 +235,8 @@ def read_roll(recording: TuneFile, grid: Grid, start: int, length: int) -> np.nd
     Raises:
         RunError: the file has changed since it was examined.
     """
-    roll = examine(recording.path, grid).roll
-    if roll is None or int((roll != SILENT).sum()) != recording.sounding:
+    file = examine(recording.path, grid)
+    if file.sounding != recording.sounding:
         raise RunError(f"{printable(str(recording.path))} was removed or changed while it was in use; put it back")
-    steps = roll.take(range(start, start + length), axis=0, mode="wrap")
+    steps = file.roll.take(range(start, start + length), axis=0, mode="wrap")
     return np.roll(steps, recording.shift, axis=1)  # by no more than there is room for
