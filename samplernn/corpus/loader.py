@@ -10,6 +10,7 @@ from samplernn.audio.wav import Recording
 from samplernn.corpus.data import data_of
 from samplernn.corpus.windows import Batch, batches, plan_training, plan_validation
 from samplernn.models.config import Config
+from samplernn.system.device import keep_freed_memory
 
 READ_AHEAD = 2  # batches
 
@@ -80,6 +81,8 @@ class Loader:
 
     def _iterate(self) -> Iterator[Batch]:
         """The batches as arrays; RunError where a file has changed since it was examined."""
-        yield from self.dataset.as_numpy_iterator()
+        iterator = self.dataset.as_numpy_iterator()
+        keep_freed_memory()  # once more: the first iterator over a generator undoes it
+        yield from iterator
         if self._failure:
             raise self._failure
