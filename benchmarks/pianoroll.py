@@ -15,6 +15,7 @@ import tempfile
 import time
 from dataclasses import MISSING, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -36,6 +37,7 @@ from samplernn.options.option import option, options_of, with_default
 from samplernn.options.options import TrainingOptions
 from samplernn.options.values import PATH, POSITIVE, several, whole
 from samplernn.system.device import prepare_device
+from samplernn.system.errors import InputError
 from samplernn.training.loop import fit, sums_over
 from samplernn.training.steps import model_to_train, validation_step
 
@@ -120,9 +122,16 @@ def main() -> None:
 
 
 def write_part(rolls: Path, part: str, folder: Path, config: Config) -> list[Recording]:
-    """Write the tunes of a part as MIDI: what a corpus in that folder consists of."""
-    with np.load(rolls, allow_pickle=False) as arrays:
-        tunes = np.split(arrays[part].astype(np.int8), np.cumsum(arrays[f"{part}_lengths"])[:-1])
+    """Write the tunes of a part as MIDI: what a corpus in that folder consists of.
+
+    Raises:
+        InputError: the file is no such set.
+    """
+    try:
+        with np.load(rolls, allow_pickle=False) as arrays:
+            tunes = np.split(arrays[part].astype(np.int8), np.cumsum(arrays[f"{part}_lengths"])[:-1])
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
+        raise InputError(f"--rolls {rolls}: {error}; name an npz of rolls in three parts") from None
     folder.mkdir()
     for number, tune in enumerate(tunes):
         write_roll(folder / f"{number}.mid", tune, data_of(config).grid)

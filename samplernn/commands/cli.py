@@ -87,7 +87,7 @@ def _fail(message: str, exit_status: int) -> int:
 def training_options() -> TrainingOptions | CheckOptions:
     """Parse the flags of train.py; CheckOptions where --check is among them."""
     options_class = CheckOptions if CHECK in sys.argv[1:] else TrainingOptions
-    parser = Parser("Train a network on a folder of WAV files.", options_of(options_class))
+    parser = Parser("Train a network on a folder of WAV or MIDI files.", options_of(options_class))
     parser.add_argument(CHECK, action="store_true", help="do not train, but look whether all that it needs is there")
     parser.add_argument("--num_val_batches", type=int, help="deprecated, without effect: see val_frac")
     given = parser.parse()
@@ -99,7 +99,7 @@ def training_options() -> TrainingOptions | CheckOptions:
 
 def generation_options() -> GenerationOptions:
     """Parse the flags of generate.py."""
-    return GenerationOptions(**Parser("Generate audio from a trained model.", options_of(GenerationOptions)).parse())
+    return GenerationOptions(**Parser("Generate music from a trained network.", options_of(GenerationOptions)).parse())
 
 
 def encoding_options() -> EncodingOptions:

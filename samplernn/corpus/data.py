@@ -65,15 +65,15 @@ class Data(Protocol):
 class OfFiles(Data, Protocol):
     """A kind of data that is in the files that users have: a seed is such a file, of any sample rate."""
 
-    def rate(self, sample_rate: int | None) -> float:
-        """Items a second, of audio at a sample rate in Hz."""
-
     def open_seed(self, path: str) -> Recording:
         """Make sure that a seed is such a file.
 
         Raises:
             InputError: it isn't; the message names the flag.
         """
+
+    def items_of_seed(self, recording: Recording, sample_rate: int | None, dur: float) -> int:
+        """How many items there are in so many seconds of it."""
 
     def length_of_seed(self, recording: Recording, sample_rate: int | None, offset: int) -> int:
         """How many items there are from one of its own on."""

@@ -37,7 +37,7 @@ class FileKind:
 CUT = "cut a recording into chunks there with chunk_audio.py"
 WAV = FileKind("WAV", (".wav",), SUFFIXES + OF_MIDI, f"{CUT}, or, for MIDI, give a --config_file of a family for that")
 MIDI = FileKind(
-    "MIDI", OF_MIDI, SUFFIXES, "put some there, .mid or .midi, or give a --config_file of a family for audio"
+    "MIDI", OF_MIDI, SUFFIXES, "name a folder of .mid or .midi files; audio is for the families of other configs"
 )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from samplernn.corpus import notes
 from samplernn.corpus.tunes import TuneCorpus, TuneExamination, TuneFile, examine_tunes, open_tune, read_roll
+from samplernn.midi.clock import MICROSECONDS
 from samplernn.midi.rolls import Grid
 from samplernn.models.config import Config
 from samplernn.system.words import counted, roughly
@@ -51,11 +52,11 @@ class Rolls:
     def read(self, recording: TuneFile, start: int, length: int) -> np.ndarray:
         return read_roll(recording, self.grid, start, length)
 
-    def rate(self, sample_rate: int | None) -> float:
-        return float(1 / self.grid.seconds_per_step)
-
     def open_seed(self, path: str) -> TuneFile:
         return open_tune(path, self.grid, "seed")
+
+    def items_of_seed(self, recording: TuneFile, sample_rate: int | None, dur: float) -> int:
+        return round(dur * MICROSECONDS / recording.microseconds)
 
     def length_of_seed(self, recording: TuneFile, sample_rate: int | None, offset: int) -> int:
         return recording.frames - offset
@@ -69,7 +70,7 @@ class Rolls:
     def facts_of_seed(
         self, recording: TuneFile, sample_rate: int | None, offset: int, length: int
     ) -> dict[str, float | int]:
-        return {"offset": offset, "steps": length, "dur": float(length * self.grid.seconds_per_step)}
+        return {"offset": offset, "steps": length, "dur": length * recording.microseconds / MICROSECONDS}
 
     def baseline(self, recordings: Sequence[TuneFile]) -> float:
         rolls = self._rolls(recordings)

@@ -77,7 +77,7 @@ def find_stretch(
         return own_left + max(number - own_left, least - own_left) // top.seed_multiple * top.seed_multiple
 
     there = data.length_of_seed(recording, sample_rate, offset)
-    wished = round(dur * data.rate(sample_rate)) // hop if dur else min(_seed_length(configs), there // hop)
+    wished = data.items_of_seed(recording, sample_rate, dur) // hop if dur else min(_seed_length(configs), there // hop)
     wished = of_whole_multiples(wished)
     needed = _samples_for(configs, least)
     own = data.own_length(recording, sample_rate, max(wished * hop, needed))

@@ -55,11 +55,11 @@ class AudioTokens(_OfAudio):
     def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
         return self.quantizer.encode(read_mono(recording.path, start, length))
 
-    def rate(self, sample_rate: int) -> float:
-        return sample_rate
-
     def open_seed(self, path: str) -> Recording:
         return examine_named(path, "seed")
+
+    def items_of_seed(self, recording: Recording, sample_rate: int, dur: float) -> int:
+        return round(dur * sample_rate)
 
     def length_of_seed(self, recording: Recording, sample_rate: int, offset: int) -> int:
         return length_at(recording, sample_rate, offset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,17 +23,19 @@ from samplernn.corpus.corpus import (
     with_progress,
 )
 from samplernn.corpus.folders import MIDI, files_in
+from samplernn.midi.clock import MICROSECONDS
 from samplernn.midi.rolls import SILENT, Grid
 from samplernn.midi.tunes import PROBLEMS, Unusable, read_tune
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.words import counted, printable
 
-MICROSECONDS = 10**6
 MAX_STEPS = 2**20  # of a roll, hours of music; some bytes of MIDI can claim a hundred times as many
+log = logging.getLogger(__name__)
+
 OUT_OF_RANGE = "out of range"  # the problem of a file all of whose notes are
 OF_TOO_MANY_STEPS = "of too many steps"
 ALL_PROBLEMS = PROBLEMS | {
-    OUT_OF_RANGE: "has no note that its roll could show: none is in note_range for a step",
+    OUT_OF_RANGE: "has no note in note_range that sounds at a step",
     OF_TOO_MANY_STEPS: f"has more than {MAX_STEPS} steps, or claims to; cut it, or choose longer ones in the config",
 }
 
@@ -218,7 +221,7 @@ def _examine(path: Path, grid: Grid, size: int, changed: int) -> Facts:
 
 
 def open_tune(path: str, grid: Grid, flag: str) -> TuneFile:
-    """Make sure that the file that a flag names is MIDI with notes.
+    """Make sure that the file that a flag names is MIDI with notes, and say how many its roll does not have.
 
     Raises:
         InputError: it isn't; the message names the flag.
@@ -226,6 +229,9 @@ def open_tune(path: str, grid: Grid, flag: str) -> TuneFile:
     facts = examine(Path(path), grid)
     if facts.problem:
         raise InputError(f"--{flag}: {path} {ALL_PROBLEMS[facts.problem]}; name a .mid with notes in note_range")
+    if lost := facts.outside + facts.vanishing:
+        of_all = f"{lost} of {counted(facts.num_notes, 'note')}"
+        log.warning("--%s %s: %s are left out, outside of note_range or between two steps.", flag, path, of_all)
     return _tune_file(Folder(Path(path).parent), Path(path).name, facts)
 
 

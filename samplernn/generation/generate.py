@@ -138,6 +138,7 @@ def _facts(checkpoint: Path, level: Level, options: GenerationOptions) -> dict[s
     return {
         "num_seqs": options.num_seqs,
         **{name: getattr(options, name) for name in level.generator.output.options},
+        **level.generator.output.facts,
         "random_seed": options.random_seed,
         "seed": level.context.seed and level.context.seed | {"included": options.include_seed},
         "sample_rate": options.sample_rate,
@@ -220,7 +221,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     remedy = "name by --decoder_path where it lies"
     chain = chain_below(checkpoint, config, options.decoder_path, remedy)
     _check_decoder_temperature(options, checkpoint, chain)
-    output = output_of(configs_of(chain)[-1] if chain else config, **of_output)
+    output = output_of(configs_of(chain)[-1] if chain else config)
     output.count(options.dur or output.default_dur, options.sample_rate)
     hop = hop_of([config, *configs_of(chain)])
     to_decode = find_to_decode(options, checkpoint, config, hop, learnt_rate)

@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from samplernn.audio.wav import wav_writer
 from samplernn.corpus.data import data_of
-from samplernn.corpus.tunes import open_tune, read_roll
+from samplernn.corpus.tunes import MAX_STEPS, open_tune, read_roll
 from samplernn.generation.shown import Shown, heard_of
 from samplernn.midi.items import LEVELS, VALUE_BITS, likelihoods_of, values_of
 from samplernn.midi.judging import Repertoire, RollJudge
@@ -28,7 +29,6 @@ from samplernn.system.errors import InputError
 
 NO_NOTE = -1  # drawn from what is no distribution
 FREE = -1  # that a note is not given
-MAX_STEPS = 2**24
 WAV, ROLL, PROBABILITIES = ".wav", ".roll.png", ".probabilities.png"
 
 
@@ -80,15 +80,19 @@ class Notes:
         drawn = tf.where(likely > self._threshold, drawn, SILENT)
         drawn = tf.where(given > SILENT, given, drawn)
         if self._max_notes:
-            drawn = self._likeliest(drawn, tf.where(given > SILENT, 2.0, likely))
+            drawn = self._likeliest(drawn, likely, given > SILENT)
         item = drawn | tf.bitwise.left_shift(tf.cast(tf.round(LEVELS * likely), tf.int32), VALUE_BITS)
         return tf.where(tf.math.is_nan(likely), NO_NOTE, item)
 
-    def _likeliest(self, drawn, likely):
-        """The most notes that may sound of those that are drawn, [B, notes]; of equally likely ones the lower."""
-        _, rows = tf.math.top_k(tf.where(drawn > SILENT, likely, -1.0), min(self._max_notes, drawn.shape[1]))
+    def _likeliest(self, drawn, likely, held):
+        """The most notes that may sound of those that are drawn, [B, notes]; of equally likely ones the lower.
+
+        Those that are held count among them, and sound however many they are.
+        """
+        order = tf.where(held, 2.0, tf.where(drawn > SILENT, likely, -1.0))
+        _, rows = tf.math.top_k(order, min(self._max_notes, drawn.shape[1]))
         kept = tf.reduce_max(tf.one_hot(rows, drawn.shape[1]), axis=1) > 0
-        return tf.where(kept, drawn, SILENT)
+        return tf.where(kept | held, drawn, SILENT)
 
     def rate(self, sample_rate: float) -> float:
         return float(1 / self.grid.seconds_per_step)
@@ -105,6 +109,10 @@ class Notes:
         """They are written as they are, for the pictures' sake."""
         return items
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"played_by": self._render.player}
+
     def judges(
         self, number: int, sample_rate: int, before: int, trained_on: Callable[[], Iterable[tuple[str, np.ndarray]]]
     ) -> list[RollJudge]:
@@ -116,12 +124,12 @@ class Notes:
         file = _GrowingMidi(path, self.grid)
         yield file
         items = file.items
-        audio = self._render(path, round(len(items) * self.grid.seconds_per_step * sample_rate), sample_rate)
-        with wav_writer(path.with_suffix(WAV), sample_rate) as write:
-            write(audio)
         place = self.grid.low, self.grid.seconds_per_step, path.name
         path.with_suffix(ROLL).write_bytes(draw_roll(values_of(items), *place))
         path.with_suffix(PROBABILITIES).write_bytes(draw_probabilities(likelihoods_of(items), *place))
+        audio = self._render(path, round(len(items) * self.grid.seconds_per_step * sample_rate), sample_rate)
+        with wav_writer(path.with_suffix(WAV), sample_rate) as write:
+            write(audio)
 
     def show(self, path: Path) -> Shown:
         audio, rate = heard_of(path.with_suffix(WAV))

@@ -63,6 +63,7 @@ class Output(Protocol):
         unit: what an item of the file is called.
         makes: what it is, in words.
         default_dur: how long one is where nothing is said, seconds.
+        facts: what the JSON says of how it is made, besides the options.
     """
 
     options: tuple[str, ...]
@@ -72,6 +73,7 @@ class Output(Protocol):
     unit: str
     makes: str
     default_dur: float
+    facts: dict[str, Any]
 
     def __init__(self, config: Config, **options: Any): ...
 

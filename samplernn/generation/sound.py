@@ -24,7 +24,7 @@ class Tokens:
     """Tokens, drawn one by one; those of codes are what an autoencoder decodes, not what is written."""
 
     options = ("top_k", "top_p")
-    dtype, numbers, makes = tf.int32, (), "audio"
+    dtype, numbers, makes, facts = tf.int32, (), "audio", {}
 
     def __init__(self, config: Config, top_k: int | None = None, top_p: float | None = None):
         """`top_k` and `top_p` are those of `sampling.likeliest`."""

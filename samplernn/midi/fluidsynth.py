@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import mido
 import numpy as np
 
 from samplernn.audio.resample import length_at, read_at
@@ -62,7 +63,8 @@ class FluidSynth:
         audio = np.zeros(num_samples, np.float32)
         with tempfile.TemporaryDirectory() as folder:
             played = Path(folder, "played.w64")
-            self._play(midi, played, rate, STARTING_SECONDS + num_samples / sample_rate)
+            if why := self.play(midi, played, rate, num_samples / sample_rate):
+                raise _failed(midi, why)
             try:
                 recording = examine(played)
             except Unusable as error:
@@ -71,7 +73,9 @@ class FluidSynth:
             audio[:length] = read_at(recording, sample_rate, LATE, length)
         return limited(audio)
 
-    def _play(self, midi: Path, played: Path, rate: int, timeout: float) -> None:
+    def play(self, midi: Path, played: Path, rate: int, seconds: float) -> str:
+        """Play a MIDI file of so many seconds into a file; returns why that fails, or nothing."""
+        timeout = STARTING_SECONDS + seconds
         settings = played.with_name("settings")
         settings.touch()
         paths = [str(path.absolute()) for path in (self.soundfont, midi)]  # which do not begin with a dash
@@ -81,14 +85,14 @@ class FluidSynth:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=timeout
             )
         except subprocess.TimeoutExpired:
-            raise _failed(midi, f"it has not ended after {timeout:.0f} seconds") from None
+            return f"it has not ended after {timeout:.0f} seconds"
         except OSError as error:
-            raise _failed(midi, error.strerror or str(error)) from None
+            return error.strerror or str(error)
         # A soundfont that it cannot read is no failure to it, but an error that it tells.
         errors = re.findall(r"error: *(.+)", ended.stderr.decode(errors="replace"))
-        if ended.returncode or errors:
-            said = shortened(printable(errors[0])) if errors else f"it ended with status {ended.returncode}"
-            raise _failed(midi, said)
+        if errors:
+            return shortened(printable(errors[0]))
+        return f"it ended with status {ended.returncode}" if ended.returncode else ""
 
 
 def _failed(midi: Path, why: str) -> RunError:
@@ -99,7 +103,7 @@ def find(soundfont: str | None = None) -> FluidSynth | None:
     """The program with a soundfont: that which --soundfont names, or one that the system has; None if it has none.
 
     Raises:
-        InputError: a soundfont is named, and it is none, or the program is not installed.
+        InputError: a soundfont is named, and it is none, or damaged, or the program is not installed.
     """
     program = shutil.which(PROGRAM)
     if soundfont is None:
@@ -111,7 +115,19 @@ def find(soundfont: str | None = None) -> FluidSynth | None:
                 raise InputError("not a soundfont; name an SF2 or SF3 file")
         if not program:
             raise InputError(f"played by {PROGRAM}, which is not installed: {INSTALL}")
-    return FluidSynth(program, Path(soundfont))
+        found = FluidSynth(program, Path(soundfont))
+        if why := _what_keeps_from_playing(found):
+            raise InputError(f"{PROGRAM} cannot play it: {why}; name another SF2 or SF3 file")
+    return found
+
+
+def _what_keeps_from_playing(synthesizer: FluidSynth) -> str:
+    """Why it cannot play a note, in words, or nothing."""
+    note = [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=1)]
+    with tempfile.TemporaryDirectory() as folder:
+        midi = Path(folder, "note.mid")
+        mido.MidiFile(tracks=[mido.MidiTrack(note)]).save(midi)
+        return synthesizer.play(midi, midi.with_name("note.w64"), LEAST_RATE, seconds=0)
 
 
 def _system_soundfont() -> Path | None:

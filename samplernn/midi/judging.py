@@ -20,6 +20,7 @@ import numpy as np
 
 from samplernn.audio.listening import Finding, remark
 from samplernn.midi.items import values_of
+from samplernn.midi.rolls import runs
 from samplernn.system.words import printable
 
 FLAGS = {  # what is flagged, and in words: what it is, and what usually helps
@@ -199,7 +200,7 @@ class RollJudge:
         changed = np.cumsum(np.diff(chords, prepend=chords[:1]) != 0)
         least, stretches = self._steps(LOOP_SECONDS), []
         for period in range(SHORTEST_LOOP, min(LONGEST_LOOP, len(chords) // LOOPS) + 1):
-            starts, ends = _runs(chords[period:] == chords[:-period]).T + [[0], [period]]
+            starts, ends = runs(chords[period:] == chords[:-period]).T + [[0], [period]]
             loops = (ends - starts >= max(least, LOOPS * period)) & (changed[starts] < changed[ends - 1])
             stretches += zip(starts[loops], ends[loops])
         return stretches
@@ -324,11 +325,6 @@ def _held(chords: Iterable[bytes]) -> Iterator[tuple[bytes, int, int]]:
     for chord, run in groupby(chords):
         start, end = end, end + sum(1 for _ in run)
         yield chord, start, end
-
-
-def _runs(flags: np.ndarray) -> np.ndarray:
-    """The stretches of True in flags, [n]: [stretches, 2]."""
-    return np.flatnonzero(np.diff(flags, prepend=False, append=False)).reshape(-1, 2)
 
 
 def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:

@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure  # a figure of pyplot's would be kept, and look for a screen
 
+from samplernn.midi.rolls import STRUCK, runs
+
 NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MIDDLE_C = 60
-STRUCK = 2  # in a roll that tells attacks
 MARGIN, LEAST_RANGE = 1, 24  # semitones around the notes that occur, and in all
 ALL_NAMED_RANGE = 28  # semitones in which there is room to name every natural
 PROBABLE = 0.1  # what is never as probable does not occur
@@ -38,8 +39,8 @@ def draw_roll(roll: np.ndarray, low: int, seconds_per_step: Fraction | float, ti
     stroke = max(pixel, min(STRUCK_PIXELS * pixel, STRUCK_STEPS * step))
     bars, strokes = [], []
     for row in np.flatnonzero(roll.any(axis=0)):
-        runs, struck = _runs(roll[:, row] > 0), np.flatnonzero(roll[:, row] == STRUCK)
-        bars += [_box(start, max(end, start + pixel), low + row) for start, end in runs * step]
+        sounding, struck = runs(roll[:, row] > 0), np.flatnonzero(roll[:, row] == STRUCK)
+        bars += [_box(start, max(end, start + pixel), low + row) for start, end in sounding * step]
         strokes += [_box(start, start + stroke, low + row) for start in struck * step]
     for boxes, colour in ((bars, NOTE_COLOUR), (strokes, STRUCK_COLOUR)):
         axes.add_collection(PolyCollection(boxes, facecolor=colour, linewidth=0, zorder=2), autolim=False)
@@ -75,11 +76,6 @@ def _range(occurs: np.ndarray, low: int) -> tuple[int, int]:
 def _box(start: float, end: float, pitch: int) -> list[tuple[float, float]]:
     """The corners of a pitch's row from a second to another."""
     return [(start, pitch - 0.5), (end, pitch - 0.5), (end, pitch + 0.5), (start, pitch + 0.5)]
-
-
-def _runs(sounds: np.ndarray) -> np.ndarray:
-    """Where runs of True, [steps], begin and end: [runs, 2]."""
-    return np.flatnonzero(np.diff(sounds, prepend=False, append=False)).reshape(-1, 2)
 
 
 def _axes(title: str, seconds: float, lowest: int, highest: int) -> tuple[Figure, Axes]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 from samplernn.audio.wav import MAX_WAV_FRAMES, wav_writer
+from samplernn.midi.clock import MICROSECONDS
 from samplernn.midi.rendering import Renderer
-from samplernn.midi.tunes import SUFFIXES, Unusable, read_tune
+from samplernn.midi.tunes import SUFFIXES, read_tune
 from samplernn.options.options import RenderingOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, files_below, make_writable_folder, numbered, written_aside
@@ -55,27 +55,33 @@ def render_files(options: RenderingOptions) -> list[Path]:
 
 def _find(options: RenderingOptions) -> list[_Source]:
     """The files among those named and in folders, each examined; InputError names all that can't be used."""
-    output, sources, complaints = Path(options.output_dir), [], []
+    output, sources, complaints, unusable = Path(options.output_dir), {}, [], []
     for given in map(Path, options.input_file):
         files = [file for file in files_below(given) if file.suffix.lower() in SUFFIXES] if given.is_dir() else [given]
         if not files:
             complaints.append(f"{given} is a folder without MIDI files")
         root = given if given.is_dir() else given.parent
         for file in files:
-            try:
-                seconds = _seconds(file)
-            except Unusable as error:
-                complaints.append(str(error))
-                continue
             wav = (output / file.relative_to(root)).with_suffix(".wav")
-            sources.append(_Source(file, wav, max(1, round(seconds * options.sample_rate))))
-    complaints += [f"{source.path} is too long for a WAV" for source in sources if source.num_samples > MAX_WAV_FRAMES]
+            try:
+                source = _Source(file, wav, _num_samples(file, options.sample_rate))
+            except InputError as error:
+                unusable.append(str(error))
+            else:
+                sources.setdefault(file.resolve(), source)  # it may be named twice
+    if not options.skip_unusable or not sources:
+        complaints += unusable
     if complaints:
         raise InputError(f"--input_file: {'; '.join(complaints)}; name MIDI files with notes, or folders of them")
-    return [*dict.fromkeys(sources)]  # a file may be named twice, as itself and by its folder
+    for problem in unusable:
+        print(f"{problem}. Left out.")
+    return [*sources.values()]
 
 
-def _seconds(path: Path) -> Fraction:
-    """How long a file is, exactly."""
+def _num_samples(path: Path, sample_rate: int) -> int:
+    """How long the WAV of a file is; InputError if the file can't be used, or is too long for one."""
     tune = read_tune(path)
-    return tune.microseconds(tune.length) / 10**6
+    number = max(1, round(tune.microseconds(tune.length) * sample_rate / MICROSECONDS))
+    if number > MAX_WAV_FRAMES:
+        raise InputError(f"{path} is too long for a WAV")
+    return number

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from samplernn.midi import fluidsynth
+from samplernn.midi.clock import MICROSECONDS
 from samplernn.midi.synthesis import Sounding, synthesize
 from samplernn.midi.tunes import Unusable, read_tune
 from samplernn.system.errors import RunError
-
-MICROSECONDS = 10**6
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +30,11 @@ class Renderer:
         """
         self._named = soundfont is not None
         self._fluidsynth = fluidsynth.find(soundfont) if soundfont or of_system else None
+
+    @property
+    def player(self) -> str:
+        """What makes them audible, in words."""
+        return f"{fluidsynth.PROGRAM}, {self._fluidsynth.soundfont}" if self._fluidsynth else "our own synthesizer"
 
     def __call__(self, midi: Path, num_samples: int, sample_rate: int) -> np.ndarray:
         """What a MIDI file sounds like: float32 [num_samples] in [-1, 1].

@@ -12,7 +12,8 @@ from pathlib import Path
 import mido
 import numpy as np
 
-from samplernn.midi.tunes import TEMPO, Tune
+from samplernn.midi.clock import MICROSECONDS, TEMPO
+from samplernn.midi.tunes import Tune
 from samplernn.system.files import written_aside
 
 SILENT, HELD, STRUCK = 0, 1, 2  # what a pitch is at a step; in a roll without onsets, one that sounds is HELD
@@ -44,9 +45,9 @@ class Grid:
 
     @property
     def seconds_per_step(self) -> Fraction:
-        """Of a roll that is written."""
+        """How long a step of a roll that is written is."""
         _, steps_per_beat, tempo = self._clock
-        return Fraction(tempo, steps_per_beat * 10**6)
+        return Fraction(tempo, steps_per_beat * MICROSECONDS)
 
     def steps(self, tune: Tune) -> int:
         """How many its roll has, which are those that begin before its end."""
@@ -69,7 +70,7 @@ class Grid:
         return roll
 
     def outside(self, tune: Tune) -> int:
-        """How many notes of a tune are of no row of its roll."""
+        """How many notes of a tune its roll has no row for."""
         return int(np.sum(~self._in_range(tune)))
 
     def vanishing(self, tune: Tune) -> int:
@@ -102,7 +103,7 @@ class Grid:
 
     @property
     def _clock(self) -> tuple[int, int, int]:
-        """Of a MIDI file to write the ticks a step, the steps a beat and the microseconds a beat.
+        """The ticks a step, the steps a beat and the microseconds a beat of a MIDI file that is written.
 
         Where a step is of some microseconds, a beat is of as many steps as make it about half a second, and a tick is
         of whole microseconds.
@@ -112,6 +113,11 @@ class Grid:
         steps = min(max(1, round(TEMPO / self.step)), MAX_TICKS_PER_BEAT)
         most = max(1, FINE // steps)
         return max(ticks for ticks in range(1, most + 1) if self.step % ticks == 0), steps, steps * self.step
+
+
+def runs(sounds: np.ndarray) -> np.ndarray:
+    """The stretches of True, [steps]: where each begins, and what is behind it, [stretches, 2]."""
+    return np.flatnonzero(np.diff(sounds, prepend=False, append=False)).reshape(-1, 2)
 
 
 def notes_of(roll: np.ndarray, onsets: bool) -> list[tuple[int, int, int]]:

@@ -18,10 +18,10 @@ import mido
 import numpy as np
 from mido.midifiles import meta
 
+from samplernn.midi.clock import MICROSECONDS, TEMPO
 from samplernn.system import files
 from samplernn.system.errors import InputError
 
-TEMPO = 500000  # microseconds a beat, where a file says nothing
 DRUMS = 9  # the tenth channel, as mido counts them
 TYPES = 0, 1, 2
 FRAMES_PER_SECOND = 24, 25, 29, 30  # of SMPTE
@@ -38,6 +38,7 @@ OF_NO_USE = (  # some of those, which mido refuses where their content cannot be
     meta.MetaSpec_smpte_offset, meta.MetaSpec_time_signature, meta.MetaSpec_key_signature,
 )  # fmt: skip
 PROBLEMS = files.PROBLEMS | {  # what makes a file unusable, and how it is said after the file's name
+    "empty": "is empty: it has no bytes",
     "too large": f"is larger than {MAX_BYTES // 2**20} MiB, which no tune is",
     "unreadable": "is not MIDI that can be read, or is damaged",
     "of an impossible division": "has an impossible division: no ticks a beat, or frames that SMPTE does not have",
@@ -101,7 +102,7 @@ class Tune:
     @property
     def seconds(self) -> float:
         """How long it is."""
-        return float(self.microseconds(self.length) / 10**6)
+        return float(self.microseconds(self.length) / MICROSECONDS)
 
     @property
     def tempo(self) -> float:
@@ -152,6 +153,8 @@ def read_tune(path: Path, name: str | None = None) -> Tune:
         raise Unusable(name, "locked") from None
     except UnicodeEncodeError:
         raise Unusable(name, "badly named") from None
+    if not content:
+        raise Unusable(name, "empty")
     return _tune(_parsed(content, name), name)
 
 
@@ -182,7 +185,7 @@ def _tune(file: mido.MidiFile, name: str) -> Tune:
     changes = [] if file.ticks_per_beat < 0 else sorted(changes, key=lambda change: change[0])
     tempos = {0: tempo} | dict(changes)  # of several at a tick, the last holds
     tune = Tune(tuple(sorted(notes, key=_by_start)), ticks_per_beat, tuple(tempos.items()), length)
-    if length > MAX_BEATS * ticks_per_beat or tune.microseconds(length) > MAX_SECONDS * 10**6:
+    if length > MAX_BEATS * ticks_per_beat or tune.microseconds(length) > MAX_SECONDS * MICROSECONDS:
         raise Unusable(name, "too long")
     return tune
 
@@ -239,6 +242,7 @@ class _UnreadEvent(meta.MetaSpec):
 def _have_mido_read_every_meta_event() -> None:
     """Have mido keep the time of meta events that it doesn't know, and files whose events of no use here are damaged.
 
+    It does so from when this module is imported on, for all of the process.
     It loses the former, with which all that follows would come too early, and refuses the latter.
     """
     for number in set(range(0x100)) - KNOWN_TO_MIDO:

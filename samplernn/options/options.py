@@ -140,6 +140,9 @@ class RenderingOptions:
         "soundfont with which the program fluidsynth plays them",
         "a synthesizer of our own, exact to the sample",
     )
+    skip_unusable: bool = option(
+        False, BOOLEAN, "leave out files that cannot be used, and name them; if False, they are an error"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

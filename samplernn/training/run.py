@@ -61,8 +61,8 @@ class Run:
         self.folder = run_folders.create(parent)
         copy_into(self.folder, beginning.chain)
         settings = {"config": config_to_dict(model.config), "arguments": asdict(options)}
-        output = output_of(beginning.configs[-1])
-        self.curves = Curves(self.folder, progress, baseline, settings, output.show)
+        self._output = output_of(beginning.configs[-1])
+        self.curves = Curves(self.folder, progress, baseline, settings, self._output.show)
 
     def save_and_generate(self) -> None:
         """Save a checkpoint to keep, at an epoch's end, and what follows."""
@@ -72,7 +72,7 @@ class Run:
         self._rotate()
         if self._options.generate:
             with self._stop.at_once(), self._model.averaged():
-                print(f"Generating audio for epoch {epoch}...", flush=True)
+                print(f"Generating {self._output.makes} for epoch {epoch}...", flush=True)
                 self.curves.add_clips(self._clips.generate(checkpoint, epoch), epoch)
         if self._after_checkpoint:
             self._after_checkpoint(checkpoint, self._progress.history)

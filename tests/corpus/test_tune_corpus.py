@@ -83,7 +83,7 @@ def test_what_cannot_be_used_is_named(folder):
     write_notes(folder / "high.mid", (90, 0, 4))
     with pytest.raises(InputError) as caught:
         accepted(examined(folder))
-    for name, why in (("text", "is not MIDI"), ("drums", "has no notes"), ("high", "has no note that its roll could")):
+    for name, why in (("text", "is not MIDI"), ("drums", "has no notes"), ("high", "has no note in note_range that")):
         assert f"{name}.mid {why}" in str(caught.value)
     corpus = accepted(examined(folder), skip_unusable=True)
     assert [file.name for file in corpus.recordings] == ["a.mid", "b.mid"]
@@ -103,7 +103,9 @@ def test_some_bytes_that_claim_millions_of_steps_take_no_memory(folder):
 
 
 def test_a_folder_without_midi_is_refused(tmp_path, make_corpus):
-    with pytest.raises(InputError, match="no MIDI files, but 2 of other formats in it; put some there"):
+    with pytest.raises(
+        InputError, match="no MIDI files, but 2 of other formats in it; name a folder of .mid or .midi files"
+    ):
         examined(make_corpus([100, 100]))
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.data import data_of
+from samplernn.corpus.seed import find_stretch, read_seed
 from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.generation.generator import Generator
 from samplernn.generation.notes import Notes
@@ -81,9 +82,10 @@ def plain_draw(probabilities, uniform, given, threshold, most):
         value = STRUCK if uniform[note] < struck else HELD if uniform[note] < likely[note] else SILENT
         drawn.append(int(given[note]) if given[note] > 0 else value if likely[note] > threshold else SILENT)
     if most:
-        sounding = [note for note, value in enumerate(drawn) if value]
-        order = sorted(sounding, key=lambda note: (-(2.0 if given[note] > 0 else likely[note]), note))
-        drawn = [value if note in order[:most] else SILENT for note, value in enumerate(drawn)]
+        held = [note for note in range(len(drawn)) if given[note] > 0]
+        others = [note for note, value in enumerate(drawn) if value and note not in held]
+        kept = held + sorted(others, key=lambda note: (-likely[note], note))[: max(0, most - len(held))]
+        drawn = [value if note in kept else SILENT for note, value in enumerate(drawn)]
     return drawn
 
 
@@ -209,6 +211,33 @@ def test_notes_that_are_held_are_kept_and_count_among_the_most(generate, tmp_pat
     assert (free[:7][held > 0] == 0).any()  # or nothing was shown
 
 
+def test_more_notes_than_may_sound_are_kept_where_they_are_held(generate, tmp_path):
+    held = write(tmp_path / "hold.mid", [(row, 0, 4) for row in (0, 2, 4, 6, 8)], 4)
+    roll = roll_of(generate(hold=str(tmp_path / "hold.mid"), max_notes=3)[0])
+    np.testing.assert_array_equal(roll[:4] > 0, held > 0)
+    assert (roll[4:] > 0).sum(axis=1).max() <= 3
+
+
+def test_the_seconds_of_a_primer_are_its_own(tmp_path):
+    """It is half as fast as what is written."""
+    config = replace(CONFIG, dt=None, steps_per_beat=4, tempo=120.0)
+    slow = tmp_path / "slow.mid"
+    write(slow, [(2, 0, 3), (7, 1, 6), (4, 6, 8)], 8, replace(config, tempo=60.0))  # two seconds
+    assert find_stretch([config], None, str(slow), dur=1.0).number == 4
+    (context,) = read_seed([config], lambda items: [items], None, str(slow), dur=1.0)
+    assert (context.seed["steps"], context.seed["dur"]) == (4, 1.0)
+    with pytest.raises(InputError, match=r"--seed_dur 3.0: .*slow.mid has only 2.0 seconds"):
+        find_stretch([config], None, str(slow), dur=3.0)
+
+
+@pytest.mark.parametrize("flag", ["seed", "hold"])
+def test_notes_that_a_roll_does_not_have_are_told(generate, tmp_path, caplog, flag):
+    write_roll(tmp_path / "wide.mid", np.eye(20, dtype=np.int8), replace(data_of(CONFIG).grid, high=80))
+    generate(**{flag: str(tmp_path / "wide.mid")})
+    (said,) = [message for message in caplog.messages if "left out" in message]
+    assert said.startswith(f"--{flag} {tmp_path / 'wide.mid'}: 8 of 20 notes are left out")
+
+
 def test_a_primer_is_neither_in_the_output_nor_in_its_length_unless_it_is_to_be(generate, tmp_path):
     primer = write(tmp_path / "primer.mid", [(2, 0, 3), (7, 1, 6), (4, 6, 8)], 8)
     seed = {"seed": str(tmp_path / "primer.mid"), "dur": 1.0}
@@ -253,7 +282,7 @@ def test_the_likeliest_notes_are_those_that_a_window_expects(checkpoint):
         ({"hold": "nothing.mid"}, "--hold: nothing.mid is missing"),
         ({"soundfont": "nothing.sf2"}, "--soundfont nothing.sf2: "),
         ({"seed": "nothing.mid"}, "--seed: nothing.mid is missing: .*; name a .mid"),
-        ({"dur": 1e6 * 4}, "--dur 4000000.0: 2097152 is the longest that will do"),
+        ({"dur": 1e6 * 4}, "--dur 4000000.0: 131072 is the longest that will do"),
         ({"codes": "x.npz"}, "--codes: .* is no autoencoder"),
         ({"decoder_path": ("x",)}, "--decoder_path: .* is of rolls"),
     ],

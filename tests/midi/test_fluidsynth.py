@@ -53,7 +53,7 @@ def pretend(tmp_path, monkeypatch):
             f"open({str(tmp_path / 'called')!r}, 'w').write('\\n'.join(sys.argv[1:]))\n{script}"
         )
         program.chmod(0o755)
-        return find(str(tmp_path / "x.sf2"))
+        return FluidSynth(str(program), tmp_path / "x.sf2")
 
     return put
 
@@ -64,6 +64,19 @@ def test_what_it_plays_is_mixed_down_and_ends_in_silence(pretend, tmp_path):
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
     np.testing.assert_allclose(audio[:16000], tone, atol=1e-6)
     assert not audio[16000:].any()
+
+
+def test_a_soundfont_that_it_cannot_play_is_refused_when_it_is_named(pretend, tmp_path):
+    soundfont = str(tmp_path / "x.sf2")
+    assert find_with(pretend, PLAYS, soundfont).soundfont == tmp_path / "x.sf2"
+    said = f"^--soundfont {re.escape(soundfont)}: fluidsynth cannot play it: size mismatch; name another"
+    with pytest.raises(InputError, match=said):
+        find_with(pretend, "sys.exit('fluidsynth: error: size mismatch')", soundfont)
+
+
+def find_with(pretend, script, soundfont):
+    pretend(script)
+    return find(soundfont)
 
 
 def test_what_is_too_long_is_cut_off(pretend, tmp_path):
@@ -182,7 +195,8 @@ def test_what_the_program_cannot_play_is_told(tmp_path):
     midi = midi_file(tmp_path / "x.mid", [(69, 0.5, 1.5)])
     (tmp_path / "x.sf2").write_bytes(SOUNDFONT)
     (tmp_path / "text.mid").write_text("I am a text")
-    for program, file in ((find(str(tmp_path / "x.sf2")), midi), (INSTALLED, tmp_path / "text.mid")):
+    damaged = FluidSynth(INSTALLED.program, tmp_path / "x.sf2")
+    for program, file in ((damaged, midi), (INSTALLED, tmp_path / "text.mid")):
         with pytest.raises(RunError, match=rf"^fluidsynth cannot play {file}: .+$"):
             program.render(file, 100, 16000)
 

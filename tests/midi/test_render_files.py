@@ -51,6 +51,23 @@ def test_files_are_new_and_a_file_that_is_named_twice_is_one(run_script, folder,
     assert (tmp_path / "wavs" / "a.wav").read_text() == "mine"
 
 
+def test_a_file_is_the_same_by_its_folder_and_by_another_path(run_script, folder, tmp_path):
+    by_another = folder / "deep" / ".." / "a.mid"
+    flags = ("--input_file", folder, folder / "deep" / "b.midi", by_another, "--output_dir", tmp_path / "wavs")
+    assert run_script(main, *flags)[0] == 0
+    assert sorted(path.name for path in (tmp_path / "wavs").rglob("*.wav")) == ["a.wav", "b.wav"]
+
+
+def test_what_cannot_be_used_can_be_left_out(run_script, folder, tmp_path):
+    (folder / "text.mid").write_text("I am a text")
+    (folder / "nothing.mid").touch()
+    flags = ("--input_file", folder, "--output_dir", tmp_path / "wavs", "--skip_unusable")
+    status, out, err = run_script(main, *flags)
+    assert (status, err) == (0, "")
+    assert f"{folder / 'nothing.mid'} is empty" in out and f"{folder / 'text.mid'} is not MIDI" in out
+    assert sorted(path.name for path in (tmp_path / "wavs").rglob("*.wav")) == ["a.wav", "b.wav"]
+
+
 def test_what_cannot_be_used_is_named_before_anything_is_written(run_script, folder, tmp_path):
     (folder / "text.mid").write_text("I am a text")
     (tmp_path / "empty").mkdir()

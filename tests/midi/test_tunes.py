@@ -264,7 +264,8 @@ def test_the_digest_is_that_of_the_music_and_not_of_its_file(read):
 
 
 def test_a_file_of_another_kind_is_refused(problem):
-    for content in (b"", b"I am a text", b"RIFF" + bytes(100), bytes(1000), midi()[:-1]):
+    assert problem(b"") == "empty"
+    for content in (b"I am a text", b"RIFF" + bytes(100), bytes(1000), midi()[:-1]):
         assert problem(content) == "unreadable"
 
 

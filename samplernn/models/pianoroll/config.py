@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from samplernn.midi.clock import MICROSECONDS, TEMPO
 from samplernn.models.config import Config, Window
 from samplernn.models.tokens import MAX_NUMBERS, MAX_SIZE
 from samplernn.options.option import option
@@ -20,8 +21,7 @@ MAX_LAYERS = 16
 PITCHES = 128  # of MIDI
 LONGEST_STEP = 10  # seconds
 DEFAULT_STEP = 0.3
-DEFAULT_TEMPO = 120.0
-MICROSECONDS = 10**6
+DEFAULT_TEMPO = 60 * MICROSECONDS / TEMPO  # beats a minute
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,8 @@ class PianoRollConfig(Config):
             parts = len(self.layer_sizes) + 1
             if len(self.layer_rates) not in (1, parts):
                 yield self._complaint("layer_rates", f"{parts} numbers, one a layer and the output's, or one for all")
+        if not {"tempo", "steps_per_beat"} & wrong.keys() and self.tempo is not None and self.steps_per_beat is None:
+            yield f"{self._given('tempo')}, but a step is of dt seconds, whatever the tempo; leave it out"
         if "dt" not in wrong and self.dt is not None:
             if self.steps_per_beat is not None:
                 yield f"{self._given('dt')}, and {self._given('steps_per_beat')}; leave one of them out"
@@ -154,7 +156,7 @@ class PianoRollConfig(Config):
 
     @property
     def microseconds(self) -> int:
-        """Of a step of dt seconds."""
+        """How long a step of dt seconds is."""
         return round(self.dt * MICROSECONDS)
 
     @property

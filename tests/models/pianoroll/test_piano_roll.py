@@ -188,6 +188,7 @@ def test_the_loops_gradients_are_those_of_a_plain_loop(cell):
         ({"layer_sizes": [10**6] * 16}, "the network would hold"),
         ({"cost": "mse"}, "cross-entropy or squared error"),
         ({"tempo": 0}, "tempo"),
+        ({"tempo": 100}, "tempo"),  # with steps of dt seconds
         ({"frame_sizes": [4, 16]}, "one of samplernn"),
     ],
 )
