@@ -43,7 +43,7 @@ def keep_freed_memory() -> None:
     which fills them with zeros, a page at a time: up to a third of a step's time (docs/performance.md).
     """
     if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
+        libc = ctypes.pythonapi  # finds what is in any library of the process
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, MOST)
 
