@@ -513,6 +513,7 @@ def test_what_is_behind_what_is_predicted_is_heard(stack):
     assert of_whole.path.is_file()
 
 
+@pytest.mark.long
 def test_a_model_over_codes_that_makes_codes_has_no_bound(stack, tmp_path):
     """What it predicts of the codes below it, it predicts by its own, which cost something too."""
     amae = AMAEConfig.from_dict(AMAEConfig.tiny().to_dict() | {"q_type": "codes", "seq_len": 16, "hop": 2})
@@ -572,6 +573,7 @@ def test_a_corpus_of_another_rate_than_the_autoencoders_is_refused(stack, tmp_pa
         train(replace(stack.top, id="new", data_dir=(str(tmp_path),)))
 
 
+@pytest.mark.long
 def test_recordings_of_the_same_name_keep_originals_of_their_own_however_short_the_first_is(stack, tmp_path, music):
     for i, folder in enumerate(("a", "b")):
         (tmp_path / "corpus" / folder).mkdir(parents=True)
@@ -597,6 +599,7 @@ def test_recordings_of_the_same_name_keep_originals_of_their_own_however_short_t
     np.testing.assert_array_equal(soundfile.read(original.with_stem(f"{original.stem}_1"))[0], audio[:320])
 
 
+@pytest.mark.long
 def test_a_search_learns_the_codes_of_an_autoencoder_which_are_made_once(stack, tmp_path, monkeypatch):
     names = [option.name for option in of_model("wavenet")]
     options = KerasTunerOptions(

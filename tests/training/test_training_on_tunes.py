@@ -116,6 +116,7 @@ def test_a_squared_error_is_printed_beside_the_nll(of_tunes, capsys):
     assert ", NLL: " in line and ", Val NLL: " in line
 
 
+@pytest.mark.long
 def test_a_training_that_goes_on_by_the_beats_keeps_its_tempo(of_tunes):
     options = of_tunes(dt=None, steps_per_beat=4)
     train(replace(options, num_epochs=1))

@@ -226,14 +226,15 @@ def test_a_recording_that_is_gone_on_with_is_as_if_it_had_never_stopped(name, ch
     np.testing.assert_array_equal(following[0, : reach + 2], codes[32 // hop - reach :][: reach + 2])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name, changes",
     [
-        pytest.param("vqvae", {"input_format": "continuous", "hop": 1}, marks=pytest.mark.long),
+        ("vqvae", {"input_format": "continuous", "hop": 1}),
         ("vqvae", {"q_type": "codes", "q_levels": 9, "seq_len": 64}),
-        pytest.param("vqvae", {"encoder_filter_length": 1, "modulator_filter_length": 1}, marks=pytest.mark.long),
-        pytest.param("amae", {"simplex": "softmax", "hop": 16}, marks=pytest.mark.long),
-        pytest.param("amae", {"q_type": "codes", "q_levels": 9, "hop": 2}, marks=pytest.mark.long),
+        ("vqvae", {"encoder_filter_length": 1, "modulator_filter_length": 1}),
+        ("amae", {"simplex": "softmax", "hop": 16}),
+        ("amae", {"q_type": "codes", "q_levels": 9, "hop": 2}),
     ],
 )
 def test_the_contract_is_kept_by_others(short_turns, name, changes):

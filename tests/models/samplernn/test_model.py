@@ -157,7 +157,8 @@ def test_gradients_are_clipped_as_tensorflow_clips_sparse_ones(monkeypatch, clip
         np.testing.assert_allclose(ours, tf.convert_to_tensor(theirs), rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_learns_nearly_the_same(precision):
     losses, small = [], {"frame_sizes": [4, 16], "seq_len": 64, "num_rnn_layers": 2}
     for chosen in ("float32", precision):

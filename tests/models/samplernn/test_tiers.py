@@ -19,10 +19,11 @@ def tiny(**changes):
     return SampleRNNConfig.from_dict(of_all | changes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes",
     [
-        pytest.param({"frame_sizes": [16]}, marks=pytest.mark.long),
+        {"frame_sizes": [16]},
         {"frame_sizes": [1], "seq_len": 4},
         {
             "frame_sizes": [2, 4, 8],
@@ -32,7 +33,7 @@ def tiny(**changes):
             "skip_conn": True,
             **EVERYTHING,
         },
-        pytest.param({"network": "deepsound", "seq_len": 16, "q_levels": 32, **EVERYTHING}, marks=pytest.mark.long),
+        {"network": "deepsound", "seq_len": 16, "q_levels": 32, **EVERYTHING},
     ],
 )
 def test_networks_of_other_tiers_keep_the_contract(changes):

@@ -102,6 +102,7 @@ def test_the_receptive_fields_of_the_papers_networks(repeats, stages, filter_len
     assert config.receptive_field == config.seed_length == field
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes", [{"input_format": "continuous", "q_type": "linear", "q_levels": 16, "filter_length": 3, "seq_len": 8}]
 )
