@@ -38,6 +38,7 @@ from samplernn.corpus.data import data_of  # noqa: E402
 from samplernn.corpus.loader import Loader  # noqa: E402
 from samplernn.corpus.scan import scan_corpus  # noqa: E402
 from samplernn.generation.generator import ITEMS_A_CALL, Generator  # noqa: E402
+from samplernn.generation.output import output_of  # noqa: E402
 from samplernn.generation.stack import Stack  # noqa: E402
 from samplernn.models import registry  # noqa: E402
 from samplernn.models.autoencoder.config import AutoencoderConfig  # noqa: E402
@@ -188,7 +189,7 @@ def piano_roll_rows(precision: str, jit: bool | None) -> Iterator[tuple[str, Cal
                 operations=6 * config.num_parameters * batch_size * config.seq_len,
             ),
         )
-    calls = 30 * config.steps_per_beat * config.tempo_to_write / 60 / ITEMS_A_CALL
+    calls = 30 * output_of(config).rate(SAMPLE_RATE) / ITEMS_A_CALL
     yield (
         "generate 30 s, pianoroll, 1 sequence",
         timed(

@@ -34,13 +34,15 @@ def main() -> None:
     for name in arguments.only or paths:
         config = load_config(paths[name])
         a_step, gigabytes = in_own_process(training, config, arguments.batch_size)
-        a_second = in_own_process(generating, config, items_a_second(name))
+        a_second = in_own_process(generating, config, items_a_second(name, config))
         print(f"{name:18} {config.num_parameters:11,} {gigabytes:5.2f} {a_step:7.3f} {a_second:17.2f}", flush=True)
 
 
-def items_a_second(name: str) -> float:
-    """Those that a config is meant for: samples, codes of 8 samples each, or steps of notes."""
-    return {"44k": 44100, "wavenet-codes": 2000, "pianoroll": 8, "rnn4music": 10 / 3}.get(name, 16000)
+def items_a_second(name: str, config: Config) -> float:
+    """Those that a config is meant for: of audio samples, or codes of 8 samples each."""
+    from samplernn.generation.output import output_of
+
+    return output_of(config).rate({"44k": 44100, "wavenet-codes": 2000}.get(name, 16000))
 
 
 def training(config: Config, batch_size: int) -> tuple[float, float]:

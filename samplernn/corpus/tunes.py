@@ -30,14 +30,14 @@ from samplernn.system.errors import InputError, RunError
 from samplernn.system.words import counted, printable
 
 MAX_STEPS = 2**20  # of a roll, hours of music; some bytes of MIDI can claim a hundred times as many
-log = logging.getLogger(__name__)
-
 OUT_OF_RANGE = "out of range"  # the problem of a file all of whose notes are
 OF_TOO_MANY_STEPS = "of too many steps"
 ALL_PROBLEMS = PROBLEMS | {
     OUT_OF_RANGE: "has no note in note_range that sounds at a step",
     OF_TOO_MANY_STEPS: f"has more than {MAX_STEPS} steps, or claims to; cut it, or choose longer ones in the config",
 }
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     remedy = "name by --decoder_path where it lies"
     chain = chain_below(checkpoint, config, options.decoder_path, remedy)
     _check_decoder_temperature(options, checkpoint, chain)
-    output = output_of(configs_of(chain)[-1] if chain else config)
+    output = output_of(configs_of(chain)[-1] if chain else config)  # of which only lengths are asked
     output.count(options.dur or output.default_dur, options.sample_rate)
     hop = hop_of([config, *configs_of(chain)])
     to_decode = find_to_decode(options, checkpoint, config, hop, learnt_rate)

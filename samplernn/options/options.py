@@ -123,28 +123,6 @@ class ChunkOptions:
             raise InputError(f"--overlap {self.overlap} is not below --chunk_length {self.chunk_length}; choose less")
 
 
-@dataclass(frozen=True)
-class RenderingOptions:
-    """The options of render_midi.py."""
-
-    input_file: tuple[str, ...] = option(
-        MISSING, several(PATH), "MIDI files, or folders of them, .mid and .midi", repeatable=True
-    )
-    output_dir: str = option(
-        MISSING, PATH, "folder for the WAV files, in which they lie as the MIDI files do in theirs"
-    )
-    sample_rate: int = option(DEFAULT_SAMPLE_RATE, SAMPLE_RATE, "sample rate of the WAV files, Hz")
-    soundfont: str | None = option(
-        None,
-        optional(PATH),
-        "soundfont with which the program fluidsynth plays them",
-        "a synthesizer of our own, exact to the sample",
-    )
-    skip_unusable: bool = option(
-        False, BOOLEAN, "leave out files that cannot be used, and name them; if False, they are an error"
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class GenerationOptions(SoundOptions, ComputationOptions):
     """The options of generate.py."""
@@ -334,6 +312,26 @@ class TrainingOptions(CorpusOptions, SoundOptions, ComputationOptions):
     def __post_init__(self):
         if self.resume_from and self.init_from:
             raise InputError("--resume_from goes on with a run, --init_from begins a new one; leave out one of them")
+
+
+@dataclass(frozen=True)
+class RenderingOptions:
+    """The options of render_midi.py."""
+
+    input_file: tuple[str, ...] = option(
+        MISSING, several(PATH), "MIDI files, or folders of them, .mid and .midi", repeatable=True
+    )
+    output_dir: str = option(
+        MISSING, PATH, "folder for the WAV files, in which they lie as the MIDI files do in theirs"
+    )
+    sample_rate: int = option(DEFAULT_SAMPLE_RATE, SAMPLE_RATE, "sample rate of the WAV files, Hz")
+    soundfont: str | None = option(
+        None,
+        optional(PATH),
+        "soundfont with which the program fluidsynth plays them",
+        "a synthesizer of our own, exact to the sample",
+    )
+    skip_unusable: bool = with_default(TrainingOptions, "skip_unusable", False)
 
 
 @dataclass(frozen=True, kw_only=True)
