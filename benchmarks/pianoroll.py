@@ -42,6 +42,7 @@ from samplernn.training.loop import fit, sums_over
 from samplernn.training.steps import model_to_train, validation_step
 
 PARTS = ("train", "valid", "test")
+OF_NETWORK = ("layer_sizes", "seq_len", "cell_clip", "dropout", "transpose")
 PUBLISHED = {  # NLL of the test parts, nats a step
     "RNN (Boulanger-Lewandowski 2012)": {"nottingham": 4.46, "jsb": 8.71, "musedata": 8.13, "piano-midi": 8.37},
     "LSTM (Chung 2014)": {"nottingham": 3.20, "jsb": 8.67, "musedata": 6.23, "piano-midi": 9.03},
@@ -61,6 +62,7 @@ class Options:
     rolls: str = option(MISSING, PATH, "npz with the parts of a set, whose name tells which")
     layer_sizes: tuple[int, ...] = with_default(PianoRollConfig, "layer_sizes", (120, 120, 120))
     seq_len: int = with_default(PianoRollConfig, "seq_len", 32)
+    cell_clip: float | None = with_default(PianoRollConfig, "cell_clip", 10.0)
     dropout: float = with_default(PianoRollConfig, "dropout", 0.2)
     transpose: int = with_default(PianoRollConfig, "transpose", 5)
     learning_rate: float = with_default(TrainingOptions, "learning_rate", 0.005)
@@ -111,9 +113,7 @@ def main() -> None:
     given = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
     prepare_device()
     rolls = Path(given.rolls)
-    config = PianoRollConfig(
-        layer_sizes=given.layer_sizes, seq_len=given.seq_len, dropout=given.dropout, transpose=given.transpose
-    )
+    config = PianoRollConfig(**{name: getattr(given, name) for name in OF_NETWORK})
     with tempfile.TemporaryDirectory() as folder:
         parts = {part: write_part(rolls, part, Path(folder, part), config) for part in PARTS}
         tested = [train_and_test(config, parts, random_seed, given) for random_seed in given.random_seed]

@@ -29,6 +29,8 @@ def plain_probabilities(config, weights, roll):
             candidate = candidate + weights[f"{name}/candidate_bias"]
             i, f = sigmoid(i + biases[0] + peepholes[0] * c), sigmoid(f + biases[1] + peepholes[1] * c)
             c = f * c + i * np.tanh(candidate)
+            if config.cell_clip is not None:
+                c = np.clip(c, -config.cell_clip, config.cell_clip)
             seen = candidate if layer == 0 and config.peephole == "original" else c
             h = sigmoid(o + biases[2] + peepholes[2] * seen) * np.tanh(c)
             state[layer], below = (h, c), h

@@ -49,7 +49,7 @@ def lstm(projected, recurrent, state):
 CELLS = {"gru": gru, "lstm": lstm}
 
 
-def peephole_lstm(projected, recurrent, state, peepholes):
+def peephole_lstm(projected, recurrent, state, peepholes, cell_clip=None):
     """A step of an LSTM whose gates see its cell, each unit its own (Gers et al. 2002; Graves 2013, section 2).
 
     The input and forget gates see the cell before the step, the output gate sees the one behind it.
@@ -57,23 +57,26 @@ def peephole_lstm(projected, recurrent, state, peepholes):
     Args:
         projected, recurrent, state: as for `lstm`.
         peepholes: of the gates i, f and o, [3·D, 1].
+        cell_clip: the magnitude at which cells are clipped (as Sak et al. 2014 do), or None.
 
     Returns:
         The next state.
     """
-    return _peephole_lstm(projected, recurrent, state, peepholes, lambda candidate, c: c)
+    return _peephole_lstm(projected, recurrent, state, peepholes, cell_clip, lambda candidate, c: c)
 
 
-def rnn4music_lstm(projected, recurrent, state, peepholes):
+def rnn4music_lstm(projected, recurrent, state, peepholes, cell_clip=None):
     """The same, but that the output gate sees the candidate before its tanh, as in RNN4Music's lowest layer."""
-    return _peephole_lstm(projected, recurrent, state, peepholes, lambda candidate, c: candidate)
+    return _peephole_lstm(projected, recurrent, state, peepholes, cell_clip, lambda candidate, c: candidate)
 
 
-def _peephole_lstm(projected, recurrent, state, peepholes, seen_by_output):
+def _peephole_lstm(projected, recurrent, state, peepholes, cell_clip, seen_by_output):
     _, c = state
     i, f, candidate, o = tf.split(projected + recurrent, 4)
     at_i, at_f, at_o = tf.split(peepholes, 3)
     c = tf.sigmoid(f + at_f * c) * c + tf.sigmoid(i + at_i * c) * tf.tanh(candidate)
+    if cell_clip is not None:
+        c = tf.clip_by_value(c, -cell_clip, cell_clip)
     return tf.sigmoid(o + at_o * seen_by_output(candidate, c)) * tf.tanh(c), c
 
 

@@ -375,7 +375,8 @@ def test_a_damaged_file_is_read_or_named(tmp_path, cases):
             assert len(tune.digest) == 64 and tune.tempo > 0 and 0 < tune.seconds <= MAX_SECONDS
         except Unusable as error:
             met.add(error.problem)
-    assert met == {"unreadable", "of an impossible division", "without notes", "too long"}
+    often = {"unreadable", "of an impossible division", "without notes", "too long"}
+    assert often <= met <= often | {"empty"}, "a cut before the first byte is rare"
 
 
 def test_each_error_of_mido_that_is_caught_does_occur(read, monkeypatch):

@@ -82,6 +82,13 @@ class PianoRollConfig(Config):
         "what the lowest layer's output gate sees: its cell, or, as in RNN4Music, its candidate before tanh",
         searchable=True,
     )
+    cell_clip: float | None = option(
+        None,
+        optional(POSITIVE),
+        "the magnitude at which cells are clipped, so that none grows with the length of a piece",
+        "they are not",
+        searchable=True,
+    )
     cost: str = option(
         "cross-entropy", one_of("cross-entropy", "squared error"), "what is minimised", searchable=True, in_flight=True
     )

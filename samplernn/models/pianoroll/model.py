@@ -6,6 +6,8 @@ section 2: each layer hears the step and the layer below, and the output sees al
 
 from __future__ import annotations
 
+from functools import partial
+
 import tensorflow as tf
 
 from samplernn.midi.items import VALUE_MASK
@@ -27,6 +29,7 @@ class PianoRoll(AutoregressiveModel):
         for number, (size, below) in enumerate(zip(config.layer_sizes, [0, *config.layer_sizes])):
             of_original = number == 0 and config.peephole == "original"
             cell = recurrence.rnn4music_lstm if of_original else recurrence.peephole_lstm
+            cell = partial(cell, cell_clip=config.cell_clip)
             layer = PeepholeLSTM(size, heard + below, cell, dtype=precision, name=f"layer_{number + 1}")
             setattr(self, layer.name, layer)
         self.notes = NoteOutput(sum(config.layer_sizes), heard, dtype=precision, name="notes")

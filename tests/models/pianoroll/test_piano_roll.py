@@ -96,7 +96,9 @@ def test_files_that_are_no_network(tmp_path, change, said):
 # --- A slow loop ---
 
 
-@pytest.mark.parametrize("config", [{}, {"onsets": True}, {"peephole": "original"}, {"layer_sizes": (4,)}])
+@pytest.mark.parametrize(
+    "config", [{}, {"onsets": True}, {"peephole": "original"}, {"layer_sizes": (4,)}, {"cell_clip": 0.3}]
+)
 def test_it_is_the_plain_network(config):
     model = network(**config)
     (roll,) = rolls_at_random(model.config, 9)
@@ -105,10 +107,10 @@ def test_it_is_the_plain_network(config):
     np.testing.assert_allclose(tf.nn.softmax(logits)[0], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("peephole", ["corrected", "original"])
+@pytest.mark.parametrize("peephole, cell_clip", [("corrected", None), ("original", None), ("corrected", 0.3)])
 @pytest.mark.parametrize("cost, l1", [("cross-entropy", 0.0), ("squared error", 0.0), ("cross-entropy", 0.01)])
-def test_gradients_are_finite_differences(cost, l1, peephole):
-    model = network(cost=cost, l1=l1, onsets=cost != "cross-entropy", peephole=peephole)
+def test_gradients_are_finite_differences(cost, l1, peephole, cell_clip):
+    model = network(cost=cost, l1=l1, onsets=cost != "cross-entropy", peephole=peephole, cell_clip=cell_clip)
     (roll,) = rolls_at_random(model.config, 6)
     with tf.GradientTape() as tape:
         outcome = model.forward(*window(model, roll), model.initial_state(1), training=True)
@@ -138,6 +140,22 @@ def test_measures(squared):
 def test_silence_that_is_predicted_has_an_accuracy():
     sums = {"nll": 1.0, "cost": 1.0, "hits": 0.0, "errors": 0.0, "targets": 4.0}
     assert network().measures(sums) == {"loss": 0.25, "accuracy": 0.0}
+
+
+# --- Cells ---
+
+
+@pytest.mark.parametrize("cell_clip", [None, 2.0])
+def test_cells_grow_with_the_music_unless_clipped(cell_clip):
+    model = network(cell_clip=cell_clip)
+    for layer in model.lstms:  # gates that are open, and a candidate that is 1 at every step
+        layer.gate_biases.assign(tf.fill(layer.gate_biases.shape, 30.0))
+        layer.candidate_bias.assign(tf.fill(layer.candidate_bias.shape, 30.0))
+        layer.peepholes.assign(tf.zeros(layer.peepholes.shape))
+    (roll,) = rolls_at_random(model.config, 9)
+    _, state = model.call(window(model, roll)[0], model.initial_state(1))
+    for _, c in state:
+        np.testing.assert_allclose(c, np.full(c.shape, cell_clip or 9), rtol=1e-5)
 
 
 # --- Peepholes ---
