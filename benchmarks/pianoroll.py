@@ -13,7 +13,7 @@ import math
 import sys
 import tempfile
 import time
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -42,7 +42,6 @@ from samplernn.training.loop import fit, sums_over
 from samplernn.training.steps import model_to_train, validation_step
 
 PARTS = ("train", "valid", "test")
-OF_NETWORK = ("layer_sizes", "seq_len", "cell_clip", "dropout", "transpose")
 PUBLISHED = {  # NLL of the test parts, nats a step
     "RNN (Boulanger-Lewandowski 2012)": {"nottingham": 4.46, "jsb": 8.71, "musedata": 8.13, "piano-midi": 8.37},
     "LSTM (Chung 2014)": {"nottingham": 3.20, "jsb": 8.67, "musedata": 6.23, "piano-midi": 9.03},
@@ -113,7 +112,8 @@ def main() -> None:
     given = Options(**Parser(__doc__.splitlines()[0], options_of(Options)).parse())
     prepare_device()
     rolls = Path(given.rolls)
-    config = PianoRollConfig(**{name: getattr(given, name) for name in OF_NETWORK})
+    of_network = {field.name for field in fields(PianoRollConfig)}
+    config = PianoRollConfig(**{name: value for name, value in vars(given).items() if name in of_network})
     with tempfile.TemporaryDirectory() as folder:
         parts = {part: write_part(rolls, part, Path(folder, part), config) for part in PARTS}
         tested = [train_and_test(config, parts, random_seed, given) for random_seed in given.random_seed]
