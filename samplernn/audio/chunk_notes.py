@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
@@ -16,14 +16,16 @@ from samplernn.system.words import commonest_first, counted, listed
 
 NOTES = "chunks.json"
 VERSION = 1
-SETTINGS = ("chunk_length", "overlap", "sample_rate", "channels", "silence_thresh", "keep_tail")
+SETTINGS = (
+    "chunk_length", "overlap", "sample_rate", "channels", "remove_dc", "normalize", "silence_thresh", "keep_tail",
+)  # fmt: skip
 
 AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 @dataclass(frozen=True)
 class Note:
-    """How a recording is cut, and how many of its chunks were saved and omitted; None until all are."""
+    """How a recording is cut, and what has become of it; what has a default is new, or not known until it is cut."""
 
     recording: str  # the file's name
     sha256: str  # of the file
@@ -37,11 +39,17 @@ class Note:
     keep_tail: bool
     saved: int | None = None
     omitted: int | None = None
+    remove_dc: bool = False
+    normalize: str | None = None
+    dc_offset: tuple[float, ...] | None = None  # that was taken away, of each channel
+    gain: float = 0.0  # dB
+    chunks: dict[str, tuple[float, float]] | None = None  # where in the recording each that was saved is, seconds
 
     @classmethod
     def from_json(cls, values: Any) -> Note | None:
         """The note that `asdict` made JSON of; None for any other JSON."""
-        if not isinstance(values, dict) or values.keys() != {field.name for field in fields(cls)}:
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if not isinstance(values, dict) or not needed <= values.keys() <= {field.name for field in fields(cls)}:
             return None
         texts = isinstance(values["recording"], str) and isinstance(values["sha256"], str)
         length, overlap = values["chunk_length"], values["overlap"]

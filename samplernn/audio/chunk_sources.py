@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from samplernn.audio import chunk_notes
-from samplernn.audio.chunks import chunk_samples
+from samplernn.audio.chunks import chunk_samples, resampled
+from samplernn.audio.levels import LOWEST_RATE, Level, find_level
 from samplernn.audio.recordings import SUFFIXES, Reader, examine
-from samplernn.audio.wav import Recording
+from samplernn.audio.wav import Recording, mix_down
 from samplernn.options.options import ChunkOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below
@@ -33,6 +37,7 @@ class Source:
     sample_rate: int  # Hz, of the chunks, as are
     channels: int
     length: int  # samples in each channel of a chunk
+    level: Level = Level()
 
     @property
     def frames(self) -> int:
@@ -53,6 +58,20 @@ class Source:
     def path(self, number: int) -> Path:
         """Of a chunk."""
         return self.prefix.with_name(f"{self.prefix.name}_{number}.wav")
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Read it with the channels, the sample rate and the level of its chunks: float32 [frames, channels].
+
+        Raises:
+            RunError: it has changed since it was examined.
+        """
+        with closing(self.read(self.recording)) as blocks:
+            converted = blocks
+            if self.channels < self.recording.channels:
+                converted = (mix_down(block)[:, np.newaxis] for block in converted)
+            if self.sample_rate != self.recording.sample_rate:
+                converted = resampled(converted, self.recording.sample_rate, self.sample_rate, self.channels)
+            yield from self.level.apply(converted)
 
 
 def find_recordings(options: ChunkOptions) -> dict[Path, Path]:
@@ -166,6 +185,23 @@ def long_enough(sources: list[Source], options: ChunkOptions) -> list[Source]:
     return found
 
 
+def leveled(sources: list[Source], options: ChunkOptions) -> list[Source]:
+    """The same at the levels that the options ask for, each measured over the whole recording.
+
+    Raises:
+        RunError: one has changed since it was examined.
+    """
+    if not (options.remove_dc or options.normalize):
+        return sources
+    found, line = [], f"Levels of {{}} of {counted(len(sources), 'recording')} measured".format
+    with closing(ProgressBar(len(sources), line, patience=1, every=10)) as progress:
+        for source in sources:
+            level = find_level(source.blocks, source.sample_rate, options.remove_dc, options.normalize)
+            found.append(replace(source, level=level))
+            progress(len(found))
+    return found
+
+
 def is_short(source: Source, options: ChunkOptions) -> bool:
     return source.frames < (1 if options.keep_tail else source.length)
 
@@ -182,4 +218,9 @@ def _require_possible(source: Source, options: ChunkOptions) -> None:
         raise InputError(
             f"--sample_rate {source.sample_rate}: too far from the {recording.sample_rate} Hz of {recording.name};"
             " choose one that is nearer"
+        )
+    if options.normalize == "loudness" and source.sample_rate < LOWEST_RATE:
+        raise InputError(
+            f"--normalize loudness: what is heard at {source.sample_rate} Hz, as {recording.name} has, is too little to"
+            f" tell how loud it is; {LOWEST_RATE} Hz is the least; choose peak"
         )

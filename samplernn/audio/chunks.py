@@ -27,13 +27,13 @@ def resampled(blocks: Iterable[np.ndarray], rate: int, new_rate: int, channels: 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of a recording: `audio` is float32 [frames, channels]."""
+    """A piece of a recording: `audio` is float32 [frames, channels], while it is at hand."""
 
     number: int  # from 1, silent chunks included
     start_ms: int
     end_ms: int
-    audio: np.ndarray
     silent: bool
+    audio: np.ndarray | None = None
 
 
 def chunk_samples(options: ChunkOptions, sample_rate: int) -> int:
@@ -44,6 +44,11 @@ def chunk_samples(options: ChunkOptions, sample_rate: int) -> int:
 def hop_between_chunks(chunk_length: int, overlap: int, sample_rate: int) -> Fraction:
     """The samples from the start of a chunk to that of the next, lengths being in milliseconds."""
     return Fraction((chunk_length - overlap) * sample_rate, 1000)
+
+
+def number_of_chunks(frames: int, length: int, hop: Fraction) -> int:
+    """How many whole chunks of `length` samples there are, each `hop` samples behind the one before, in so many."""
+    return max(0, math.ceil((frames - length + 1) / hop))
 
 
 def chunk_start(number: int, hop: Fraction | int) -> int:
@@ -69,7 +74,7 @@ def chunks(blocks: Iterable[np.ndarray], sample_rate: int, options: ChunkOptions
         start_ms = (number - 1) * (options.chunk_length - options.overlap)
         length_ms = options.chunk_length if whole else max(1, len(piece) * 1000 // sample_rate)
         silent = options.silence_thresh is not None and is_silent(piece, sample_rate, length_ms, options.silence_thresh)
-        yield Chunk(number, start_ms, start_ms + length_ms, piece, silent)
+        yield Chunk(number, start_ms, start_ms + length_ms, silent, piece)
         if not whole:
             return
         end = start + length

@@ -28,7 +28,8 @@ from samplernn.options.values import (
 from samplernn.system.errors import InputError
 
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
-HELD_OUT = ("files", "recordings")
+HELD_OUT = ("files", "recordings", "time")
+NORMALIZATIONS = ("peak", "loudness")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCRIPTS = Path(__file__).resolve().parents[2]  # the folder of train.py, generate.py and the others
 DEFAULT_CONFIG_FILE = "./default.config.json"
@@ -101,10 +102,20 @@ class ChunkOptions:
     output_dir: str = option(MISSING, PATH, "folder for the chunks")
     chunk_length: int = option(8000, whole(1), "length of a chunk, milliseconds")
     overlap: int = option(0, whole(0), "overlap of consecutive chunks, milliseconds; less than their length")
+    num_chunks: int | None = option(
+        None, optional(whole(1)), "about how many chunks there are to be in all, by which the overlap is chosen"
+    )
     sample_rate: int | None = option(
         None, optional(SAMPLE_RATE), "sample rate of the chunks, Hz", "the recording's own"
     )
     mono: bool = option(False, BOOLEAN, "mix the channels down to one")
+    remove_dc: bool = option(False, BOOLEAN, "take from each channel of a recording its mean, the DC offset")
+    normalize: str | None = option(
+        None,
+        optional(one_of(*NORMALIZATIONS)),
+        "amplify each recording as a whole, to a peak of -1 dB of full scale, or to -16 LUFS where its peak stays below"
+        " that",
+    )
     silence_thresh: float | None = option(
         SILENCE_DB,
         optional(DECIBELS),
@@ -121,6 +132,8 @@ class ChunkOptions:
     def __post_init__(self):
         if self.overlap >= self.chunk_length:
             raise InputError(f"--overlap {self.overlap} is not below --chunk_length {self.chunk_length}; choose less")
+        if self.overlap and self.num_chunks:
+            raise InputError("--num_chunks chooses the overlap, which --overlap says too; leave out one of them")
 
 
 @dataclass(frozen=True, kw_only=True)

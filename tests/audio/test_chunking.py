@@ -248,7 +248,9 @@ def test_resampling_in_blocks_is_resampling_the_whole(samples):
 def test_chunks_of_another_rate_in_mono_are_cut_from_the_whole_converted(tmp_path, music):
     stereo = np.stack([music, music[::-1]], axis=1)
     soundfile.write(tmp_path / "x.wav", stereo, 16000, subtype="FLOAT")
-    chunk_files(ChunkOptions((str(tmp_path / "x.wav"),), str(tmp_path / "out"), 4000, 1000, 11025, mono=True))
+    chunk_files(
+        ChunkOptions((str(tmp_path / "x.wav"),), str(tmp_path / "out"), 4000, 1000, sample_rate=11025, mono=True)
+    )
     expected = soxr.resample(stereo.mean(axis=1), 16000, 11025, "VHQ")
     assert written(tmp_path / "out") == [f"x_chunk_{k}.wav" for k in (1, 2, 3)]
     for k, start in ((1, 0), (2, 33075), (3, 66150)):
@@ -415,6 +417,57 @@ def test_unusable_recordings_are_left_out_if_asked_for_and_named(album, tmp_path
     assert not (tmp_path / "other").exists()
 
 
+# --- About how many, and how loud ---
+
+
+@pytest.mark.parametrize("number", [12, 16, 17, 100, 997, 5000])
+def test_the_overlap_is_that_of_which_there_are_about_as_many_chunks_as_asked_for(tmp_path, capsys, number):
+    for name, milliseconds in (("a", 9000), ("b", 1000), ("c", 2500)):
+        record(tmp_path / "album" / f"{name}.wav", milliseconds)
+    chunk_files(ChunkOptions((str(tmp_path / "album"),), str(tmp_path / "out"), 1000, num_chunks=number))
+    overlap = int(capsys.readouterr().out.split()[1])
+    assert {note["overlap"] for note in notes(tmp_path / "out").values()} == {overlap}
+
+    def chunks_by(step):
+        return sum((duration - 1000) // step + 1 for duration in (9000, 1000, 2500))
+
+    there = len(written(tmp_path / "out"))
+    assert there == chunks_by(1000 - overlap)
+    assert abs(there - number) == min(abs(chunks_by(step) - number) for step in range(1, 1001))
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ({"num_chunks": 2}, "--num_chunks 2: of --chunk_length 1000 .* 3 without an overlap.*longer --chunk_length"),
+        ({"num_chunks": 2502}, "--num_chunks 2502: .* 2501 with the largest; .*add recordings"),
+        ({"num_chunks": 5, "overlap": 10}, "--num_chunks chooses the overlap"),
+        ({"normalize": "loudness"}, "--normalize loudness: .* 1000 Hz, as .*x.wav has.* 4000 Hz is the least"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_said_before_anything_is_written(tmp_path, flags, complaint):
+    source = record(tmp_path / "x.wav", 3500)
+    with pytest.raises(InputError, match=complaint):
+        cut(source, output=tmp_path / "out", **flags)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("flags", [{"normalize": "peak"}, {"normalize": "loudness"}, {}])
+def test_a_level_is_that_of_the_whole_recording_and_noted(tmp_path, music, flags, capsys):
+    audio = np.stack([music * 0.1 + 0.05, music[::-1] * 0.02 - 0.01], axis=1)
+    soundfile.write(tmp_path / "x.wav", audio, 16000, subtype="FLOAT")
+    cut(tmp_path / "x.wav", output=tmp_path / "out", overlap=0, remove_dc=True, silence_thresh=None, **flags)
+    (noted,) = notes(tmp_path / "out").values()
+    np.testing.assert_allclose(noted["dc_offset"], audio.mean(axis=0), atol=1e-6)
+    pieces = [soundfile.read(tmp_path / "out" / f"x_chunk_{k}.wav")[0] for k in range(1, 11)]
+    expected = (audio - audio.mean(axis=0)) * 10 ** (noted["gain"] / 20)
+    np.testing.assert_allclose(np.concatenate(pieces), expected, atol=1 / 32768)
+    if flags.get("normalize") == "peak":
+        assert np.abs(expected).max() == pytest.approx(10 ** (-1 / 20), rel=1e-4)
+    assert (noted["gain"] == 0) == (not flags)
+    assert "The whole: DC offset of +0.0" in capsys.readouterr().out
+
+
 # --- Cutting again ---
 
 
@@ -430,9 +483,25 @@ def test_what_was_cut_is_noted_beside_the_chunks(tmp_path):
             "recording": "x.wav", "sha256": sha256(tmp_path / "x.wav"),
             "recording_frames": 3000, "recording_rate": 1000, "chunk_length": 1000,
             "overlap": 500, "sample_rate": 1000, "channels": 1, "silence_thresh": -50.0, "keep_tail": False,
-            "saved": 4, "omitted": 1,
+            "saved": 4, "omitted": 1, "remove_dc": False, "normalize": None, "dc_offset": None, "gain": 0.0,
+            "chunks": {
+                "x_chunk_1.wav": [0.0, 1.0], "x_chunk_2.wav": [0.5, 1.5], "x_chunk_3.wav": [1.0, 2.0],
+                "x_chunk_4.wav": [1.5, 2.5],
+            },
         }
     }  # fmt: skip
+
+
+def test_notes_from_before_levels_were_noted_are_those_of_recordings_left_as_they_were(tmp_path):
+    source = record(tmp_path / "x.wav", 3000)
+    cut(source, output=tmp_path / "out")
+    noted = json.loads((tmp_path / "out" / NOTES).read_text())
+    for name in ("remove_dc", "normalize", "dc_offset", "gain", "chunks"):
+        del noted["chunks"]["x_chunk"][name]
+    (tmp_path / "out" / NOTES).write_text(json.dumps(noted))
+    cut(source, output=tmp_path / "out")
+    with pytest.raises(InputError, match="normalize None, now peak"):
+        cut(source, output=tmp_path / "out", normalize="peak")
 
 
 def test_the_same_cut_may_be_made_again_and_one_that_was_interrupted_goes_on(tmp_path, monkeypatch):
