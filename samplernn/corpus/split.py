@@ -8,9 +8,11 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from samplernn.audio.chunk_notes import chunk_of
 from samplernn.audio.wav import Folder, Recording
+from samplernn.corpus.places import Places, overlapping
 from samplernn.system.errors import InputError
 from samplernn.system.words import counted, printable
 
@@ -54,17 +56,20 @@ def split_corpus(
     val_frac: float,
     earlier: dict[str, list[str]] | None = None,
     hold_out: str = "files",
+    places: Places = MappingProxyType({}),
 ) -> Split:
     """Split a corpus, always in the same way, to train on whole batches of files.
 
     The validation part is `val_frac` rounded to whole batches, at least one. Where recordings are held out, with all
-    their chunks, it is as many files as come near to that. Where an `earlier` split is given, what it held out stays
-    held out, whatever was added to the corpus since.
+    their chunks, it is as many files as come near to that. Where time is, it is that part of each recording that
+    `places` knows, in one stretch, and what overlaps with it is on neither side. Where an `earlier` split is given,
+    what it held out stays held out, whatever was added to the corpus since.
 
     Raises:
         InputError: fewer than two batches of files are long enough for one window of `seq_len` samples, all are of
-            one recording and recordings are to be held out, none is left of what was held out, or no batch to train
-            on, or the folders' weights leave no batch, or nothing of a folder, to an epoch.
+            one recording and recordings are to be held out, or none can be divided where time is, none is left of
+            what was held out, or no batch to train on, or the folders' weights leave no batch, or nothing of a
+            folder, to an epoch.
     """
     long_enough = _long_enough(corpus, seq_len)
     if len(long_enough) < 2 * batch_size:
@@ -76,12 +81,17 @@ def split_corpus(
     random.Random(SPLIT_SEED).shuffle(shuffled)
     validation = _held_out(shuffled, earlier)
     if not validation:
-        choose = {"files": _choose_files, "recordings": _choose_recordings}[hold_out]
-        validation = choose(shuffled, batch_size, val_frac)
+        if hold_out == "time":
+            validation = _choose_stretches(shuffled, val_frac, places)
+        else:
+            choose = {"files": _choose_files, "recordings": _choose_recordings}[hold_out]
+            validation = choose(shuffled, batch_size, val_frac)
     names = {recording.name for recording in validation}
     candidates = [recording for recording in shuffled if recording.name not in names]
     if hold_out == "recordings":
         candidates = _of_other_recordings(candidates, validation, earlier)
+    elif hold_out == "time":
+        candidates = _apart(candidates, validation, places)
     training = candidates[: len(candidates) // batch_size * batch_size]
     if left := len(candidates) - len(training):
         left_out = "1 file is" if left == 1 else f"{left} files are"
@@ -89,7 +99,7 @@ def split_corpus(
     if not training:
         remedy = f"--batch_size {len(candidates)} would do" if candidates else "add files, or use --resume False"
         raise InputError(
-            f"--batch_size {batch_size}: beside the {len(validation)} that the resumed run holds out"
+            f"--batch_size {batch_size}: beside the {len(validation)} that are held out"
             f" {counted(len(candidates), 'file')} can be trained on; {remedy}"
         )
     _check_weights(training, batch_size)
@@ -143,6 +153,49 @@ def _choose_recordings(shuffled: list[Recording], batch_size: int, val_frac: flo
         if more <= most and abs(more - wanted) < abs(len(held_out) - wanted):
             held_out += chunks
     return held_out or min(chunks_of.values(), key=len)  # the least is half of all at most, and leaves a batch
+
+
+def _choose_stretches(shuffled: list[Recording], val_frac: float, places: Places) -> list[Recording]:
+    """Of each recording so much in one stretch, at a place that is drawn, if as much is left that shares nothing."""
+    chunks_of: dict[str, list[Recording]] = {}
+    for chunk in sorted((file for file in shuffled if file.name in places), key=lambda file: places[file.name]):
+        chunks_of.setdefault(recording_of(chunk.name), []).append(chunk)
+    held_out: list[Recording] = []
+    undivided = 0
+    for name, chunks in chunks_of.items():
+        stretch = _draw_stretch(
+            chunks, max(1, round(len(chunks) * val_frac)), random.Random(f"{SPLIT_SEED}/{name}"), places
+        )
+        held_out += stretch
+        undivided += not stretch
+    if not held_out:
+        raise InputError(
+            "--hold_out time: not one recording has enough chunks for a stretch to be held out that shares nothing with"
+            " as many others; cut more of them with chunk_audio.py, or with less overlap, or give --hold_out files"
+        )
+    if undivided:
+        log.warning("Of %s %d cannot be divided, having too few chunks, and nothing of them is held out.",
+                    counted(len(chunks_of), "recording"), undivided)  # fmt: skip
+    return held_out
+
+
+def _draw_stretch(chunks: list[Recording], number: int, draw: random.Random, places: Places) -> list[Recording]:
+    """So many chunks in a row, of all those of a recording in order; none where too few others would share nothing."""
+    starts = list(range(len(chunks) - number + 1))
+    draw.shuffle(starts)
+    for start in starts:
+        stretch = chunks[start : start + number]
+        if len(chunks) - len(overlapping(chunks, stretch, places)) >= number:
+            return stretch
+    return []
+
+
+def _apart(candidates: list[Recording], validation: list[Recording], places: Places) -> list[Recording]:
+    """The files that have no sample in common with what is held out."""
+    shared = {file.name for file in overlapping(candidates, validation, places)}
+    if shared:
+        log.warning("Left out %s, which overlap with what is held out.", counted(len(shared), "chunk"))
+    return [file for file in candidates if file.name not in shared]
 
 
 def _of_other_recordings(

@@ -72,7 +72,8 @@ class CorpusOptions:
     hold_out: str = option(
         "files",
         one_of(*HELD_OUT),
-        "what is held out, single files or recordings with all their chunks, known by the name before _chunk_1.wav",
+        "what is held out: single files, recordings with all their chunks, known by the name before _chunk_1.wav, or a"
+        " stretch of the time of each recording, with which nothing that is trained on has a sample in common",
     )
 
 

@@ -12,6 +12,7 @@ from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.corpus import Corpus, accepted
 from samplernn.corpus.data import data_of
 from samplernn.corpus.overlaps import remark_on_overlaps
+from samplernn.corpus.places import find_places
 from samplernn.corpus.seed import find_stretch
 from samplernn.corpus.split import Split, split_corpus
 from samplernn.generation.chain import Chain, chain_below, chain_from, configs_of
@@ -238,7 +239,8 @@ def find_split(
         earlier = below if below and there.intersection(below["validation"]) else None
     recordings = as_codes(corpus.recordings, chain, Path(options.logdir_root))
     least = (1, 1) if config.every_item_counts else (config.window.length, options.batch_size)
-    return split_corpus(recordings, *least, options.val_frac, earlier, options.hold_out)
+    places, _ = find_places(corpus.recordings) if options.hold_out == "time" else ({}, True)
+    return split_corpus(recordings, *least, options.val_frac, earlier, options.hold_out, places)
 
 
 def remark_on_split(split: Split, resumed: Resumed | None) -> None:

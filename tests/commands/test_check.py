@@ -280,7 +280,7 @@ def test_a_validation_that_flatters_is_remarked_on(told, overlapping_chunks, cap
 
     assert remarks() == [
         "Of 1 held-out file 1 overlaps with files that are trained on: the validation loss flatters; --hold_out"
-        " recordings holds whole recordings out."
+        " recordings holds whole recordings out, --hold_out time a stretch of each."
     ]
     assert remarks(hold_out="recordings") == []
 

@@ -9,7 +9,7 @@ import soundfile
 
 from samplernn.audio.chunk_notes import NOTES
 from samplernn.audio.chunking import chunk_files
-from samplernn.corpus import overlaps
+from samplernn.corpus import overlaps, places
 from samplernn.corpus.overlaps import find_overlaps, remark_on_overlaps
 from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import Split
@@ -64,7 +64,7 @@ def test_what_is_noted_is_believed_without_listening(tmp_path, monkeypatch):
     """Silence does not tell."""
     soundfile.write(tmp_path / "x.wav", np.zeros(4 * RATE), RATE)
     chunk_files(ChunkOptions((str(tmp_path / "x.wav"),), str(tmp_path / "chunks"), 1000, 500, silence_thresh=None))
-    monkeypatch.setattr(overlaps, "read_mono", None)
+    monkeypatch.setattr(places, "read_mono", None)
     assert overlapping(tmp_path / "chunks", "x_chunk_1", "x_chunk_2") == {"x_chunk_2"}
     (tmp_path / "chunks" / NOTES).unlink()
     monkeypatch.undo()
@@ -129,8 +129,8 @@ def test_little_that_is_alike_behind_silence_does_not_tell(tmp_path):
 
 def test_samples_occur_where_whole_samples_do():
     audio = np.array([0x0201, 0x0201, 0x0102], "<i2")
-    assert list(overlaps._places(np.array([0x0102], "<i2"), audio)) == [2]
-    assert list(overlaps._places(np.array([0x0201], "<i2"), audio)) == [0, 1]
+    assert list(places._places(np.array([0x0102], "<i2"), audio)) == [2]
+    assert list(places._places(np.array([0x0201], "<i2"), audio)) == [0, 1]
 
 
 def test_copies_under_several_numbers_are_no_overlap(tmp_path):
@@ -151,9 +151,9 @@ def test_chunks_whose_neighbours_are_missing_or_shorter_than_what_is_compared_do
 
 def test_only_the_end_of_long_chunks_is_listened_to(tmp_path, monkeypatch):
     write(tmp_path, "x", NOISE[:120000], 30000, 40000)
-    monkeypatch.setattr(overlaps, "SAMPLES", 12000)
+    monkeypatch.setattr(places, "SAMPLES", 12000)
     assert overlapping(tmp_path, "x_chunk_1", "x_chunk_2") == {"x_chunk_2"}
-    monkeypatch.setattr(overlaps, "SAMPLES", 8000)
+    monkeypatch.setattr(places, "SAMPLES", 8000)
     assert overlapping(tmp_path, "x_chunk_1", "x_chunk_2") == set()
 
 
@@ -180,10 +180,11 @@ def test_one_line_says_that_the_validation_flatters(tmp_path, music, caplog):
     remark_on_overlaps(Split(split.training, split.validation[:1] + split.validation[3:]), begun=False)
     overlap = "with files that are trained on: the validation loss flatters"
     assert [record.getMessage() for record in caplog.records] == [
-        f"Of 4 held-out files 1 overlaps {overlap}; --hold_out recordings holds whole recordings out.",
+        f"Of 4 held-out files 1 overlaps {overlap}; --hold_out recordings holds whole recordings out, --hold_out"
+        " time a stretch of each.",
         f"Of 4 held-out files 1 overlaps {overlap}; with another --id, --hold_out recordings holds whole recordings"
-        " out.",
-        f"Of 1 held-out file 1 overlaps {overlap}; chunks that are cut with --overlap 0 share nothing.",
+        " out, --hold_out time a stretch of each.",
+        f"Of 1 held-out file 1 overlaps {overlap}; --hold_out time holds a stretch out that shares nothing with them.",
     ]
 
 
@@ -202,7 +203,7 @@ def test_where_whole_recordings_are_held_out_nothing_is_listened_to(tmp_path, mu
         write(tmp_path, name, music[:20000], 4000, 8000)
     split = divided(tmp_path, *(f"a_chunk_{number}" for number in range(1, 5)))
     caplog.clear()
-    monkeypatch.setattr(overlaps, "read_mono", None)
+    monkeypatch.setattr(places, "read_mono", None)
     remark_on_overlaps(split, begun=False)
     assert not caplog.text
     with pytest.raises(TypeError):

@@ -1,10 +1,11 @@
-"""Whole recordings held out: how many, that none is on both sides, and what becomes of chunks that are added."""
+"""Whole recordings, or a stretch of each, held out: how much, that nothing is on both sides, and of chunks added."""
 
 from pathlib import Path
 
 import pytest
 
 from samplernn.audio.wav import Recording
+from samplernn.corpus.places import Place
 from samplernn.corpus.split import recording_of, split_corpus
 from samplernn.system.errors import InputError
 
@@ -140,9 +141,80 @@ def test_less_than_a_batch_beside_what_is_held_out_names_a_batch_size_that_would
     assert set(before["validation"]) == names(chunks("b", 5))
     with pytest.raises(
         InputError,
-        match="--batch_size 4: beside the 5 that the resumed run holds out 3 files can be trained on; --batch_size 3",
+        match="--batch_size 4: beside the 5 that are held out 3 files can be trained on; --batch_size 3",
     ):
         split(corpus_of(3, 5), 4, 0.6, before)
     split(corpus_of(3, 5), 3, 0.6, before)
-    with pytest.raises(InputError, match="holds out 0 files can be trained on; add files, or use --resume False"):
+    with pytest.raises(InputError, match="are held out 0 files can be trained on; add files, or use --resume False"):
         split(chunks("b", 8), 2, 0.6, before)
+
+
+# --- A stretch of the time of each ---
+
+
+def lying(hops, frames=1000):
+    """Recordings a, b, … of chunks that each start so many samples after the one before: their files and places."""
+    files_, places = [], {}
+    for name, (number, hop) in zip("abcdefghij", hops):
+        files_ += chunks(name, number)
+        for k in range(number):
+            places[f"{name}_chunk_{k + 1}.wav"] = Place(Path(f"{name}_chunk"), k * hop, k * hop + frames)
+    return files_, places
+
+
+def samples(part, places):
+    """All samples of some files, one by one."""
+    return {
+        (places[file.name].recording, i) for file in part for i in range(places[file.name].start, places[file.name].end)
+    }
+
+
+@pytest.mark.parametrize("val_frac", [0.0, 0.1, 0.3])
+@pytest.mark.parametrize("hops", [[(40, 1000)], [(40, 250), (30, 1000), (20, 999)], [(50, 1), (60, 100)]])
+def test_of_each_recording_a_stretch_is_held_out_that_shares_no_sample(hops, val_frac):
+    corpus, places = lying(hops)
+    divided = split_corpus(corpus, 64, 1, val_frac, None, "time", places)
+    assert not samples(divided.training, places) & samples(divided.validation, places)
+    for name, (number, hop) in zip("abcdefghij", hops):
+        held_out = sorted(
+            int(file.name.split("_")[-1][:-4]) for file in divided.validation if file.name.startswith(name)
+        )
+        if (number - 1) * hop < 2000:  # of which each chunk overlaps with nearly all
+            assert held_out == []
+            continue
+        assert held_out == list(range(held_out[0], held_out[0] + max(1, round(val_frac * number))))
+        left = {file.name for file in corpus if file.name.startswith(name)} - {
+            file.name for file in divided.training + divided.validation
+        }
+        assert all(
+            samples([file], places) & samples(divided.validation, places) for file in corpus if file.name in left
+        )
+    assert names(divided.validation) == names(
+        split_corpus(corpus[::-1], 64, 1, val_frac, None, "time", places).validation
+    )
+
+
+def test_the_stretches_of_recordings_are_at_different_places():
+    corpus, places = lying([(50, 1000)] * 10)
+    held_out = split_corpus(corpus, 64, 1, 0.1, None, "time", places).validation
+    assert len({min(places[file.name].start for file in held_out if file.name[0] == name) for name in "abcdefghij"}) > 5
+
+
+def test_what_is_no_chunk_and_what_is_too_short_is_trained_on(caplog):
+    corpus, places = lying([(20, 500), (3, 250)])
+    divided = split_corpus([*corpus, *files("whole.wav")], 64, 1, 0.1, None, "time", places)
+    assert {"whole.wav", *(f"b_chunk_{k}.wav" for k in (1, 2, 3))} <= names(divided.training)
+    assert "Of 2 recordings 1 cannot be divided, having too few chunks" in caplog.text
+    assert "which overlap with what is held out." in caplog.text
+    with pytest.raises(InputError, match="--hold_out time: not one recording has enough chunks"):
+        split_corpus(files("x.wav", "y.wav"), 64, 1, 0.1, None, "time", {})
+
+
+def test_chunks_that_a_divided_recording_has_got_are_trained_on_where_they_share_nothing():
+    corpus, places = lying([(20, 500)])
+    first = split_corpus(corpus[:10], 64, 1, 0.1, None, "time", places)
+    later = split_corpus(corpus, 64, 1, 0.1, first.names(), "time", places)
+    assert names(later.validation) == names(first.validation)
+    assert names(later.training) == names(first.training) | names(corpus[10:]) - names(
+        file for file in corpus[10:] if samples([file], places) & samples(first.validation, places)
+    )

@@ -239,12 +239,14 @@ def test_a_search_says_once_that_the_validation_flatters(options, overlapping_ch
         return [message.partition(flatters)[2] for message in found]
 
     search.check()
-    assert remarks() == ["--hold_out recordings holds whole recordings out."]
+    assert remarks() == ["--hold_out recordings holds whole recordings out, --hold_out time a stretch of each."]
     with search.begun():
         assert not search.run_trial("0", only_point(options)).failed
     assert remarks() == []
     Search(options).check()
-    assert remarks() == ["with another --id, --hold_out recordings holds whole recordings out."]
+    assert remarks() == [
+        "with another --id, --hold_out recordings holds whole recordings out, --hold_out time a stretch of each."
+    ]
     Search(replace(options, id="other", hold_out="recordings")).check()
     assert remarks() == []
     with pytest.raises(InputError, match=r"holds another search \(hold_out files, now recordings\)"):

@@ -608,10 +608,20 @@ def test_a_validation_that_flatters_is_said_once_and_again_on_resuming(options, 
         train(replace(options, num_epochs=epochs))
         said = f"Of 2 held-out files 2 overlap with files that are trained on: the validation loss flatters; {remedy}"
         remarks = [record.getMessage() for record in caplog.records if "held-out" in record.getMessage()]
-        assert remarks == [said + "--hold_out recordings holds whole recordings out."]
-    caplog.clear()
-    train(replace(options, id="recordings", num_epochs=1, hold_out="recordings"))
-    assert "held-out" not in caplog.text
+        assert remarks == [
+            said + "--hold_out recordings holds whole recordings out, --hold_out time a stretch of each."
+        ]
+    for hold_out in ("recordings", "time"):
+        caplog.clear()
+        train(replace(options, id=hold_out, num_epochs=1, hold_out=hold_out))
+        assert "held-out" not in caplog.text
+    split = read_settings(runs(replace(options, id="time"))[0] / "model.ckpt-1")["split"]
+    of_each = [[int(name[-5]) for name in split["validation"] if name.startswith(recording)] for recording in "xy"]
+    assert list(map(len, of_each)) == [1, 1]  # of six chunks, each of which has half of the next one
+    trained_on = {(name[0], int(name[-5])) for name in split["training"]}
+    assert trained_on == {
+        (recording, k) for recording, (held_out,) in zip("xy", of_each) for k in range(1, 7) if abs(k - held_out) > 1
+    }
 
 
 def test_a_loss_that_explodes_is_a_divergence_too(options, monkeypatch):
