@@ -16,6 +16,7 @@ FLOORS = [
     "checkpoints",
     "corpus",
     "models",
+    "fetching",
     "midi",
     "audio",
     "options",

@@ -18,7 +18,8 @@ from samplernn.audio import chunking
 from samplernn.audio import wav as audio_files
 from samplernn.audio.chunk_notes import NOTES
 from samplernn.audio.chunking import chunk_files
-from samplernn.audio.chunks import chunks, is_silent, resampled
+from samplernn.audio.chunks import chunks, is_silent
+from samplernn.audio.resample import resampled
 from samplernn.commands import cli
 from samplernn.options.options import ChunkOptions
 from samplernn.system.errors import InputError, RunError

@@ -244,6 +244,7 @@ def test_audio_is_generated_after_each_checkpoint(options, capsys):
     assert f"Wrote {folder / names[1]}" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.network
 def test_the_command_beside_a_clip_makes_it_again(options, monkeypatch, music, tmp_path):
     soundfile.write(tmp_path / "seed.wav", music[:100], 16000)
@@ -778,7 +779,7 @@ class LookAtTheBeginning(keras.callbacks.Callback):
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("whose", ["prism's", "ours"])
+@pytest.mark.parametrize("whose", ["ours", pytest.param("prism's", marks=pytest.mark.long)])
 def test_a_new_training_begins_with_the_weights_of_a_checkpoint(options, tmp_path, monkeypatch, capsys, music, whose):
     source, config_file = GOLDEN / "gru" / "model.ckpt-1", None
     if whose == "ours":

@@ -42,8 +42,8 @@ def learn(config, folder, options, epochs=1, batch_size=2):
 @pytest.mark.parametrize(
     "config",
     [
-        {},
-        {"gradient_clip": 0.02},
+        pytest.param({}, marks=pytest.mark.long),
+        pytest.param({"gradient_clip": 0.02}, marks=pytest.mark.long),
         {"passes_per_batch": 3, "layer_rates": (0.5, 2.0, 0.1)},
         {"tune_length": 5, "l1": 0.01},
         {"cost": "squared error", "onsets": True},
@@ -65,7 +65,9 @@ def test_it_is_gradient_descent_by_a_plain_loop(options, make_tunes, config):
         assert np.abs(weight - before[key]).max() > 1e-5
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+@pytest.mark.parametrize(
+    "optimizer", ["adam", *(pytest.param(name, marks=pytest.mark.long) for name in ("sgd", "rmsprop"))]
+)
 def test_a_layer_of_the_rate_0_stays_as_it_was_to_the_bit(options, make_tunes, optimizer):
     config = PianoRollConfig(**TINY, layer_rates=(1.0, 0.0, 1.0), passes_per_batch=2)
     options = replace(options, optimizer=optimizer, learning_rate=0.01)
@@ -126,7 +128,7 @@ def test_a_training_that_goes_on_by_the_beats_keeps_its_tempo(of_tunes):
         assert settings["config"]["tempo"] == 120
 
 
-@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("squared", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_evaluation_has_the_baselines_of_what_was_trained_on(of_tunes, squared):
     options = of_tunes(**({"cost": "squared error"} if squared else {}))
     train(options)

@@ -52,7 +52,10 @@ def test_logits_are_the_originals(name):
         np.testing.assert_allclose(ours, logits, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in NETWORKS), ("lstm-skip", True)])
+@pytest.mark.parametrize(
+    ("name", "jit_compile"),
+    [*((name, False) for name in NETWORKS), pytest.param("lstm-skip", True, marks=pytest.mark.long)],
+)
 def test_training_losses_are_the_originals(name, jit_compile):
     golden, model = load_golden(name), load_network(name)
     optimizer = make_optimizer("adam", 1e-3, 0.9, model)

@@ -41,7 +41,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("changes", VARIANTS)
-@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("rows", [3, pytest.param(1, marks=pytest.mark.long)])
 def test_a_sequence_its_windows_and_its_samples_are_the_plain_network_from_the_first_sample_on(
     short_turns, changes, rows
 ):
