@@ -43,6 +43,6 @@ $(VENV)/.installed: requirements.txt
 	$(BIN)/python -m pip install --quiet -r requirements.txt
 	touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements-tuning.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.txt requirements-tuning.txt requirements-fetch.txt $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from samplernn.audio import chunk_notes
-from samplernn.audio.chunks import chunk_samples, resampled
+from samplernn.audio.chunks import chunk_samples
 from samplernn.audio.levels import LOWEST_RATE, Level, find_level
 from samplernn.audio.recordings import SUFFIXES, Reader, examine
-from samplernn.audio.wav import Recording, mix_down
+from samplernn.audio.resample import can_be_resampled, converted, converted_length
+from samplernn.audio.wav import Recording
 from samplernn.options.options import ChunkOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below
@@ -24,7 +25,6 @@ from samplernn.system.words import counted, listed, printable
 
 MAX_CHUNK = 2**27  # samples, or milliseconds: 3.6 GB of memory at most
 MAX_STEM_BYTES = 200  # of a recording's name, so that its chunks' names are not longer than names may be
-MAX_RATIO = 1000  # of two sample rates, one resampled to the other: beyond every use, but not beyond soxr
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class Source:
     @property
     def frames(self) -> int:
         """Samples in each channel of the whole, at the sample rate of the chunks."""
-        rate = self.recording.sample_rate
-        return (2 * self.recording.frames * self.sample_rate + rate) // (2 * rate)  # as soxr rounds
+        return converted_length(self.recording, self.sample_rate)
 
     @property
     def duration_ms(self) -> int:
@@ -66,12 +65,7 @@ class Source:
             RunError: it has changed since it was examined.
         """
         with closing(self.read(self.recording)) as blocks:
-            converted = blocks
-            if self.channels < self.recording.channels:
-                converted = (mix_down(block)[:, np.newaxis] for block in converted)
-            if self.sample_rate != self.recording.sample_rate:
-                converted = resampled(converted, self.recording.sample_rate, self.sample_rate, self.channels)
-            yield from self.level.apply(converted)
+            yield from self.level.apply(converted(blocks, self.recording, self.sample_rate, self.channels))
 
 
 def find_recordings(options: ChunkOptions) -> dict[Path, Path]:
@@ -213,8 +207,7 @@ def _require_possible(source: Source, options: ChunkOptions) -> None:
         raise InputError(f"--chunk_length {options.chunk_length}: too long to be held in memory; {most} is the most")
     if len(os.fsencode(recording.path.stem)) > MAX_STEM_BYTES:
         raise InputError(f"--input_file: the name of {recording.name} is too long to be that of chunks; shorten it")
-    low, high = sorted([recording.sample_rate, source.sample_rate])
-    if high > MAX_RATIO * low:
+    if not can_be_resampled(recording.sample_rate, source.sample_rate):
         raise InputError(
             f"--sample_rate {source.sample_rate}: too far from the {recording.sample_rate} Hz of {recording.name};"
             " choose one that is nearer"

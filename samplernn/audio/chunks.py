@@ -9,20 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import soxr
 
-from samplernn.audio.wav import READ_FRAMES, mean_square
+from samplernn.audio.wav import mean_square
 from samplernn.options.options import SILENCE_DB, ChunkOptions
-
-
-def resampled(blocks: Iterable[np.ndarray], rate: int, new_rate: int, channels: int) -> Iterator[np.ndarray]:
-    """Blocks [frames, channels] at another rate: n samples become n·new_rate/rate, rounded."""
-    stream = soxr.ResampleStream(rate, new_rate, channels, dtype="float32", quality="VHQ")
-    at_a_time = max(1, READ_FRAMES // channels * rate // new_rate)  # may become much more than they are
-    for block in blocks:
-        for start in range(0, len(block), at_a_time):
-            yield stream.resample_chunk(block[start : start + at_a_time])
-    yield stream.resample_chunk(np.empty((0, channels), np.float32), last=True)
 
 
 @dataclass(frozen=True)

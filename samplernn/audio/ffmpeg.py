@@ -22,6 +22,7 @@ SUFFIXES = (  # of what people keep music in
 )  # fmt: skip
 # None of them is a list of other files, which could be anywhere.
 FORMATS = "aac,ac3,amr,ape,asf,avi,dts,eac3,flv,matroska,mov,mp3,mpc,mpc8,mpegts,tta,wav,wv"
+TAGGED = "aiff,caf,flac,ogg"  # which we decode otherwise
 STRICT = {"err_detect": "crccheck+explode"}  # what is damaged is not to be patched up
 MISSING_SECONDS = 0.25  # at the end of a Matroska file: more than rounding and what encoders pad
 
@@ -60,6 +61,20 @@ def read_blocks(recording: Recording) -> Iterator[np.ndarray]:
         RunError: the file has changed since.
     """
     return as_examined(recording, _decoding(recording.path), (_Failed,))
+
+
+def read_tags(path: Path) -> dict[str, str]:
+    """What a file says of itself, by lower-case names such as `title` and `artist`; nothing where it can't be read."""
+    import av
+
+    try:
+        with av.open(
+            f"file:{path}", options={"format_whitelist": f"{FORMATS},{TAGGED}"}, metadata_errors="replace"
+        ) as file:
+            of_audio = [stream.metadata for stream in file.streams.audio[:1]]
+            return {name.lower(): text for tags in (file.metadata, *of_audio) for name, text in tags.items()}
+    except (av.FFmpegError, ValueError):
+        return {}
 
 
 @contextmanager

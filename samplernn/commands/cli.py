@@ -20,6 +20,7 @@ from samplernn.options.options import (
     ChunkOptions,
     EncodingOptions,
     EvaluationOptions,
+    FetchOptions,
     GenerationOptions,
     RenderingOptions,
     TrainingOptions,
@@ -31,7 +32,10 @@ from samplernn.system.process import remarks_to_stdout
 from samplernn.system.stopping import print_unless_reader_is_gone
 from samplernn.system.words import printable
 
-INSTALL = "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py"
+INSTALL = (
+    "pip install -r requirements.txt, or -r requirements-tuning.txt for keras_tuner.py and ray_tune.py, or"
+    " -r requirements-fetch.txt for fetch_audio.py"
+)
 CHECK = "--check"
 
 
@@ -116,6 +120,11 @@ def evaluation_options() -> EvaluationOptions:
 def rendering_options() -> RenderingOptions:
     """Parse the flags of render_midi.py."""
     return RenderingOptions(**Parser("Make MIDI files audible.", options_of(RenderingOptions)).parse())
+
+
+def fetch_options() -> FetchOptions:
+    """Parse the flags of fetch_audio.py."""
+    return FetchOptions(**Parser("Fetch recordings from the web.", options_of(FetchOptions)).parse())
 
 
 def chunk_options() -> ChunkOptions:

@@ -12,6 +12,7 @@ from samplernn.options.options import (
     ChunkOptions,
     EncodingOptions,
     EvaluationOptions,
+    FetchOptions,
     GenerationOptions,
     RenderingOptions,
     TrainingOptions,
@@ -52,6 +53,7 @@ def page() -> str:
     return "\n".join(
         [
             HEAD,
+            _section("fetch_audio.py", options_of(FetchOptions)),
             _section("chunk_audio.py", options_of(ChunkOptions)),
             _section("train.py", options_of(TrainingOptions)),
             ONLY_FLAGS,

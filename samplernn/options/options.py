@@ -8,6 +8,7 @@ from pathlib import Path
 
 from samplernn.options.option import option, with_default
 from samplernn.options.values import (
+    ADDRESS_OF_PAGE,
     BOOLEAN,
     DECIBELS,
     FOLDER_NAME,
@@ -88,6 +89,23 @@ class SoundOptions:
     )
     seed: str | None = option(None, optional(PATH), "audio or MIDI file to begin from; audio is resampled if need be")
     seed_offset: int = option(0, whole(0), "where in the seed to begin, in its samples; in MIDI in steps")
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """The options of fetch_audio.py."""
+
+    url: tuple[str, ...] = option(
+        MISSING,
+        several(ADDRESS_OF_PAGE),
+        "addresses of pages, playlists, RSS feeds or files",
+        repeatable=True,
+    )
+    output_dir: str = option(MISSING, PATH, "folder for the recordings, WAV files, several of one address in a folder")
+    sample_rate: int | None = option(
+        None, optional(SAMPLE_RATE), "sample rate of the WAV files, Hz", "the recording's own"
+    )
+    mono: bool = option(False, BOOLEAN, "mix the channels down to one")
 
 
 @dataclass(frozen=True)

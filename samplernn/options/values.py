@@ -6,8 +6,10 @@ import errno
 import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from samplernn.options import temperature as temperatures
 from samplernn.system.words import is_address, shortened
@@ -198,6 +200,13 @@ def _parse_policy(text: str) -> str:
     raise ValueError(f"{shortened(text)!r} is neither Always (or All) nor Best")
 
 
+def _parse_address_of_page(text: str) -> str:
+    with suppress(ValueError):  # of what is no address at all
+        if urlsplit(text).scheme in ("http", "https") and urlsplit(text).hostname:
+            return text
+    raise ValueError(f"{shortened(text)!r} is not an address that begins with http:// or https://")
+
+
 def _parse_address(text: str) -> str:
     if is_address(text):
         return text
@@ -222,4 +231,5 @@ GPUS = _numbers(
 _TEMPERATURE_NUMBERS = _numbers(float, temperatures.is_temperature, f"a number {temperatures.LIMITS}, such as 0.95")
 TEMPERATURE = Values("a temperature, or an envelope such as 0.75@0,1.1@5", _parse_temperature)
 POLICY = Values("Always or Best", _parse_policy)
+ADDRESS_OF_PAGE = Values("an address that begins with http:// or https://", _parse_address_of_page)
 ADDRESS = Values("the address of a cluster, such as 10.0.0.1:6379", _parse_address)

@@ -53,7 +53,7 @@ class ProgressBar:
     """Shows on stdout how far a task is, until it is closed.
 
     Args:
-        total: how much there is to do, in any unit.
+        total: how much there is to do, in any unit; None where that is not known.
         line: says, of how much is done, how far that is.
         beside_bar: says the same in few characters; as `line` by default.
         patience: seconds before a terminal shows a bar.
@@ -62,7 +62,7 @@ class ProgressBar:
 
     def __init__(
         self,
-        total: float,
+        total: float | None,
         line: Callable[[float], str],
         beside_bar: Callable[[float], str] | None = None,
         patience: float = 0,
