@@ -13,6 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 from yt_dlp import YoutubeDL
 from yt_dlp.utils import YoutubeDLError
 
+from samplernn.options.values import NOT_NEGATIVE
+
 STALLED_SECONDS = 30  # without a byte, after which a download is tried again
 RETRIES = 3
 LONGEST = 300  # characters of a message
@@ -180,6 +182,6 @@ def _title(info: dict[str, Any], address: str) -> str:
 
 def _chapters(info: dict[str, Any]) -> tuple[Chapter, ...]:
     """In the order in which they begin."""
-    told = [chapter for chapter in info.get("chapters") or () if isinstance(chapter.get("start_time"), (int, float))]
-    found = (Chapter(str(chapter.get("title") or ""), float(chapter["start_time"])) for chapter in told)
+    told = [(chapter.get("title") or "", chapter.get("start_time")) for chapter in info.get("chapters") or ()]
+    found = (Chapter(str(title), start) for title, start in told if NOT_NEGATIVE.holds(start))
     return tuple(sorted(found, key=lambda chapter: chapter.start))

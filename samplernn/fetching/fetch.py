@@ -196,7 +196,7 @@ class _Part:
 
 
 def _parts(chapters: Sequence[Chapter], title: str, rate: int, length: int) -> list[_Part]:
-    """The chapters, the first of which begins where all begins; or the whole, with a title, where they aren't several."""
+    """The chapters, the first of which begins where all begins; where there are not several, the whole with a title."""
     titles = {0: title}
     if len(chapters) > 1:
         titles = {0: chapters[0].title}

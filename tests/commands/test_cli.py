@@ -21,7 +21,7 @@ from samplernn.generation.generate import generate_from_checkpoint
 from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.system.errors import InputError, RunError
 
-SCRIPTS = ["train.py", "generate.py", "evaluate.py", "chunk_audio.py"]
+SCRIPTS = ["train.py", "generate.py", "evaluate.py", "chunk_audio.py", "fetch_audio.py"]
 
 
 def run(script, *arguments, **kwargs):
@@ -49,7 +49,9 @@ def test_defaults_are_the_documented_ones(monkeypatch):
     options = parse(monkeypatch, cli.generation_options, "--output_path", "o", "--checkpoint_path", "c")
     assert (options.dur, options.num_seqs, options.temperature, options.seed_offset) == (None, 1, (0.95,), 0)
     options = parse(monkeypatch, cli.chunk_options, "--input_file", "i", "--output_dir", "o")
-    assert options == ChunkOptions(("i",), "o", 8000, 0, None, False, -64, False)
+    assert options == ChunkOptions(
+        ("i",), "o", chunk_length=8000, overlap=0, sample_rate=None, mono=False, silence_thresh=-64, keep_tail=False
+    )
 
 
 @pytest.mark.parametrize(
