@@ -63,7 +63,7 @@ def site(tmp_path, monkeypatch):
     with Server(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
         server.asked, server.ended, server.folder = [], threading.Event(), folder
         server.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield server
         server.ended.set()

@@ -538,7 +538,10 @@ def test_the_json_says_how_the_wav_was_made(options, tmp_path):
     [
         {},
         {"seed": None, "temperature": (0.8, 1.1), "sample_rate": 8000, "jit_compile": False, "num_seqs": 3},
-        {"temperature": ("0.5@0,1.5@0.01",), "top_k": 50, "top_p": 0.9, "seed_dur": 0.005, "include_seed": True},
+        pytest.param(
+            {"temperature": ("0.5@0,1.5@0.01",), "top_k": 50, "top_p": 0.9, "seed_dur": 0.005, "include_seed": True},
+            marks=pytest.mark.long,
+        ),
         {"config_file": "model.config.json", "max_batch": 1, "random_seed": 0, "precision": "mixed_bfloat16"}
         | {"jit_compile": False},
     ],

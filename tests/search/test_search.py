@@ -594,6 +594,7 @@ def _stubborn(told):
     time.sleep(60)
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_is_an_error():
     with pytest.raises(RunError, match="its process ended with status -9; perhaps memory ran out"):
         in_own_process(_killed)

@@ -67,7 +67,7 @@ def runs_of(options):
     return sorted(Path(options.logdir_root, options.id).iterdir())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a module's would be made again where another worker's tests come between
 def stack(tmp_path_factory, music):
     """An autoencoder and a model over its codes, both trained for an epoch."""
     folder = tmp_path_factory.mktemp("stack")

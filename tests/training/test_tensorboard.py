@@ -84,6 +84,7 @@ def test_the_curves_of_a_run_that_is_stopped_and_resumed_go_on(options, monkeypa
     assert entropy == again and 3 < entropy < 8
 
 
+@pytest.mark.long
 @pytest.mark.network
 def test_settings_clips_and_their_pictures_are_shown(options, tmp_path):
     options = replace(options, num_epochs=1, generate=True, max_generate_per_epoch=2, output_file_dur=0.05)

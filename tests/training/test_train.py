@@ -299,7 +299,7 @@ def test_nan_stops_training_and_keeps_the_last_good_checkpoint(options, monkeypa
         pytest.param((1, 3), {}, {}, marks=[pytest.mark.network, pytest.mark.long]),
         pytest.param((0, 0), LSTM, {}, marks=[pytest.mark.network, pytest.mark.long]),
         ((0, 0), {}, {"optimizer": "rmsprop"}),
-        ((1, 9), {}, {"optimizer": "sgd"}),
+        pytest.param((1, 9), {}, {"optimizer": "sgd"}, marks=pytest.mark.long),
         ((0, -1), {}, {"precision": "mixed_bfloat16"}),
         pytest.param((1, 4), {}, {"precision": "mixed_float16"}, marks=pytest.mark.long),
     ],

@@ -96,7 +96,7 @@ def test_what_it_says_and_leaves(of_tunes, capsys):
     out = capsys.readouterr().out
     assert out.startswith("Corpus       7 tunes, 1 min 40 sec, 334 steps, 3.50 notes a step\n") and "Hz" not in out
     assert "\nTo validate  2 tunes, " in out and "\nTo train on  5 tunes, " in out
-    assert "windows of 16 steps\n" in out
+    assert "windows of 8 steps\n" in out
     assert "Epoch: 1/2, Step: 1/" in out and ", Val Accuracy: " in out
     (run,) = runs(options)
     assert (run / "corpus.txt").read_text() == "7 files were examined, 7 of them can be used.\n"
@@ -111,6 +111,7 @@ def test_what_it_says_and_leaves(of_tunes, capsys):
     assert settings["sample_rate"] is None
 
 
+@pytest.mark.long
 def test_a_squared_error_is_printed_beside_the_nll(of_tunes, capsys):
     train(of_tunes(cost="squared error"))
     lines = capsys.readouterr().out.splitlines()

@@ -157,7 +157,7 @@ class PianoRollConfig(Config):
 
     @classmethod
     def tiny(cls) -> PianoRollConfig:
-        return cls(seq_len=16, layer_sizes=(12, 10, 8), note_range=(60, 72), onsets=True)
+        return cls(seq_len=8, layer_sizes=(12, 10, 8), note_range=(60, 72), onsets=True)
 
     # --- Steps and notes ---
 

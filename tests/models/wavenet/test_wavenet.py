@@ -110,7 +110,10 @@ def test_other_networks_keep_the_contract(short_turns, changes):
     verify_contract("wavenet", tiny(**changes))
 
 
-@pytest.mark.parametrize("turns", [(128, 16, 1), (128, 16, 4, 2, 1), (8, 1)])
+@pytest.mark.parametrize(
+    "turns",
+    [(128, 16, 4, 2, 1), *(pytest.param(turns, marks=pytest.mark.long) for turns in ((128, 16, 1), (8, 1)))],
+)
 def test_however_the_loops_are_nested_the_same_is_generated(monkeypatch, turns):
     model = network(tiny(filter_length=3))
     monkeypatch.setattr(WaveNetConfig, "turns", turns)
