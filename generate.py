@@ -7,9 +7,9 @@ from samplernn.system.device import prepare_device
 def main() -> None:
     options = cli.generation_options()
     prepare_device()
-    from samplernn.generation.generate import generate_from_checkpoint  # imports TensorFlow, which takes seconds
+    from samplernn.generation.generate import generate_from_checkpoints  # imports TensorFlow, which takes seconds
 
-    generate_from_checkpoint(options)
+    generate_from_checkpoints(options)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from samplernn.checkpoints.settings import arguments_of, read_settings
 from samplernn.commands import cli
 from samplernn.commands.flags import Parser
 from samplernn.corpus.loader import Loader
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models.registry import load_config
 from samplernn.options.option import option, options_of, with_default
 from samplernn.options.options import CorpusOptions, TrainingOptions
@@ -150,7 +150,7 @@ def make_clip(checkpoint: Path, options: TrainingOptions, beginning: Beginning) 
     if not any(checkpoint.parent.glob("clip*.wav")):
         clip = audio_like(replace(options, output_file_dur=CLIP_SECONDS), beginning, checkpoint, "clip")
         clip = replace(clip, output_path=str(checkpoint.with_name("clip")), random_seed=SEED)
-        generate_from_checkpoint(clip)
+        generate_from_checkpoints(clip)
 
 
 def check_same(options: TrainingOptions, checkpoint: Path) -> None:

@@ -30,7 +30,7 @@ def tiny(precision="float32", **config):
 def files(tmp_path, temperature, name="out.wav", model=None, context=SILENCE, **options):
     """The files that a tiny model generates, under the golden checkpoint's name."""
     options = GenerationOptions(
-        **{"checkpoint_path": "", "num_seqs": len(temperature), "dur": 0.01, "sample_rate": 16000, "random_seed": 0}
+        **{"checkpoint_path": ("",), "num_seqs": len(temperature), "dur": 0.01, "sample_rate": 16000, "random_seed": 0}
         | {"output_path": str(tmp_path / name), "temperature": tuple(temperature), **options}
     )
     level = Level(

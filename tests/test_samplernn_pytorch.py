@@ -21,7 +21,7 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config
 from samplernn.evaluation.evaluate import evaluate
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models.registry import build, config_from_dict
 from samplernn.options.options import EvaluationOptions, GenerationOptions
 from samplernn.system.errors import InputError
@@ -53,9 +53,9 @@ def test_a_config_with_skip_connections_is_not_its(folder):
 @pytest.mark.parametrize("file", FILES)
 def test_audio_is_generated_from_one(folder, capsys, file):
     options = GenerationOptions(
-        output_path=str(folder / "out.wav"), checkpoint_path=str(folder / file), dur=0.05, random_seed=1, num_seqs=2
+        output_path=str(folder / "out.wav"), checkpoint_path=(str(folder / file),), dur=0.05, random_seed=1, num_seqs=2
     )
-    paths = generate_from_checkpoint(options)
+    paths = generate_from_checkpoints(options)
     assert [path.name for path in paths] == ["out_e=1(0)_t=0.95.wav", "out_e=1(1)_t=0.95.wav"]
     assert all(soundfile.info(path).frames == 800 for path in paths)
     made = json.loads(paths[0].with_suffix(".json").read_text())
@@ -111,10 +111,10 @@ def malicious(folder, kind):
 @pytest.mark.parametrize(("kind", "said"), [("zip", "system"), ("stream", "system"), ("pickle", "not a checkpoint")])
 def test_what_is_in_one_is_not_executed(options, folder, kind, said):
     path, config = malicious(folder, kind), str(folder / "its.config.json")
-    generation = GenerationOptions(output_path=str(folder / "o.wav"), checkpoint_path=str(path), config_file=config)
+    generation = GenerationOptions(output_path=str(folder / "o.wav"), checkpoint_path=(str(path),), config_file=config)
     evaluation = EvaluationOptions(checkpoint_path=(str(path),), data_dir=options.data_dir, config_file=config)
     training = replace(options, init_from=str(path), config_file=config)
-    for command, its in ((generate_from_checkpoint, generation), (evaluate, evaluation), (train, training)):
+    for command, its in ((generate_from_checkpoints, generation), (evaluate, evaluation), (train, training)):
         with pytest.raises(InputError, match=said) as refused:
             command(its)
         assert str(path) in str(refused.value)

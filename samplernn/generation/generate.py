@@ -7,7 +7,7 @@ import math
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from samplernn.checkpoints.settings import model_config, read_settings, remark_o
 from samplernn.checkpoints.trained_on import items_trained_on
 from samplernn.corpus.seed import Context
 from samplernn.generation.chain import Chain, as_settings, chain_below, configs_of, hash_of
-from samplernn.generation.decoding import find_to_decode
+from samplernn.generation.decoding import ToDecode, find_to_decode
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.level import GivenCodes, Level
 from samplernn.generation.output import Judge, Output, TrainedOn, options_of_output, output_of
@@ -37,7 +37,7 @@ from samplernn.system.files import cannot_be_written
 from samplernn.system.words import counted
 
 MEMORY_REMEDY = "lower --max_batch or --num_seqs; on a GPU --precision mixed_bfloat16 needs less, too"
-PATHS = {"output_path", "checkpoint_path", "config_file", "seed", "reconstruct", "codes", "hold", "soundfont"}
+PATHS = {"output_path", "config_file", "seed", "reconstruct", "codes", "hold", "soundfont"}
 MAX_BATCH_CPU = 64  # more are no faster
 MAX_BATCH_GPU = 128  # a file each is open, and systems allow 256 or more
 
@@ -74,7 +74,7 @@ def generate_files(
         InputError: the path can't be written, or a file can't be as long.
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
-    options = replace(options, checkpoint_path=str(checkpoint), jit_compile=level.generator.jit_compile)
+    options = replace(options, checkpoint_path=(str(checkpoint),), jit_compile=level.generator.jit_compile)
     sequences = _Sequences(level, checkpoint, options, facts or {}, trained_on)
     paths, size = [], _batch_size(options.num_seqs, options.max_batch)
     while len(paths) < options.num_seqs:
@@ -129,7 +129,8 @@ def generate_command(options: GenerationOptions) -> list[str]:
     values = {name: value for name, value in asdict(options).items() if value is not None}
     paths = values.keys() & PATHS
     values |= {name: Path(values[name]).absolute() for name in paths}
-    values["decoder_path"] = tuple(Path(path).absolute() for path in options.decoder_path)
+    for name in ("checkpoint_path", "decoder_path"):
+        values[name] = tuple(Path(path).absolute() for path in values[name])
     return ["python", str(SCRIPTS / "generate.py"), *as_flags(values)]
 
 
@@ -197,25 +198,99 @@ def _write(
     return paths
 
 
-def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
-    """What generate.py does: load a checkpoint, generate from it, write the files.
+def generate_from_checkpoints(options: GenerationOptions) -> list[Path]:
+    """What generate.py does: load each checkpoint, generate from it, write the files.
+
+    Nothing is generated before all of them are found to be there, and to take the options.
+
+    Returns:
+        The files' paths.
 
     Raises:
         InputError: an option can't be used; the message names it and the remedy.
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
-    checkpoint = run_folders.resolve(options.checkpoint_path)
+    random_seed = secrets.randbits(31) if options.random_seed is None else options.random_seed
+    of_each = replace(options, all_checkpoints=False, random_seed=random_seed)
+    plans = [_plan(checkpoint, of_each) for checkpoint in _find_checkpoints(options)]
+    paths, before, stack = [], None, None
+    for number, plan in enumerate(plans, 1):
+        if len(plans) > 1:
+            print(f"Checkpoint {number} of {len(plans)}: {plan.checkpoint}")
+        with refusals_explained(MEMORY_REMEDY):
+            if stack is None or not plan.has_the_network_of(before):
+                stack = plan.build()
+            paths += plan.generate(stack)
+        before = plan
+    return paths
+
+
+def _find_checkpoints(options: GenerationOptions) -> list[Path]:
+    """Those that the options name, each once, in their order."""
+    found: list[Path] = []
+    for path in options.checkpoint_path:
+        checkpoint, is_folder = run_folders.resolve(path), Path(path).is_dir()
+        if options.all_checkpoints and not is_folder:
+            raise InputError(f"--all_checkpoints: {path} is one; name its folder, {checkpoint.parent}")
+        if options.all_checkpoints:
+            found += run_folders.kept_in(checkpoint.parent)
+        else:
+            found.append(checkpoint)
+            if is_folder:
+                print(f"Generating with {checkpoint}, the latest there.")
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be generated with a checkpoint.
+
+    Attributes:
+        checkpoint, config: of the model at the top.
+        chain: those below it.
+        learnt_rate: of the audio that they have learnt, Hz.
+        options: in which nothing is left open.
+        of_output: those of them that the network's output has.
+        to_decode: what an autoencoder is to decode.
+    """
+
+    checkpoint: Path
+    config: Config
+    chain: Chain
+    learnt_rate: int
+    options: GenerationOptions
+    of_output: dict[str, Any]
+    to_decode: ToDecode | None
+
+    def has_the_network_of(self, other: _Plan) -> bool:
+        """Whether the two differ in nothing but the weights at the top."""
+        names = ("config", "chain", "learnt_rate", "of_output")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def build(self) -> Stack:
+        """The networks, that at the top without its weights."""
+        top, options = registry.build(self.config, self.options.precision), self.options
+        return Stack(top, self.chain, self.learnt_rate, options.precision, options.jit_compile, **self.of_output)
+
+    def generate(self, stack: Stack) -> list[Path]:
+        """Load the checkpoint into what was built, and write the files."""
+        options = self.options
+        checkpoints.restore(self.checkpoint, stack.top)
+        codes, of_codes = self.to_decode.codes(stack) if self.to_decode else (None, {})
+        level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
+        facts = of_codes | facts_of_chain(self.config, self.chain, options)
+        learnt = partial(items_trained_on, self.checkpoint, self.config)
+        return generate_files(level, self.checkpoint, options, facts, learnt)
+
+
+def _plan(checkpoint: Path, options: GenerationOptions) -> _Plan:
+    """Find all that a generation needs; InputError where something is wrong with it."""
     config = model_config(checkpoint, options.config_file)
-    if Path(options.checkpoint_path).is_dir():
-        print(f"Generating with {checkpoint}, the latest there.")
     if said := remark_on(checkpoint, config):
         print(said)
     known = read_settings(checkpoint) or {}
-    options = replace(
-        options,
-        sample_rate=choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on"),
-        random_seed=secrets.randbits(31) if options.random_seed is None else options.random_seed,
-    )
+    rate = choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on")
+    options = replace(options, checkpoint_path=(str(checkpoint),), sample_rate=rate)
     of_output = options_of_output(config, options)
     learnt_rate = known.get("sample_rate") or options.sample_rate
     remedy = "name by --decoder_path where it lies"
@@ -226,14 +301,7 @@ def generate_from_checkpoint(options: GenerationOptions) -> list[Path]:
     hop = hop_of([config, *configs_of(chain)])
     to_decode = find_to_decode(options, checkpoint, config, hop, learnt_rate)
     options = replace(options, dur=_duration(options, to_decode and to_decode.number, hop, output.default_dur))
-    with refusals_explained(MEMORY_REMEDY):
-        model = registry.build(config, options.precision)
-        stack = Stack(model, chain, learnt_rate, options.precision, options.jit_compile, **of_output)
-        checkpoints.restore(checkpoint, model)
-        codes, of_codes = to_decode.codes(stack) if to_decode else (None, {})
-        level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
-        facts = of_codes | facts_of_chain(config, chain, options)
-        return generate_files(level, checkpoint, options, facts, partial(items_trained_on, checkpoint, config))
+    return _Plan(checkpoint, config, chain, learnt_rate, options, of_output, to_decode)
 
 
 def level_of(

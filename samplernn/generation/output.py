@@ -138,5 +138,5 @@ def options_of_output(config: Config, options: GenerationOptions) -> dict[str, A
     for option in options_of(GenerationOptions):
         if option.name in foreign and getattr(options, option.name) != option.default:
             makes = KINDS[config.data].makes
-            raise InputError(f"--{option.name}: {options.checkpoint_path} makes {makes}; leave the flag out")
+            raise InputError(f"--{option.name}: {' '.join(options.checkpoint_path)} makes {makes}; leave the flag out")
     return {name: getattr(options, name) for name in own}

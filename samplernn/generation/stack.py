@@ -42,6 +42,7 @@ class Stack:
             of_output: as for `Generator`.
         """
         models = [top, *(decoder.load(precision) for decoder in chain)]
+        self.top = top
         self.configs: list[Config] = [model.config for model in models]
         self.sample_rate = sample_rate
         self.generators = [Generator(model, jit_compile, **of_output) for model in models]

@@ -162,11 +162,14 @@ class GenerationOptions(SoundOptions, ComputationOptions):
     output_path: str = option(
         MISSING, PATH, "path of the WAV or MIDI file; epoch and temperature are added to its name"
     )
-    checkpoint_path: str = option(
+    checkpoint_path: tuple[str, ...] = option(
         MISSING,
-        PATH,
-        "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100, or a run folder, for its latest",
+        several(PATH),
+        "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100, or a run folder, for its latest; or"
+        " several, with each of which all is generated",
+        repeatable=True,
     )
+    all_checkpoints: bool = option(False, BOOLEAN, "generate with all checkpoints of the run folders, not the latest")
     config_file: str | None = option(
         None, optional(PATH), "JSON file with the parameters of the model", "the one beside the checkpoint"
     )

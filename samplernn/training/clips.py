@@ -95,7 +95,7 @@ def _clip(options: TrainingOptions, checkpoint: Path, name: str) -> GenerationOp
     """The same, but for what an autoencoder is to reconstruct."""
     return GenerationOptions(
         output_path=str(Path(options.output_dir, options.id, name)),
-        checkpoint_path=str(checkpoint),
+        checkpoint_path=(str(checkpoint),),
         dur=options.output_file_dur,
         num_seqs=options.max_generate_per_epoch,
         sample_rate=options.sample_rate,

@@ -84,7 +84,7 @@ def how_to_generate(monitor: str, value: float | None, options: GenerationOption
     """The best checkpoint that is there, with its monitored value if that is known, and the command for its audio."""
     known = "" if value is None else f", {monitor} {_shown(monitor, value)}"
     command = shlex.join(["python", shortest(SCRIPTS / "generate.py"), *changed_flags(options)])
-    name = Path(options.checkpoint_path).name
+    name = Path(*options.checkpoint_path).name
     return printable(f"The best checkpoint kept is {name}{known}. To generate from it:") + f"\n{printable(command)}"
 
 

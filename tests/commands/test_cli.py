@@ -17,7 +17,7 @@ import chunk_audio
 import generate
 import train
 from samplernn.commands import cli
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.system.errors import InputError, RunError
 
@@ -289,8 +289,8 @@ GENERATING = ["--checkpoint_path", GOLDEN / "gru" / "model.ckpt-1", "--sample_ra
 def a_second(tmp_path_factory):
     """A second of what GENERATING generates, as nothing ends it: int16 [samples]."""
     wav = str(tmp_path_factory.mktemp("whole") / "x.wav")
-    given = {"checkpoint_path": str(GENERATING[1]), "sample_rate": 16000, "random_seed": 3, "dur": 1.0}
-    (path,) = generate_from_checkpoint(GenerationOptions(output_path=wav, **given))
+    given = {"checkpoint_path": (str(GENERATING[1]),), "sample_rate": 16000, "random_seed": 3, "dur": 1.0}
+    (path,) = generate_from_checkpoints(GenerationOptions(output_path=wav, **given))
     return soundfile.read(path, dtype="int16")[0]
 
 

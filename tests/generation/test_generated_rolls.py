@@ -12,7 +12,7 @@ import tensorflow as tf
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.data import data_of
 from samplernn.corpus.seed import find_stretch, read_seed
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.generation.generator import Generator
 from samplernn.generation.notes import Notes
 from samplernn.generation.output import output_of
@@ -46,8 +46,8 @@ def generate(tmp_path, checkpoint):
     """A function that generates with some flags: the paths of the MIDI files."""
 
     def go(name="out.mid", **flags):
-        flags = {"dur": 2.0, "random_seed": 3, "jit_compile": False, "checkpoint_path": checkpoint} | flags
-        return generate_from_checkpoint(GenerationOptions(output_path=str(tmp_path / "out" / name), **flags))
+        flags = {"dur": 2.0, "random_seed": 3, "jit_compile": False, "checkpoint_path": (checkpoint,)} | flags
+        return generate_from_checkpoints(GenerationOptions(output_path=str(tmp_path / "out" / name), **flags))
 
     return go
 
@@ -294,7 +294,7 @@ def test_flags_that_make_no_sense_are_refused_in_a_line(generate, tmp_path, flag
 
 
 def test_flags_about_notes_are_refused_for_audio(tmp_path):
-    options = GenerationOptions(output_path="x.wav", checkpoint_path="here", max_notes=3)
+    options = GenerationOptions(output_path="x.wav", checkpoint_path=("here",), max_notes=3)
     from samplernn.generation.output import options_of_output
 
     for config in (registry.default_config(), PredictorConfig(q_type="codes", input_format="embedding")):

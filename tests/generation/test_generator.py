@@ -26,7 +26,7 @@ from samplernn.commands import cli
 from samplernn.corpus.seed import Context
 from samplernn.generation import generate, report
 from samplernn.generation import generator as generation
-from samplernn.generation.generate import choose_sample_rate, generate_from_checkpoint, match_temperatures
+from samplernn.generation.generate import choose_sample_rate, generate_from_checkpoints, match_temperatures
 from samplernn.generation.generator import Generator
 from samplernn.generation.sound import Sound
 from samplernn.models import registry
@@ -238,10 +238,12 @@ def test_the_length_is_exact_and_the_format_16_bit(tmp_path):
 
 
 def test_a_length_that_no_wav_can_have_is_refused_before_the_work(monkeypatch):
-    options = GenerationOptions(output_path="out.wav", checkpoint_path=str(CHECKPOINT), dur=134218, sample_rate=16000)
+    options = GenerationOptions(
+        output_path="out.wav", checkpoint_path=(str(CHECKPOINT),), dur=134218, sample_rate=16000
+    )
     monkeypatch.setattr(registry, "build", None)
     with pytest.raises(InputError, match="--dur 134218: at 16000 Hz 134217 is the longest that will do"):
-        generate_from_checkpoint(options)
+        generate_from_checkpoints(options)
     assert 44 + 2 * Sound(SampleRNNConfig()).count(134217, 16000) < 2**32 < 44 + 2 * (MAX_WAV_FRAMES + 1)
 
 
@@ -475,7 +477,7 @@ def test_the_sample_rate_is_the_flags_the_known_or_the_default(caplog):
 def options(tmp_path):
     return GenerationOptions(
         output_path=str(tmp_path / "out.wav"),
-        checkpoint_path=f"{CHECKPOINT}.index",
+        checkpoint_path=(f"{CHECKPOINT}.index",),
         num_seqs=2,
         dur=0.02,
         temperature=(0.9,),
@@ -485,7 +487,7 @@ def options(tmp_path):
 
 
 def test_a_prism_checkpoint_generates_as_it_is(options, capsys):
-    paths = generate_from_checkpoint(options)
+    paths = generate_from_checkpoints(options)
     assert [path.name for path in paths] == ["out_e=1(0)_t=0.9.wav", "out_e=1(1)_t=0.9.wav"]
     assert {soundfile.info(path).frames for path in paths} == {320}
     assert re.search(r"Generated 0\.02 of 0\.02 seconds", capsys.readouterr().out)
@@ -495,7 +497,7 @@ def test_a_prism_checkpoint_generates_as_it_is(options, capsys):
 
 def test_a_random_seed_repeats_the_audio_bit_for_bit(options):
     one, same, other, new, newer = (
-        generate_from_checkpoint(replace(options, random_seed=random_seed, num_seqs=1, jit_compile=False))[0]
+        generate_from_checkpoints(replace(options, random_seed=random_seed, num_seqs=1, jit_compile=False))[0]
         for random_seed in (7, 7, 8, None, None)
     )
     assert one.read_bytes() == same.read_bytes()
@@ -506,7 +508,7 @@ def test_a_random_seed_repeats_the_audio_bit_for_bit(options):
 @pytest.mark.xla
 def test_the_json_says_how_the_wav_was_made(options, tmp_path):
     options = replace(options, random_seed=7, temperature=(0.9, 1.1))
-    _, path = generate_from_checkpoint(options)
+    _, path = generate_from_checkpoints(options)
     parts = [CHECKPOINT.with_name(f"model.ckpt-1.{ending}") for ending in ("data-00000-of-00001", "index")]
     data = b"".join(part.read_bytes() for part in parts)
     said = said_of(path)
@@ -548,11 +550,11 @@ def test_the_json_says_how_the_wav_was_made(options, tmp_path):
 )
 def test_the_command_in_the_json_makes_the_same_files(options, tmp_path, monkeypatch, changes):
     monkeypatch.chdir(GOLDEN / "gru")
-    paths = generate_from_checkpoint(replace(options, checkpoint_path="model.ckpt-1", **changes))
+    paths = generate_from_checkpoints(replace(options, checkpoint_path=("model.ckpt-1",), **changes))
     monkeypatch.chdir(tmp_path)
     (command,) = {tuple(said_of(path)["command"]) for path in paths}
     assert command[:2] == ("python", str(ROOT / "generate.py"))
     monkeypatch.setattr(sys, "argv", list(command[1:]))
-    again = generate_from_checkpoint(cli.generation_options())
+    again = generate_from_checkpoints(cli.generation_options())
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
     assert not set(again) & set(paths)

@@ -12,7 +12,7 @@ from trainings import StopAt, runs, with_callback
 
 from samplernn.checkpoints import store as checkpoints
 from samplernn.evaluation.evaluate import evaluate
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.generation.generator import Generator
 from samplernn.models import registry
 from samplernn.models.optimizer import make_optimizer
@@ -94,13 +94,13 @@ def test_what_is_generated_greedily_is_what_evaluation_expects(tmp_path, music, 
         seed = {"seed": str(tmp_path / "seed.wav"), "seed_dur": 0.02, "include_seed": True}
     options = GenerationOptions(
         output_path=str(tmp_path / "out" / "a.wav"),
-        checkpoint_path=checkpoint,
+        checkpoint_path=(checkpoint,),
         dur=0.05,
         top_k=1,
         random_seed=0,
         **seed,
     )
-    (path,) = generate_from_checkpoint(options)
+    (path,) = generate_from_checkpoints(options)
     assert len(np.unique(soundfile.read(path)[0][-700:])) > 5  # it is not one level for ever
     assert wrong(checkpoint, path) == (wrong(checkpoint, tmp_path / "seed.wav", 320) if seeded else 0)
 

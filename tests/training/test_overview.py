@@ -13,7 +13,7 @@ from trainings import runs
 
 from samplernn.checkpoints import run_folders
 from samplernn.commands import cli
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models.autoencoder.config import VQVAEConfig
 from samplernn.models.memory import expected_memory
 from samplernn.models.registry import load_config
@@ -58,7 +58,7 @@ def test_what_is_trained_is_said_before_and_how_it_ended_after(options, capsys, 
     assert re.fullmatch(r"The best checkpoint kept is model.ckpt-[12], val_loss \d\.\d{3}\. To generate from it:", best)
     assert command.startswith("python ")
     monkeypatch.setattr(sys, "argv", [*shlex.split(command)[1:], "--dur", "0.01", "--jit_compile", "False"])
-    (wav,) = generate_from_checkpoint(cli.generation_options())
+    (wav,) = generate_from_checkpoints(cli.generation_options())
     assert wav.parent == Path(options.output_dir, "test")
 
 

@@ -27,7 +27,7 @@ from samplernn.generation.chain import chain_below, chain_from, hash_of
 from samplernn.generation.coded_corpus import as_codes, make_codes
 from samplernn.generation.encode import encode_files
 from samplernn.generation.encoding import Encoder
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.generation.stack import Stack
 from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
 from samplernn.models.config import NO_ITEM
@@ -96,12 +96,12 @@ def stack(tmp_path_factory, music):
 def generate(stack, tmp_path, name="out", options=None, **changes):
     options = {
         "output_path": str(tmp_path / name),
-        "checkpoint_path": str(checkpoint(options or stack.top)),
+        "checkpoint_path": (str(checkpoint(options or stack.top)),),
         "random_seed": 3,
         "jit_compile": False,
         **changes,
     }
-    return [(soundfile.read(wav)[0], wav) for wav in generate_from_checkpoint(GenerationOptions(**options))]
+    return [(soundfile.read(wav)[0], wav) for wav in generate_from_checkpoints(GenerationOptions(**options))]
 
 
 def test_an_autoencoders_clips_are_reconstructions_of_what_is_held_out(stack):
@@ -272,7 +272,7 @@ def test_a_clip_of_a_stack_is_audio_and_its_command_makes_it_again(stack, tmp_pa
     from samplernn.commands import cli
 
     monkeypatch.setattr("sys.argv", said["command"][1:])
-    (again,) = generate_from_checkpoint(cli.generation_options())
+    (again,) = generate_from_checkpoints(cli.generation_options())
     assert again.read_bytes() == clip.read_bytes() and again != clip
 
 
@@ -281,7 +281,7 @@ def test_the_chain_is_found_where_it_is(stack, tmp_path):
     """The copy in the run folder, else where it was, else where --decoder_path says; never another one."""
     shutil.copytree(stack.folder / "logdir", tmp_path / "logdir")
     (run,) = (runs_of(replace(stack.top, logdir_root=str(tmp_path / "logdir")))[0],)
-    place = {"checkpoint_path": str(run), "dur": 0.01}
+    place = {"checkpoint_path": (str(run),), "dur": 0.01}
     (made,) = generate(stack, tmp_path, "a", **place)
     shutil.move(run / "chain", tmp_path / "moved")
     (from_its_run,) = generate(stack, tmp_path, "b", **place)
@@ -322,7 +322,7 @@ def test_a_copy_whose_json_has_changed_gives_way_to_the_original(stack, tmp_path
     assert decoder.checkpoint == checkpoint(stack.below)
     settings.write_text(settings.read_text().replace(str(checkpoint(stack.below)), "nowhere"))
     with pytest.raises(InputError, match="that is lost: .*chain.*, or the JSON beside it, has changed; name by"):
-        generate(stack, tmp_path, checkpoint_path=str(run))
+        generate(stack, tmp_path, checkpoint_path=(str(run),))
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_a_chain_that_cannot_be_is_told(stack, tmp_path, chain, said):
     content["chain"] = chain(content["chain"])
     (run / "model.ckpt-1.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=said):
-        generate(stack, tmp_path, checkpoint_path=str(run))
+        generate(stack, tmp_path, checkpoint_path=(str(run),))
 
 
 @pytest.mark.parametrize(
@@ -392,7 +392,7 @@ def test_misuse_of_a_stack_is_told_before_anything_is_written(stack, tmp_path, o
 
 def test_things_to_begin_from_exclude_each_other():
     with pytest.raises(InputError, match="--seed and --reconstruct say different things to begin from"):
-        GenerationOptions(output_path="a", checkpoint_path="b", seed="s", reconstruct="r")
+        GenerationOptions(output_path="a", checkpoint_path=("b",), seed="s", reconstruct="r")
 
 
 # --- Seeds ---
@@ -559,7 +559,7 @@ def test_three_levels_train_generate_reconstruct_and_are_measured(stack, tmp_pat
 
 def test_a_reconstruction_is_as_long_as_the_whole_codes_of_its_recording_at_any_rate():
     recording = Recording(Path("a.wav"), "a.wav", 16000, 651, 1)
-    clip = GenerationOptions(output_path="o", checkpoint_path="c", dur=3.0, num_seqs=4)
+    clip = GenerationOptions(output_path="o", checkpoint_path=("c",), dur=3.0, num_seqs=4)
     made = reconstructing(recording, 4, clip)
     assert (made.dur, made.num_seqs, made.reconstruct) == (648 / 16000, 1, "a.wav")
     assert reconstructing(recording, 4, replace(clip, sample_rate=48000)).dur == 648 / 48000

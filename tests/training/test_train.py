@@ -27,7 +27,7 @@ from samplernn.checkpoints.settings import read_settings
 from samplernn.commands import cli
 from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import Split, split_corpus
-from samplernn.generation.generate import generate_from_checkpoint
+from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models.likelihood import categorical
 from samplernn.models.optimizer import make_optimizer
 from samplernn.models.registry import config_from_dict
@@ -262,7 +262,7 @@ def test_the_command_beside_a_clip_makes_it_again(options, monkeypatch, music, t
     made = []
     for clip in clips[::2]:
         monkeypatch.setattr(sys, "argv", json.loads(clip.with_suffix(".json").read_text())["command"][1:])
-        made += generate_from_checkpoint(cli.generation_options())
+        made += generate_from_checkpoints(cli.generation_options())
     assert [clip.read_bytes() for clip in made] == [clip.read_bytes() for clip in clips]
     assert len(set(clips + made)) == 8 and len({clip.read_bytes() for clip in clips}) == 4
 
