@@ -11,6 +11,7 @@ FLOORS = [
     "commands",
     "search",
     "evaluation",
+    "gallery",
     "training",
     "generation",
     "checkpoints",

@@ -22,6 +22,7 @@ from samplernn.options.options import (
     EvaluationOptions,
     FetchOptions,
     GenerationOptions,
+    ListenOptions,
     RenderingOptions,
     TrainingOptions,
 )
@@ -125,6 +126,11 @@ def rendering_options() -> RenderingOptions:
 def fetch_options() -> FetchOptions:
     """Parse the flags of fetch_audio.py."""
     return FetchOptions(**Parser("Fetch recordings from the web.", options_of(FetchOptions)).parse())
+
+
+def listen_options() -> ListenOptions:
+    """Parse the flags of listen.py."""
+    return ListenOptions(**Parser("Choose among generated clips by ear.", options_of(ListenOptions)).parse())
 
 
 def chunk_options() -> ChunkOptions:

@@ -14,6 +14,7 @@ from samplernn.options.options import (
     EvaluationOptions,
     FetchOptions,
     GenerationOptions,
+    ListenOptions,
     RenderingOptions,
     TrainingOptions,
 )
@@ -58,6 +59,7 @@ def page() -> str:
             _section("train.py", options_of(TrainingOptions)),
             ONLY_FLAGS,
             _section("generate.py", options_of(GenerationOptions)),
+            _section("listen.py", options_of(ListenOptions)),
             _section("encode.py", options_of(EncodingOptions)),
             _section("render_midi.py", options_of(RenderingOptions)),
             _section("evaluate.py", options_of(EvaluationOptions)),

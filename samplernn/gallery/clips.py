@@ -1,0 +1,121 @@
+"""Which clips there are, how each was made, and the excerpts that they are cut into."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samplernn.audio.wav import PROBLEMS, Recording, Unusable, examine
+from samplernn.checkpoints import run_folders
+from samplernn.system.errors import InputError
+from samplernn.system.files import files_below, read_json
+from samplernn.system.words import counted, listed, printable
+
+EXCERPT_SECONDS = 10  # about; clips are cut into equal parts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a clip was made, as the JSON beside it says; None for what that does not say.
+
+    Attributes:
+        checkpoint: the path of the checkpoint.
+        epoch: after how many epochs.
+        temperature: a number or an envelope.
+        flags: what was doubtful, as `Finding.to_json` has it.
+    """
+
+    checkpoint: str | None = None
+    epoch: int | None = None
+    temperature: float | str | None = None
+    flags: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of a clip.
+
+    Attributes:
+        clip: the file.
+        made: how it was made.
+        start, stop: the first sample, and the one behind the last.
+    """
+
+    clip: Recording
+    made: Made
+    start: int
+    stop: int
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """Where it begins and ends in the clip."""
+        return self.start / self.clip.sample_rate, self.stop / self.clip.sample_rate
+
+    @property
+    def flags(self) -> list[str]:
+        """What is doubtful in it, each once."""
+        start, end = self.seconds
+        there = (flag["flag"] for flag in self.made.flags if flag["from"] < end and flag["to"] > start)
+        return list(dict.fromkeys(there))
+
+
+def find_excerpts(input_dir: str) -> list[Excerpt]:
+    """Cut all clips below a folder; what cannot be used is named and left out.
+
+    Raises:
+        InputError: there is no such folder, or nothing in it to hear.
+    """
+    root = Path(input_dir)
+    if not root.is_dir():
+        raise InputError(f"--input_dir {input_dir}: there is no such folder; name the one with the clips")
+    files = [path for path in files_below(root) if path.suffix.lower() == ".wav"]
+    if not files:
+        raise InputError(f"--input_dir {input_dir}: no WAV files in it; name the folder that generate.py wrote to")
+    excerpts, unusable = [], []
+    for path in files:
+        name = path.relative_to(root).as_posix()
+        try:
+            excerpts += _cut(examine(path, name), made_as(path))
+        except Unusable as error:
+            unusable.append(f"{printable(name)} {PROBLEMS[error.problem]}")
+    if unusable:
+        log.warning("Left out %d of %s: %s.", len(unusable), counted(len(files), "file"), listed(unusable, "; "))
+    if not excerpts:
+        raise InputError(f"--input_dir {input_dir}: not one of its files can be used: {listed(unusable, '; ')}")
+    return excerpts
+
+
+def _cut(clip: Recording, made: Made) -> list[Excerpt]:
+    number = max(1, round(clip.seconds / EXCERPT_SECONDS))
+    ends = [clip.frames * part // number for part in range(number + 1)]
+    return [Excerpt(clip, made, start, stop) for start, stop in zip(ends, ends[1:])]
+
+
+def made_as(path: Path) -> Made:
+    """What the JSON beside a clip says; nothing where there is none, or another's."""
+    try:
+        told = read_json(path.with_suffix(".json"))
+    except InputError:
+        return Made()
+    if not isinstance(told, dict):
+        return Made()
+    of_checkpoint = told.get("checkpoint")
+    checkpoint = of_checkpoint.get("path") if isinstance(of_checkpoint, dict) else None
+    temperature, flags = told.get("temperature"), told.get("flags")
+    known = isinstance(checkpoint, str)
+    return Made(
+        checkpoint=checkpoint if known else None,
+        epoch=run_folders.epoch_of(Path(checkpoint)) if known else None,
+        temperature=temperature if isinstance(temperature, (int, float, str)) else None,
+        flags=tuple(filter(_is_flag, flags)) if isinstance(flags, list) else (),
+    )
+
+
+def _is_flag(value: Any) -> bool:
+    times: Sequence[Any] = [value.get("from"), value.get("to")] if isinstance(value, dict) else ()
+    return bool(times) and isinstance(value.get("flag"), str) and all(isinstance(t, (int, float)) for t in times)
