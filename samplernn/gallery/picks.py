@@ -70,7 +70,7 @@ def export(path: Path, input_dir: str | None, output_dir: Path) -> list[Path]:
 def _read(path: Path, input_dir: str | None) -> list[Pick]:
     content = read_json(path)
     told = content.get("picks") if isinstance(content, dict) and content.get("version") == VERSION else None
-    folder = input_dir or (content.get("folder") if told else None)
+    folder = input_dir or (None if told is None else content.get("folder"))
     if not isinstance(told, list) or not isinstance(folder, str) or not all(map(_is_pick, told)):
         raise InputError("not what the page of listen.py exports; export it there again")
     if not told:

@@ -205,7 +205,7 @@ function move(by) {
   if (!shown.length) return;
   const at = shown.indexOf(selected);
   const next = at < 0 ? 0 : Math.min(shown.length - 1, Math.max(0, at + by));
-  const wasPlaying = playing !== null;
+  const wasPlaying = playing !== null && !audio.paused;
   select(shown[next]);
   while (!rowOf(selected)) addRows();
   rowOf(selected).scrollIntoView({ block: "nearest" });
