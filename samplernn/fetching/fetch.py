@@ -5,31 +5,34 @@ from __future__ import annotations
 import os
 import tempfile
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from itertools import count, groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 from yt_dlp.utils import sanitize_filename
 
 from samplernn.audio.ffmpeg import read_tags
-from samplernn.audio.recordings import examine
+from samplernn.audio.recordings import Reader, examine
 from samplernn.audio.resample import can_be_resampled, converted, converted_length
-from samplernn.audio.wav import MAX_WAV_FRAMES, Recording, wav_writer
+from samplernn.audio.wav import MAX_WAV_FRAMES, PROBLEMS, Recording, Unusable, wav_writer
 from samplernn.fetching.downloads import Chapter, Downloader, Found, Unavailable
-from samplernn.fetching.fetched import Download, Fetched, Track
+from samplernn.fetching.fetched import FETCHED, Download, Fetched, Track
 from samplernn.options.options import FetchOptions
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
-from samplernn.system.files import cannot_be_written, make_writable_folder
+from samplernn.system.files import cannot_be_written, make_writable_folder, numbered
 from samplernn.system.progress import ProgressBar
 from samplernn.system.words import counted, listed, printable
 
 RIGHTS = "You answer for having the right to use what you fetch. What is protected against copying is not fetched."
 DEEPEST = 3  # of lists in lists: a list may lead to itself
+LOCK = ".fetching.lock"
 LONGEST_NAME = 120  # bytes of a title in a name, which the names of chunks begin with
 
 
@@ -45,17 +48,34 @@ def fetch(options: FetchOptions) -> None:
     """
     folder = Path(options.output_dir)
     make_writable_folder("--output_dir", folder)
-    fetched = Fetched(folder)
-    print(RIGHTS, flush=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".fetching_", dir=folder) as scratch:
-            fetcher = _Fetcher(options, fetched, Path(scratch))
-            fetcher.fetch_all()
-    except OSError as error:
-        raise cannot_be_written(error) from None
+    with _alone_in(folder):
+        fetched = Fetched(folder)
+        print(RIGHTS, flush=True)
+        try:
+            with tempfile.TemporaryDirectory(prefix=".fetching_", dir=folder) as scratch:
+                fetcher = _Fetcher(options, fetched, Path(scratch))
+                fetcher.fetch_all()
+        except OSError as error:
+            raise cannot_be_written(error) from None
     print(f"{counted(fetcher.written, 'file')} written to {folder}; {fetcher.there} there before.")
     if failed := fetcher.failed:
-        raise RunError(f"--url: not fetched: {listed(failed, '; ')}. What is fetched is kept; try the others again")
+        raise RunError(f"--url: not fetched: {listed(failed, '; ')}. The rest is there; the same command tries again")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Let no other process fetch into a folder meanwhile: it would take our files for those that were there before."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"--output_dir: another fetch_audio.py fetches into {folder}; wait for its end") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        with suppress(OSError):
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 class _Fetcher:
@@ -69,6 +89,7 @@ class _Fetcher:
 
     def __init__(self, options: FetchOptions, fetched: Fetched, scratch: Path):
         self._options, self._fetched, self._scratch = options, fetched, scratch
+        self._folder = Path(options.output_dir)
         self._downloader = Downloader(scratch)
         self.written = self.there = 0
         self.failed: list[str] = []
@@ -77,28 +98,29 @@ class _Fetcher:
         for number, address in enumerate(self._options.url, 1):
             with self._failures(address):
                 if not self._is_there(address):
-                    self._fetch(self._downloader.look(address), number, Path(self._options.output_dir))
+                    self._fetch(self._downloader.look(address), address, number, self._folder)
 
-    def _fetch(self, found: Found, number: int, folder: Path, lists: tuple[str, ...] = ()) -> None:
-        """Fetch what was found as number so much of a folder's; `lists` are the titles of those that it is in."""
-        if self._is_there(found.address):
-            return
-        if found.listed:
-            found = replace(self._downloader.look_closer(found), address=found.address)
+    def _fetch(self, found: Found, key: str, number: int, folder: Path, albums: tuple[str, ...] = ()) -> None:
+        """Fetch what was found, and is noted by a key, as number so much of a folder's, inside albums in albums."""
+        if found.unresolved:
+            found = self._downloader.look_closer(found)
         if found.entries is None:
-            self._fetch_track(found, number, folder, lists)
+            self._fetch_track(found, key, number, folder, albums)
         elif not found.entries:
             raise Unavailable("nothing to hear was found there")
-        elif len(lists) == DEEPEST:
+        elif len(albums) == DEEPEST:
             raise Unavailable("a list in lists in lists; name the one you want")
         else:
-            for position, entry in enumerate(found.entries, 1):
-                with self._failures(entry.title or entry.address):
-                    self._fetch(entry, position, folder / _as_name(found.title), (*lists, found.title))
+            below = _folder_for(folder, found.title)
+            for position, (entry, key_of_entry) in enumerate(zip(found.entries, _keys(found.entries)), 1):
+                with self._failures(f"{entry.title}, {entry.address}"):
+                    if not self._is_there(key_of_entry):
+                        self._fetch(entry, key_of_entry, position, below, (*albums, found.title))
 
-    def _is_there(self, address: str) -> bool:
-        """Whether all that an address has became files, and they are still there; if so, it is said."""
-        files = self._fetched.files(address)
+    def _is_there(self, key: str) -> bool:
+        """Whether all that was downloaded became files that are still there; if so, it is said."""
+        download = self._fetched.download(key)
+        files = [self._folder / track.file for track in download.tracks] if download else []
         all_there = bool(files) and all(file.is_file() for file in files)
         if all_there:
             print(f"There already: {listed([printable(str(file)) for file in files])}.")
@@ -110,15 +132,16 @@ class _Fetcher:
         """Name what cannot be had, and let the rest go on."""
         try:
             yield
-        except (Unavailable, InputError) as error:
+        except Unavailable as error:
             self.failed.append(f"{printable(name)} ({printable(str(error))})")
             print(f"Not fetched: {self.failed[-1]}", flush=True)
 
-    def _fetch_track(self, track: Found, number: int, folder: Path, lists: tuple[str, ...]) -> None:
+    def _fetch_track(self, track: Found, key: str, number: int, folder: Path, albums: tuple[str, ...]) -> None:
+        before = self._fetched.download(key)
         downloaded = self._download(track)
         try:
-            recording, read = examine(downloaded)
-            rate, channels = self._form_of_files(recording)
+            recording, read = _examine(downloaded)
+            rate, channels = self._form_of_files(recording, before)
             tags = read_tags(downloaded)
             parts = _parts(track.chapters, tags.get("title") or track.title, rate, converted_length(recording, rate))
             _require_room(parts, rate, channels)
@@ -126,21 +149,29 @@ class _Fetcher:
                 self._write_aside(converted(blocks, recording, rate, channels), parts, rate, channels)
         finally:
             downloaded.unlink(missing_ok=True)
-        before = self._fetched.files(track.address)
-        if len(before) != len(parts):
-            before = []
         if len(parts) > 1:
-            folder, number = folder / _as_name(track.title), 1
+            folder, number = _folder_for(folder, track.title), 1
+        names = self._names_before(before, parts, rate) or _new_names(folder, number, [part.title for part in parts])
         tracks = []
-        for part, path in zip(parts, before or _new_names(folder, number, [part.title for part in parts])):
+        for part, path in zip(parts, names):
             self._put(part, path, rate)
-            name = path.relative_to(self._options.output_dir).as_posix()
+            name = path.relative_to(self._folder).as_posix()
             tracks.append(Track(name, part.title, part.start / rate, part.stop / rate))
-        album = lists[-1] if lists else None
-        self._fetched.add(track.address, Download(track.title, album, rate, channels, track.tags, tags, tracks))
+        album = albums[-1] if albums else None
+        self._fetched.add(key, Download(track.title, album, rate, channels, track.tags, tags, tracks))
 
-    def _form_of_files(self, recording: Recording) -> tuple[int, int]:
-        """The sample rate in Hz and the channels that the files are to have."""
+    def _names_before(self, before: Download | None, parts: Sequence[_Part], rate: int) -> list[Path]:
+        """The files that the same parts became before, of which some are gone; none where they were others."""
+        if not before or [(part.start / rate, part.stop / rate) for part in parts] != [
+            (track.start, track.end) for track in before.tracks
+        ]:
+            return []
+        return [self._folder / track.file for track in before.tracks]
+
+    def _form_of_files(self, recording: Recording, before: Download | None) -> tuple[int, int]:
+        """The sample rate in Hz and the channels that the files are to have: those of the ones that are still there."""
+        if before and any((self._folder / track.file).is_file() for track in before.tracks):
+            return before.sample_rate, min(before.channels, recording.channels)
         rate = self._options.sample_rate or recording.sample_rate
         if not can_be_resampled(recording.sample_rate, rate):
             raise Unavailable(f"it is at {recording.sample_rate} Hz, too far from --sample_rate {rate}")
@@ -186,6 +217,23 @@ class _Fetcher:
         print(f"Wrote {printable(str(path))}: {(part.stop - part.start) / rate:.1f} seconds.", flush=True)
 
 
+def _keys(entries: Sequence[Found]) -> list[str]:
+    """By what the entries of a list are noted: their addresses, without what changes from day to day behind a `?`.
+
+    Where several are the same without that, it belongs to them.
+    """
+    bare = [entry.address.partition("?")[0] for entry in entries]
+    counts = Counter(bare)
+    return [entry.address if counts[address] > 1 else address for entry, address in zip(entries, bare)]
+
+
+def _examine(downloaded: Path) -> tuple[Recording, Reader]:
+    try:
+        return examine(downloaded)
+    except Unusable as error:
+        raise Unavailable(f"what came {PROBLEMS[error.problem]}") from None
+
+
 @dataclass(frozen=True)
 class _Part:
     """What becomes a file: its samples, of all that was downloaded, from `start` to before `stop`."""
@@ -201,8 +249,9 @@ def _parts(chapters: Sequence[Chapter], title: str, rate: int, length: int) -> l
     if len(chapters) > 1:
         titles = {0: chapters[0].title}
         for chapter in chapters[1:]:
-            titles.setdefault(round(chapter.start * rate), chapter.title)
-    starts = sorted(start for start in titles if 0 <= start < length)
+            if chapter.start * rate < length:
+                titles.setdefault(round(chapter.start * rate), chapter.title)
+    starts = sorted(start for start in titles if start < length)
     return [_Part(titles[start], start, stop) for start, stop in pairwise([*starts, length])]
 
 
@@ -229,6 +278,11 @@ def _new_names(folder: Path, number: int, titles: Sequence[str]) -> list[Path]:
     numbers = (f"{i:02d}" for i in count(number))
     free = (i for i in numbers if i not in taken)
     return [folder / f"{i} {_as_name(title)}.wav" for i, title in zip(free, titles)]
+
+
+def _folder_for(parent: Path, title: str) -> Path:
+    """Where the files of an album belong, under a name that no file has."""
+    return next(path for path in numbered(parent / _as_name(title)) if not path.is_file() and path.name != FETCHED)
 
 
 def _as_name(title: str) -> str:

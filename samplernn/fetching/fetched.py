@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from samplernn.options.values import NOT_NEGATIVE, PATH, SAMPLE_RATE, whole
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, read_json, write_json
 
@@ -59,22 +60,17 @@ class Fetched:
     def __init__(self, folder: Path):
         """Raises InputError: it is damaged, or isn't ours."""
         self._folder = folder
-        self._read()
-
-    def _read(self) -> None:
-        path = self._folder / FETCHED
-        content: Any = {"version": VERSION, "downloads": {}}
+        path = folder / FETCHED
+        self._downloads: dict[str, Download] = {}
         try:
             if path.exists():
-                content = read_json(path)
-            self._downloads = _downloads_in(content)
+                self._downloads = _downloads_in(read_json(path))
         except InputError as error:
             raise InputError(f"{path}: {error}; move it away, or choose another --output_dir") from None
 
-    def files(self, address: str) -> list[Path]:
-        """The files that what was downloaded from an address became, whether they are still there or not."""
-        download = self._downloads.get(address)
-        return [self._folder / track["file"] for track in download["tracks"]] if download else []
+    def download(self, address: str) -> Download | None:
+        """What was downloaded from an address before."""
+        return self._downloads.get(address)
 
     def add(self, address: str, download: Download) -> None:
         """Note what was downloaded.
@@ -82,31 +78,41 @@ class Fetched:
         Raises:
             RunError: the disk refuses.
         """
-        self._read()  # another process may have noted something
-        self._downloads[address] = asdict(download)
+        self._downloads[address] = download
+        downloads = {address: asdict(download) for address, download in self._downloads.items()}
         try:
-            write_json(self._folder / FETCHED, {"version": VERSION, "downloads": self._downloads})
+            write_json(self._folder / FETCHED, {"version": VERSION, "downloads": downloads})
         except OSError as error:
             raise cannot_be_written(error) from None
 
 
-def _downloads_in(content: Any) -> dict[str, dict[str, Any]]:
-    """The downloads, of which we use the paths of files."""
+def _downloads_in(content: Any) -> dict[str, Download]:
+    """The downloads by their addresses; InputError where it is another JSON."""
     downloads = content.get("downloads") if isinstance(content, dict) and content.get("version") == VERSION else None
-    if isinstance(downloads, dict) and all(map(_is_download, downloads.values())):
-        return downloads
-    raise InputError("not what fetch_audio.py notes")
+    if not isinstance(downloads, dict):
+        raise InputError("not what fetch_audio.py notes")
+    try:
+        return {address: _download_of(value) for address, value in downloads.items()}
+    except (TypeError, ValueError, KeyError, OSError):  # of other types, or paths that no system has
+        raise InputError("not what fetch_audio.py notes") from None
 
 
-def _is_download(value: Any) -> bool:
-    tracks = value.get("tracks") if isinstance(value, dict) else None
-    return isinstance(tracks, list) and all(
-        isinstance(track, dict) and _is_path_below(track.get("file")) for track in tracks
-    )
+def _download_of(value: Any) -> Download:
+    download = Download(**value | {"tracks": [Track(**track) for track in value["tracks"]]})
+    numbers = [number for track in download.tracks for number in (track.start, track.end)]
+    if not (
+        all(map(_is_wav_below, [track.file for track in download.tracks]))
+        and all(map(NOT_NEGATIVE.holds, numbers))
+        and SAMPLE_RATE.holds(download.sample_rate)
+        and whole(1).holds(download.channels)
+    ):
+        raise ValueError
+    return download
 
 
-def _is_path_below(value: Any) -> bool:
-    """Whether it is a relative path that does not lead out of where it begins."""
-    return (
-        isinstance(value, str) and not {"", "..", "/"} & {value, *PurePath(value).parts} and not PurePath(value).drive
-    )
+def _is_wav_below(file: Any) -> bool:
+    """Whether it is the path of a WAV that does not lead out of where it begins."""
+    if not isinstance(file, str):
+        return False
+    path = PurePath(PATH.parse(file))
+    return path.suffix == ".wav" and ".." not in path.parts and not path.is_absolute() and not path.drive

@@ -163,9 +163,11 @@ def test_all_that_a_page_has_is_an_album_in_order(site, put, fetched, tmp_path):
     assert written(tmp_path / "albums") == [*album, FETCHED]
     for name, audio in zip(album[:2], expected):
         np.testing.assert_array_equal(samples(tmp_path / "albums" / name), audio)
-    assert status == 1 and "Not fetched: missing (" in said
-    assert complaint.startswith("Error: --url: not fetched: missing (") and "404" in complaint
-    assert complaint.count("\n") == 1 and complaint.endswith("What is fetched is kept; try the others again\n")
+    assert status == 1 and "Not fetched: missing, http" in said
+    assert (
+        complaint.startswith(f"Error: --url: not fetched: missing, {site.address}/missing.wav (") and "404" in complaint
+    )
+    assert complaint.count("\n") == 1 and complaint.endswith("The rest is there; the same command tries again\n")
     assert {download["album"] for download in notes(tmp_path / "albums").values()} == {"My album"}
 
 
@@ -213,7 +215,7 @@ def test_an_album_in_one_file_is_cut_by_its_chapters(site, put, fetched, tmp_pat
     whole = np.concatenate([samples(tmp_path / "albums" / name) for name in names])
     np.testing.assert_array_equal(whole, audio)
     ((address, noted),) = notes(tmp_path / "albums").items()
-    assert address == f"{site.address}/whole.wav"
+    assert address == f"{site.address}/film.html"
     assert [(track["start"], track["end"]) for track in noted["tracks"]] == [(0.0, 2.5), (2.5, 6.0), (6.0, 9.0)]
     assert noted["tags"]["upload_date"] == "20200101"
     (tmp_path / "albums" / names[1]).unlink()  # then it is not whole any more
@@ -294,9 +296,15 @@ def test_what_is_no_address_of_the_web_is_refused(fetched, tmp_path, url, run_sc
 def test_notes_that_are_damaged_are_refused_and_kept(put, fetched, tmp_path):
     put("x.wav")
     (tmp_path / "albums").mkdir()
+    track = {"title": "x", "start": 0, "end": 1}
+    files = ("/x.wav", "a/../x.wav", ".", "fetched.json", "a\0b.wav", "\ud800.wav", 3)
     leads_out = [
-        json.dumps({"version": 1, "downloads": {"a": {"tracks": [{"file": file}]}}}) for file in ("/x", "a/../x")
-    ]
+        json.dumps({"version": 1, "downloads": {"a": {
+            "title": "x", "album": None, "sample_rate": 1, "channels": 1, "tags": {}, "file_tags": {},
+            "tracks": [track | {"file": file}],
+        }}})
+        for file in files
+    ]  # fmt: skip
     for text in ("{", "[]", '{"version": 1, "downloads": {"a": {}}}', '{"version": 2, "downloads": {}}', *leads_out):
         (tmp_path / "albums" / FETCHED).write_text(text)
         status, said, error = fetched("x.wav")
@@ -328,6 +336,107 @@ def test_what_is_interrupted_leaves_nothing_half_written_and_is_fetched_again(pu
     monkeypatch.undo()
 
 
+@pytest.mark.parametrize("folder", ["$HOME", "~", "${HOME}", "%(id)s", " sp ", "a\nb"])
+def test_the_folder_may_have_any_name(site, put, run_script, tmp_path, monkeypatch, folder):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    put("x.wav")
+    assert run_script(fetch_audio.main, "--url", f"{site.address}/x.wav", "--output_dir", folder)[0] == 0
+    assert written(tmp_path / folder) == ["01 x.wav", FETCHED]
+    assert {path.name for path in tmp_path.iterdir()} == {folder, "home", "site"}
+    assert not list((tmp_path / "home").iterdir())
+
+
+def test_addresses_that_change_from_day_to_day_are_those_of_the_same_files(site, put, fetched, tmp_path):
+    put("x.wav"), put("y.wav", 1)
+    for day in range(2):
+        page(site, "page.html", f'<audio src="x.wav?token={day}"></audio><audio src="y.wav?token={day}"></audio>')
+        assert fetched("page.html")[0] == 0
+        assert written(tmp_path / "albums") == ["My album/01 x.wav", "My album/02 y.wav", FETCHED]
+
+
+def test_a_stream_with_a_hole_is_not_fetched(site, put, fetched, tmp_path):
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXT-X-MEDIA-SEQUENCE:0"]
+    for name in ("a.mp3", "gone.mp3", "b.mp3"):
+        lines += ["#EXTINF:1.0,", name]
+        if name != "gone.mp3":
+            put(name, format="MP3", subtype="MPEG_LAYER_III")
+    (site.folder / "list.m3u8").write_text("\n".join([*lines, "#EXT-X-ENDLIST"]))
+    status, _, error = fetched("list.m3u8")
+    assert status == 1 and "fragment" in error
+    assert written(tmp_path / "albums") == []
+
+
+HOSTILE_PAGES = [
+    {"name": {"a": 1}, "contentUrl": "/x.wav"},
+    {
+        "name": "x",
+        "contentUrl": "/x.wav",
+        "hasPart": [{"@type": "Clip", "name": "a", "startOffset": start} for start in (0, 1e305)],
+    },
+    {"name": "x", "contentUrl": "/x.wav", "hasPart": [{"@type": "Clip", "name": "a", "startOffset": "NaN"}] * 3},
+    {"name": "x", "contentUrl": 3},
+    {"name": "x", "contentUrl": "/x.wav", "description": "y" * 10**6},
+]
+
+
+@pytest.mark.parametrize("about", HOSTILE_PAGES, ids=range(len(HOSTILE_PAGES)))
+def test_whatever_a_page_says_the_rest_goes_on(site, put, fetched, tmp_path, about):
+    put("x.wav"), put("good.wav")
+    if isinstance(about["contentUrl"], str):
+        about = about | {"contentUrl": site.address + about["contentUrl"]}
+    about = {"@context": "https://schema.org", "@type": "VideoObject", "uploadDate": "2020-01-01"} | about
+    page(site, "page.html", f'<script type="application/ld+json">{json.dumps(about)}</script>')
+    status, said, error = fetched("page.html", "good.wav")
+    assert status in (0, 1) and error.count("\n") == status
+    assert "02 good.wav" in written(tmp_path / "albums")
+    assert (tmp_path / "albums" / FETCHED).stat().st_size < 10000
+
+
+@pytest.mark.parametrize("address", ["ytsearch5:music", "ftp://127.0.0.1/x.wav", "file:///etc/passwd"])
+def test_what_a_feed_leads_to_is_of_the_web_too(site, fetched, tmp_path, address):
+    feed(site, ("Elsewhere", address))
+    status, _, error = fetched("feed.xml")
+    assert status == 1 and "is not one of the web" in error
+    assert written(tmp_path / "albums") == []
+
+
+def test_names_that_files_have_are_left_to_them(site, put, fetched, tmp_path):
+    put("x.wav")
+    (tmp_path / "albums").mkdir()
+    (tmp_path / "albums" / "Feed").write_text("mine")
+    feed(site, ("Song", f"{site.address}/x.wav"))
+    page(site, "page.html", '<audio src="x.wav?1"></audio><audio src="x.wav?2"></audio>', title=FETCHED)
+    assert fetched("feed.xml", "page.html")[0] == 0
+    names = ["Feed", "Feed_1/01 Song.wav", "fetched_1.json/01 x.wav", "fetched_1.json/02 x.wav"]
+    assert written(tmp_path / "albums") == [*names[:2], FETCHED, *names[2:]]
+    assert (tmp_path / "albums" / "Feed").read_text() == "mine"
+
+
+def test_what_is_missing_of_an_album_comes_back_as_the_rest_is(site, put, fetched, tmp_path):
+    put("whole.wav", seconds=6, channels=2)
+    film(site, [("Dawn", 0), ("Dusk", 3)])
+    fetched("film.html")
+    (tmp_path / "albums" / "Whole album" / "02 Dusk.wav").unlink()
+    assert fetched("film.html", sample_rate=8000, mono=True)[0] == 0
+    facts = [soundfile.info(path) for path in (tmp_path / "albums").rglob("*.wav")]
+    assert [(fact.samplerate, fact.channels, fact.frames) for fact in facts] == [(SECOND, 2, 3 * SECOND)] * 2
+    (tmp_path / "albums" / "Whole album" / "02 Dusk.wav").unlink()
+    film(site, [("Dawn", 0), ("Dusk", 4)])  # other parts, which are not in the files that are there
+    fetched("film.html")
+    names = ["01 Dawn.wav", "02 Dawn.wav", "03 Dusk.wav"]
+    assert written(tmp_path / "albums" / "Whole album") == names
+
+
+def test_two_do_not_fetch_into_one_folder_at_once(put, fetched, tmp_path):
+    put("x.wav")
+    (tmp_path / "albums").mkdir()
+    with fetch._alone_in(tmp_path / "albums"):
+        status, said, error = fetched("x.wav")
+    assert (status, said) == (2, "") and "another fetch_audio.py fetches into albums" in error
+    assert fetched("x.wav")[0] == 0 and written(tmp_path / "albums") == ["01 x.wav", FETCHED]
+
+
 def test_what_is_fetched_can_be_cut(site, put, fetched, tmp_path):
     put("one.wav", 0, 3), put("two.wav", 3, 3)
     page(site, "page.html", '<audio src="one.wav"></audio><audio src="two.wav"></audio>')
@@ -339,7 +448,7 @@ def test_what_is_fetched_can_be_cut(site, put, fetched, tmp_path):
 def test_the_remedy_is_said_where_a_site_needs_more(monkeypatch, fetched, site):
     def refuse(self, *args, **kwargs):
         self.params["logger"].warning("No supported JavaScript runtime could be found. YouTube …")
-        self.params["logger"].warning("ffmpeg not found")
+        self.params["logger"].warning("ffmpeg not found. The downloaded format may not be the best available")
         raise downloads.YoutubeDLError(
             "ERROR: [youtube] xyz: Requested format is not available. Use --list-formats for"
         )
