@@ -13,7 +13,7 @@ import numpy as np
 
 from samplernn.audio import chunk_notes
 from samplernn.audio.chunks import chunk_samples
-from samplernn.audio.levels import LOWEST_RATE, Level, find_level
+from samplernn.audio.levels import LOWEST_RATE, MOST_CHANNELS, Level, find_level
 from samplernn.audio.recordings import SUFFIXES, Reader, examine
 from samplernn.audio.resample import can_be_resampled, converted, converted_length
 from samplernn.audio.wav import Recording
@@ -211,6 +211,11 @@ def _require_possible(source: Source, options: ChunkOptions) -> None:
         raise InputError(
             f"--sample_rate {source.sample_rate}: too far from the {recording.sample_rate} Hz of {recording.name};"
             " choose one that is nearer"
+        )
+    if options.normalize == "loudness" and source.channels > MOST_CHANNELS:
+        raise InputError(
+            f"--normalize loudness: {recording.name} has {source.channels} channels, {MOST_CHANNELS} are the most;"
+            " choose peak, or --mono"
         )
     if options.normalize == "loudness" and source.sample_rate < LOWEST_RATE:
         raise InputError(

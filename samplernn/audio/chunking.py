@@ -58,7 +58,9 @@ def _with_overlap(options: ChunkOptions, sources: list[Source]) -> ChunkOptions:
         """Of chunks of which each starts so many milliseconds after the one before."""
         overlap = options.chunk_length - step
         hops = (hop_between_chunks(options.chunk_length, overlap, source.sample_rate) for source in sources)
-        return sum(number_of_chunks(source.frames, source.length, hop) for source, hop in zip(sources, hops))
+        return sum(
+            number_of_chunks(source.frames, source.length, hop, options.keep_tail) for source, hop in zip(sources, hops)
+        )
 
     least, most = number(options.chunk_length), number(1)
     if not least <= options.num_chunks <= most:

@@ -35,9 +35,11 @@ def hop_between_chunks(chunk_length: int, overlap: int, sample_rate: int) -> Fra
     return Fraction((chunk_length - overlap) * sample_rate, 1000)
 
 
-def number_of_chunks(frames: int, length: int, hop: Fraction) -> int:
-    """How many whole chunks of `length` samples there are, each `hop` samples behind the one before, in so many."""
-    return max(0, math.ceil((frames - length + 1) / hop))
+def number_of_chunks(frames: int, length: int, hop: Fraction, keep_tail: bool) -> int:
+    """How many chunks of `length` samples there are, each `hop` samples behind the one before, in so many."""
+    whole = max(0, math.ceil((frames - length + 1) / hop))
+    end = chunk_start(whole, hop) + length if whole else 0
+    return whole + (keep_tail and max(end, chunk_start(whole + 1, hop)) < frames)
 
 
 def chunk_start(number: int, hop: Fraction | int) -> int:

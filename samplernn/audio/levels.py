@@ -16,6 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from av import AudioFrame
 
+SILENCE_PEAK = 2.0**-16  # half a step of 16 bits: less is written as silence
+MOST_CHANNELS = 64  # that FFmpeg hears together
 PEAK_DB = -1.0  # of full scale: what the peak becomes, or is at most where loudness would have it higher
 LOUDNESS_LUFS = -16.0
 SILENCE_LUFS = -70.0  # what ITU-R BS.1770 leaves out as silence
@@ -55,14 +57,15 @@ def find_level(blocks: Blocks, sample_rate: int, remove_dc: bool, normalize: str
     Args:
         blocks: the recording.
         sample_rate: Hz.
-        remove_dc: take the mean of each channel away.
+        remove_dc: take the mean of each channel away; where that brings peaks beyond full scale, all is made quieter.
         normalize: `peak`: its largest sample becomes PEAK_DB; `loudness`: its integrated loudness (ITU-R BS.1770-4)
             becomes LOUDNESS_LUFS, or as near to that as leaves the largest sample at PEAK_DB. Silence stays as it is.
     """
     level = Level(offset=_mean(blocks()) if remove_dc else None)
+    peak = _peak(level.apply(blocks()))
     if normalize is None:
-        return level
-    gain = PEAK_DB - _peak(level.apply(blocks()))
+        return Level(level.offset, min(0.0, -peak) if remove_dc else 0.0)
+    gain = PEAK_DB - peak
     if normalize == "loudness":
         to_wished = LOUDNESS_LUFS - loudness(level.apply(blocks()), sample_rate)
         gain = min(gain, to_wished) if to_wished < math.inf else 0.0
@@ -80,7 +83,7 @@ def _mean(blocks: Iterable[np.ndarray]) -> tuple[float, ...]:
 def _peak(blocks: Iterable[np.ndarray]) -> float:
     """dB of full scale; minus infinity for silence."""
     peak = max((float(np.abs(block).max()) for block in blocks if len(block)), default=0.0)
-    return 20 * math.log10(peak) if peak else -math.inf
+    return 20 * math.log10(peak) if peak > SILENCE_PEAK else -math.inf
 
 
 def loudness(blocks: Iterable[np.ndarray], sample_rate: int) -> float:

@@ -31,9 +31,8 @@ def find_overlaps(split: Split) -> Overlaps:
     """
     held_out = {recording_of(str(file.path)) for file in split.validation}
     on_both_sides = held_out.intersection(recording_of(str(file.path)) for file in split.training)
-    files = [file for file in split.validation + split.training if recording_of(str(file.path)) in on_both_sides]
-    places, complete = find_places(files, by_ear=RECORDINGS)
-    return Overlaps(overlapping(split.validation, split.training, places), complete)
+    places, to_hear = find_places(split.validation + split.training, on_both_sides, RECORDINGS)
+    return Overlaps(overlapping(split.validation, split.training, places), complete=to_hear <= RECORDINGS)
 
 
 def remark_on_overlaps(split: Split, begun: bool) -> None:

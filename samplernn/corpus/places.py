@@ -6,9 +6,10 @@ import itertools
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +32,10 @@ class Place:
     """The samples of a recording that a chunk is, from `start` to before `end`.
 
     Attributes:
-        recording: what the paths of the recording's chunks begin with.
+        recording: by which the recording is known: its hash where that is noted, or what its chunks' paths begin with.
     """
 
-    recording: Path
+    recording: str
     start: int
     end: int
 
@@ -42,7 +43,9 @@ class Place:
 Places = Mapping[str, Place]  # by the names of files, those that are chunks
 
 
-def find_places(files: Iterable[Recording], by_ear: int | None = None) -> tuple[Places, bool]:
+def find_places(
+    files: Iterable[Recording], listen_to: Collection[str] | None = None, most: int | None = None
+) -> tuple[Places, int]:
     """Find where the chunks among some files are.
 
     Where nothing is noted some chunks are listened to: whether one begins with what the one before ends with. Where
@@ -50,10 +53,12 @@ def find_places(files: Iterable[Recording], by_ear: int | None = None) -> tuple[
 
     Args:
         files: of audio.
-        by_ear: how many recordings are listened to at most; of further ones no chunk has a place.
+        listen_to: which recordings are listened to, by `recording_of` their files' paths; None for all.
+        most: how many of them at most.
 
     Returns:
-        The places, and whether all chunks have one.
+        The places, which chunks of recordings have that are noted or listened to, and of how many recordings nothing
+        is noted, which are to be listened to.
 
     Raises:
         RunError: a file has changed since it was examined.
@@ -64,24 +69,26 @@ def find_places(files: Iterable[Recording], by_ear: int | None = None) -> tuple[
             prefix, number = chunk
             recordings[prefix][number] = file
     notes = _notes_beside(recordings)
-    without_note = [prefix for prefix in recordings if prefix not in notes]
+    to_hear = [
+        prefix for prefix in recordings if prefix not in notes and (listen_to is None or str(prefix) in listen_to)
+    ]
     places: dict[str, Place] = {}
-    for prefix in [*notes.keys() & recordings.keys(), *without_note[:by_ear]]:
+    for prefix in [*notes.keys() & recordings.keys(), *to_hear[:most]]:
         chunks = recordings[prefix]
         if note := notes.get(prefix):
             rate = next(iter(chunks.values())).sample_rate
-            hop = hop_between_chunks(note.chunk_length, note.overlap, rate)
+            known_by, hop = note.sha256, hop_between_chunks(note.chunk_length, note.overlap, rate)
         else:
-            hop = _hop_heard(chunks) or max(chunk.frames for chunk in chunks.values())
+            known_by, hop = str(prefix), _hop_heard(chunks) or max(chunk.frames for chunk in chunks.values())
         for number, chunk in chunks.items():
             start = chunk_start(number, hop)
-            places[chunk.name] = Place(prefix, start, start + chunk.frames)
-    return places, by_ear is None or len(without_note) <= by_ear
+            places[chunk.name] = Place(known_by, start, start + chunk.frames)
+    return places, len(to_hear)
 
 
 def overlapping(files: Iterable[Recording], others: Iterable[Recording], places: Places) -> list[Recording]:
     """Those of some files that have samples in common with any of others, as far as these have places."""
-    there: dict[Path, list[Place]] = defaultdict(list)
+    there: dict[str, list[Place]] = defaultdict(list)
     for place in sorted(places[other.name] for other in others if other.name in places):
         there[place.recording].append(place)
     starts = {recording: [place.start for place in of_it] for recording, of_it in there.items()}
@@ -105,11 +112,17 @@ def _notes_beside(prefixes: Iterable[Path]) -> Notes:
     return notes
 
 
-def _hop_heard(chunks: dict[int, Recording]) -> int | None:
-    """How many samples after the one before a chunk starts, from a few pairs of neighbours; None where none tells."""
-    pairs = [(chunk, chunks[number + 1]) for number, chunk in sorted(chunks.items()) if number + 1 in chunks]
+def _hop_heard(chunks: dict[int, Recording]) -> Fraction | None:
+    """How many samples after the one before a chunk starts, from a few pairs; None where none tells.
+
+    They are pairs of neighbours, or of what is nearest to being that, where chunks are missing.
+    """
+    gaps = [(after - before, before, after) for before, after in itertools.pairwise(sorted(chunks))]
+    least = min((gap for gap, _, _ in gaps), default=0)
+    pairs = [(chunks[before], chunks[after]) for gap, before, after in gaps if gap == least]
     some = pairs[:: math.ceil(len(pairs) / PAIRS) or 1]  # all over the recording, which may begin with silence
-    return next(filter(None, (_hop_from(one, other) for one, other in some)), None)
+    hop = next(filter(None, (_hop_from(one, other) for one, other in some)), None)
+    return hop and Fraction(hop, least)
 
 
 def _hop_from(one: Recording, other: Recording) -> int | None:

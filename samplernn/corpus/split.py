@@ -194,7 +194,7 @@ def _apart(candidates: list[Recording], validation: list[Recording], places: Pla
     """The files that have no sample in common with what is held out."""
     shared = {file.name for file in overlapping(candidates, validation, places)}
     if shared:
-        log.warning("Left out %s, which overlap with what is held out.", counted(len(shared), "chunk"))
+        log.warning("Left out %s overlapping with what is held out.", counted(len(shared), "chunk"))
     return [file for file in candidates if file.name not in shared]
 
 

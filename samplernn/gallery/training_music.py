@@ -13,6 +13,7 @@ from samplernn.audio.resample import length_at, read_at
 from samplernn.audio.wav import PROBLEMS, Recording, Unusable, examine
 from samplernn.corpus.folders import WAV, files_in
 from samplernn.corpus.places import Place, find_places
+from samplernn.corpus.split import recording_of
 from samplernn.gallery.features import RATE
 from samplernn.system.errors import InputError, naming
 from samplernn.system.words import counted, listed, printable
@@ -93,5 +94,5 @@ def _passage(run: Sequence[Recording], places: Sequence[Place]) -> Passage:
     for place in places:
         skipped.append(min(max(0, end - place.start), place.end - place.start))
         end = max(end, place.end)
-    name = PurePath(places[0].recording.name.removesuffix("_chunk")).name
+    name = PurePath(recording_of(str(run[0].path))).name.removesuffix("_chunk")
     return Passage(name, places[0].start / run[0].sample_rate, tuple(run), tuple(skipped))

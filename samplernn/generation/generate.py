@@ -233,7 +233,9 @@ def _find_checkpoints(options: GenerationOptions) -> list[Path]:
         if options.all_checkpoints and not is_folder:
             raise InputError(f"--all_checkpoints: {path} is one; name its folder, {checkpoint.parent}")
         if options.all_checkpoints:
-            found += run_folders.kept_in(checkpoint.parent)
+            kept = run_folders.kept_in(checkpoint.parent)
+            print(f"Generating with all of {checkpoint.parent}, {counted(len(kept), 'checkpoint')}.")
+            found += kept
         else:
             found.append(checkpoint)
             if is_folder:

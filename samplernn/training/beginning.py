@@ -23,6 +23,7 @@ from samplernn.models.config import Config, hop_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError
 from samplernn.system.stopping import print_unless_reader_is_gone
+from samplernn.system.words import counted
 from samplernn.training.resuming import (
     Initial,
     Resumed,
@@ -239,7 +240,12 @@ def find_split(
         earlier = below if below and there.intersection(below["validation"]) else None
     recordings = as_codes(corpus.recordings, chain, Path(options.logdir_root))
     least = (1, 1) if config.every_item_counts else (config.window.length, options.batch_size)
-    places, _ = find_places(corpus.recordings) if options.hold_out == "time" else ({}, True)
+    places, by_ear = find_places(corpus.recordings) if options.hold_out == "time" else ({}, 0)
+    if by_ear:
+        log.warning(
+            "--hold_out time: of %s it is not noted how chunks were cut; their overlaps are known by listening alone.",
+            counted(by_ear, "recording"),
+        )
     return split_corpus(recordings, *least, options.val_frac, earlier, options.hold_out, places)
 
 

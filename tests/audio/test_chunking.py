@@ -437,6 +437,24 @@ def test_the_overlap_is_that_of_which_there_are_about_as_many_chunks_as_asked_fo
     assert abs(there - number) == min(abs(chunks_by(step) - number) for step in range(1, 1001))
 
 
+def test_tails_that_are_kept_are_counted_too(tmp_path, capsys):
+    for name, milliseconds in (("a", 6500), ("b", 800)):
+        record(tmp_path / "album" / f"{name}.wav", milliseconds)
+    for number in (8, 30):
+        capsys.readouterr()
+        folder = tmp_path / str(number)
+        chunk_files(ChunkOptions((str(tmp_path / "album"),), str(folder), 1000, num_chunks=number, keep_tail=True))
+        assert f"makes {len(written(folder))} chunks" in capsys.readouterr().out
+    assert len(written(tmp_path / "8")) == 8  # six whole ones and a tail of the one, and the other
+
+
+def test_more_channels_than_can_be_heard_are_refused(tmp_path):
+    soundfile.write(tmp_path / "many.wav", np.full([4000, 65], 0.1), 4000)
+    with pytest.raises(InputError, match="--normalize loudness: .*many.wav has 65 channels, 64 are the most"):
+        cut(tmp_path / "many.wav", output=tmp_path / "out", normalize="loudness")
+    assert cut(tmp_path / "many.wav", output=tmp_path / "out", normalize="loudness", mono=True)
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [

@@ -73,6 +73,19 @@ def test_silence_stays_as_it_is(audio, normalize):
     np.testing.assert_array_equal(changed, np.zeros_like(audio))
 
 
+def test_an_offset_that_is_taken_away_clips_nothing():
+    audio = np.r_[np.full(9000, 0.9), np.full(1000, -0.9)].astype(np.float32)[:, np.newaxis]
+    level, changed = level_of(audio, remove_dc=True, normalize=None)
+    assert level.offset == pytest.approx([0.72]) and np.abs(changed).max() == pytest.approx(1, abs=1e-6)
+    assert abs(changed.mean()) < 1e-6
+    assert level_of(audio / 2, remove_dc=True, normalize=None)[0].gain == 0
+
+
+def test_what_is_written_as_silence_is_silence():
+    level, _ = level_of(1e-6 * sine(1, 16000), normalize="peak")
+    assert level.gain == 0
+
+
 def test_what_is_too_short_to_have_a_loudness_is_not_amplified():
     level, _ = level_of(0.1 * sine(1, 16000)[:5000])
     assert level.gain == 0

@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+import soundfile
 
+from samplernn.audio.chunking import chunk_files
 from samplernn.audio.wav import Recording
-from samplernn.corpus.places import Place
-from samplernn.corpus.split import recording_of, split_corpus
+from samplernn.corpus.overlaps import find_overlaps
+from samplernn.corpus.places import Place, find_places
+from samplernn.corpus.scan import scan_corpus
+from samplernn.corpus.split import Split, recording_of, split_corpus
+from samplernn.options.options import ChunkOptions
 from samplernn.system.errors import InputError
 
 
@@ -158,7 +163,7 @@ def lying(hops, frames=1000):
     for name, (number, hop) in zip("abcdefghij", hops):
         files_ += chunks(name, number)
         for k in range(number):
-            places[f"{name}_chunk_{k + 1}.wav"] = Place(Path(f"{name}_chunk"), k * hop, k * hop + frames)
+            places[f"{name}_chunk_{k + 1}.wav"] = Place(f"{name}_chunk", k * hop, k * hop + frames)
     return files_, places
 
 
@@ -205,9 +210,45 @@ def test_what_is_no_chunk_and_what_is_too_short_is_trained_on(caplog):
     divided = split_corpus([*corpus, *files("whole.wav")], 64, 1, 0.1, None, "time", places)
     assert {"whole.wav", *(f"b_chunk_{k}.wav" for k in (1, 2, 3))} <= names(divided.training)
     assert "Of 2 recordings 1 cannot be divided, having too few chunks" in caplog.text
-    assert "which overlap with what is held out." in caplog.text
+    assert "overlapping with what is held out." in caplog.text
     with pytest.raises(InputError, match="--hold_out time: not one recording has enough chunks"):
         split_corpus(files("x.wav", "y.wav"), 64, 1, 0.1, None, "time", {})
+
+
+def test_two_cuts_of_one_recording_share_nothing_either(tmp_path, music):
+    soundfile.write(tmp_path / "x.wav", music, 16000)
+    for folder, length, overlap in (("one", 1000, 500), ("two", 700, 0)):
+        chunk_files(
+            ChunkOptions((str(tmp_path / "x.wav"),), str(tmp_path / folder), length, overlap, silence_thresh=None)
+        )
+    corpus = scan_corpus((str(tmp_path / "one"), str(tmp_path / "two"))).recordings
+    places, by_ear = find_places(corpus)
+    divided = split_corpus(corpus, 64, 1, 0.1, None, "time", places)
+    assert by_ear == 0 and {file.folder.name for file in divided.validation} == {".", "../two"}
+    heard = [sorted(place_of(file) for file in part) for part in (divided.training, divided.validation)]
+    assert not [(a, b) for a in heard[0] for b in heard[1] if a[0] < b[1] and b[0] < a[1]]
+    (_, *others) = find_overlaps(Split(corpus[:3], [file for file in corpus if "two" in file.folder.name])).held_out
+    assert others  # though their folders and names differ
+
+
+def place_of(file):
+    """From which millisecond to which a chunk of these cuts is."""
+    number, (length, hop) = (
+        int(file.path.stem.rpartition("_")[2]),
+        {"one": (1000, 500), "two": (700, 700)}[file.path.parent.name],
+    )
+    return (number - 1) * hop, (number - 1) * hop + length
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_chunks_of_which_some_are_missing_are_placed_by_listening(tmp_path, music, step):
+    for number in range(1, 20, step):
+        soundfile.write(tmp_path / f"x_chunk_{number}.wav", music[(number - 1) * 1000 :][:6000], 16000)
+    places, by_ear = find_places(scan_corpus((str(tmp_path),)).recordings)
+    assert by_ear == 1
+    assert {name: place.start for name, place in places.items()} == {
+        f"x_chunk_{number}.wav": (number - 1) * 1000 for number in range(1, 20, step)
+    }
 
 
 def test_chunks_that_a_divided_recording_has_got_are_trained_on_where_they_share_nothing():
