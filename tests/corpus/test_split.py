@@ -218,25 +218,22 @@ def test_what_is_no_chunk_and_what_is_too_short_is_trained_on(caplog):
 def test_two_cuts_of_one_recording_share_nothing_either(tmp_path, music):
     soundfile.write(tmp_path / "x.wav", music, 16000)
     for folder, length, overlap in (("one", 1000, 500), ("two", 700, 0)):
-        chunk_files(
-            ChunkOptions((str(tmp_path / "x.wav"),), str(tmp_path / folder), length, overlap, silence_thresh=None)
-        )
+        flags = (str(tmp_path / "x.wav"),), str(tmp_path / folder), length, overlap
+        chunk_files(ChunkOptions(*flags, silence_thresh=None))
     corpus = scan_corpus((str(tmp_path / "one"), str(tmp_path / "two"))).recordings
     places, by_ear = find_places(corpus)
     divided = split_corpus(corpus, 64, 1, 0.1, None, "time", places)
     assert by_ear == 0 and {file.folder.name for file in divided.validation} == {".", "../two"}
-    heard = [sorted(place_of(file) for file in part) for part in (divided.training, divided.validation)]
-    assert not [(a, b) for a in heard[0] for b in heard[1] if a[0] < b[1] and b[0] < a[1]]
-    (_, *others) = find_overlaps(Split(corpus[:3], [file for file in corpus if "two" in file.folder.name])).held_out
-    assert others  # though their folders and names differ
+    training, held_out = (list(map(milliseconds_of, part)) for part in (divided.training, divided.validation))
+    assert not [1 for start, end in training for begin, stop in held_out if start < stop and begin < end]
+    of_two = [file for file in corpus if file.folder.name == "../two"]
+    assert find_overlaps(Split(corpus[:3], of_two)).held_out  # though their folders differ
 
 
-def place_of(file):
-    """From which millisecond to which a chunk of these cuts is."""
-    number, (length, hop) = (
-        int(file.path.stem.rpartition("_")[2]),
-        {"one": (1000, 500), "two": (700, 700)}[file.path.parent.name],
-    )
+def milliseconds_of(file):
+    """From when to when a chunk of these cuts is."""
+    number = int(file.path.stem.rpartition("_")[2])
+    length, hop = {"one": (1000, 500), "two": (700, 700)}[file.path.parent.name]
     return (number - 1) * hop, (number - 1) * hop + length
 
 
