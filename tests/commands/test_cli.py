@@ -21,7 +21,7 @@ from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
 from samplernn.system.errors import InputError, RunError
 
-SCRIPTS = ["train.py", "generate.py", "evaluate.py", "chunk_audio.py", "fetch_audio.py"]
+SCRIPTS = ["train.py", "generate.py", "evaluate.py", "chunk_audio.py", "fetch_audio.py", "listen.py"]
 
 
 def run(script, *arguments, **kwargs):
