@@ -5,8 +5,10 @@ import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT
+from conftest import ROOT, TINY
 from nbclient import NotebookClient
 from torture import CONFIGS, assert_equal, torture
 
@@ -186,3 +188,30 @@ def test_two_runs_of_one_id_in_the_same_second_have_folders_of_their_own(tmp_pat
     written = [line for output in outputs for line in output.splitlines() if line.startswith("Wrote ")]
     assert len(set(written)) == 6 and len(list(tmp_path.glob("generated/default/*.wav"))) == 6
     assert_equal(*(tmp_path / folder / "model.ckpt-3" for folder in folders))
+
+
+def test_a_night_that_is_killed_goes_on(project):
+    (project / "tiny.config.json").write_text(json.dumps(TINY))
+    night = [
+        *(sys.executable, "examples/overnight.py", "--input_file", "examples/demo-chorales.flac"),
+        *("--config_file", "tiny.config.json", "--chunk_length", "1000", "--batch_size", "2", "--num_epochs", "4"),
+        *("--every", "2", "--num_seqs", "2", "--dur", "3"),
+    ]
+    clips, page = project / "night" / "clips", project / "night" / "gallery" / "index.html"
+    process = subprocess.Popen(night, cwd=project, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stdout:  # killed while the second round is generated
+        if "generate.py" in line and "epoch_0004" in line:
+            break
+    while not (clips / "epoch_0004").exists():
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    first = {path: path.read_bytes() for path in (clips / "epoch_0002").iterdir()}
+    assert len(first) == 4 and page.exists()
+    result = subprocess.run(night, cwd=project, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+    assert "train.py" not in result.stdout  # both rounds were trained for before
+    assert {path: path.read_bytes() for path in (clips / "epoch_0002").iterdir()} == first
+    names = [f"clip_e={epoch}({i})_t=0.95.wav" for epoch in (2, 4) for i in range(2)]
+    assert sorted(path.name for path in clips.rglob("*.wav")) == names
+    assert all(name in page.read_text() for name in names)

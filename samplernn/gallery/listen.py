@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +17,7 @@ from samplernn.audio.resample import length_at, read_at
 from samplernn.gallery import likeness
 from samplernn.gallery.clips import Excerpt, find_excerpts
 from samplernn.gallery.copies import ALIKE, Alike, Copies
-from samplernn.gallery.features import RATE, Heard, hear, mel_of, power_spectrum
+from samplernn.gallery.features import HOP, RATE, Heard, hear, mel_of, power_spectrum
 from samplernn.gallery.page import Card, Found, NearCopy, write_page
 from samplernn.gallery.picks import export
 from samplernn.gallery.training_music import Passage, find_passages
@@ -26,6 +27,8 @@ from samplernn.system.progress import ProgressBar
 from samplernn.system.words import NAMES_SHOWN, counted, printable
 
 THREADS = min(8, cpu_count() or 1)
+WORTH_A_SECOND_LOOK = ALIKE - 0.1
+SHIFTS = 4  # by which an excerpt is looked at again, of a frame's distance to the next
 PART_SECONDS = 10  # of the training music, of which each is described as an excerpt is
 
 T, U = TypeVar("T"), TypeVar("U")
@@ -63,9 +66,28 @@ def _side_by_side(function: Callable[[T], U], things: Sequence[T], called: str) 
     return made
 
 
-def _hear_excerpt(excerpt: Excerpt) -> Heard:
+def _read(excerpt: Excerpt) -> np.ndarray:
     length = length_at(excerpt.clip, RATE, excerpt.start) - length_at(excerpt.clip, RATE, excerpt.stop)
-    return hear(read_at(excerpt.clip, RATE, excerpt.start, max(1, length)))
+    return read_at(excerpt.clip, RATE, excerpt.start, max(1, length))
+
+
+def _hear_excerpt(excerpt: Excerpt) -> Heard:
+    return hear(_read(excerpt))
+
+
+def _most_alike(copies: Copies, of: tuple[Excerpt, Heard]) -> Alike | None:
+    """What of an excerpt is most like the music; where it is like it, to less than a frame."""
+    excerpt, heard = of
+    found = copies.nearest(heard.mel)
+    if found is None or found.alike < WORTH_A_SECOND_LOOK:
+        return found
+    audio = _read(excerpt)
+    for shift in range(HOP // SHIFTS, HOP, HOP // SHIFTS):
+        shifted = copies.nearest(mel_of(power_spectrum(audio[shift:])))
+        if shifted and shifted.alike > found.alike:
+            seconds = shift / RATE
+            found = replace(shifted, start=shifted.start + seconds, end=shifted.end + seconds)
+    return found
 
 
 @dataclass(frozen=True)
@@ -101,7 +123,7 @@ def _compare(
     if passages:
         of_music = _nearest_music(space, points, passages, music)
         copies = Copies([of.mel for of in music])
-        found = _side_by_side(copies.nearest, [of.mel for of in heard], "excerpt")
+        found = _side_by_side(partial(_most_alike, copies), list(zip(excerpts, heard)), "excerpt")
         near_copies = [_near_copy(excerpt, alike, passages) for excerpt, alike in zip(excerpts, found)]
     return [
         Card(excerpt, tuple(place), tuple(point), int(cluster), float(novelty), *nearest, copy)

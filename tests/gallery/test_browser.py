@@ -1,24 +1,18 @@
 """The page in a real browser: played, given stars, filtered, ordered, exported, with the keyboard and the mouse.
 
-Skipped where Debian's chromium and chromium-driver, or the like, are not installed; nothing is downloaded.
+Skipped where there is none.
 """
 
 import json
-import shutil
-import time
 
 import numpy as np
 import pytest
 import soundfile
+from browsing import Page, needs_browser, open_browser
 
 import listen
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="there is no chromium, or no chromedriver, here"),
-]
+pytestmark = [pytest.mark.long, needs_browser]
 
 CLIPS = [("a", 1, 0.8, ["clipped"]), ("b", 1, 0.9, []), ("c", 2, 0.8, []), ("d", 2, 0.9, ["looping"])]
 WIDTHS = (1280, 400)
@@ -26,21 +20,8 @@ WIDTHS = (1280, 400)
 
 @pytest.fixture
 def browser(tmp_path):
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = f"user-data-dir={tmp_path / 'profile'}"
-    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "mute-audio", profile):
-        options.add_argument(f"--{flag}")
-    options.add_experimental_option("prefs", {"download.default_directory": str(tmp_path)})
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield browser
-    complaints = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    browser.quit()
-    assert not complaints
+    with open_browser(tmp_path) as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -62,53 +43,12 @@ def page(browser, tmp_path, run_script, music):
         (tmp_path / "clips" / f"{name}.json").write_text(json.dumps(told))
     (tmp_path / "music").mkdir()
     soundfile.write(tmp_path / "music" / "album.wav", music, 16000)
-    return Page(browser, tmp_path, run_script)
 
-
-class Page:
-    def __init__(self, browser, folder, run_script):
-        self.browser, self.folder, self._run = browser, folder, run_script
-
-    def make(self, *flags):
+    def make(*flags):
         where = ("--input_dir", "clips", "--training_dir", "music", "--output_dir", "gallery")
-        assert self._run(listen.main, *where, *flags)[0] == 0
-        return self
+        assert run_script(listen.main, *where, *flags)[0] == 0
 
-    def open(self):
-        self.browser.get((self.folder / "gallery" / "index.html").as_uri())
-        return self
-
-    def all(self, selector):
-        return self.browser.find_elements("css selector", selector)
-
-    def keys(self, *keys):
-        self.browser.switch_to.active_element.send_keys(*keys)
-
-    def choose(self, name, value):
-        script = "const s = document.getElementById(arguments[0]); s.value = arguments[1];"
-        script += "s.dispatchEvent(new Event('change'))"
-        self.browser.execute_script(script, name, value)
-
-    @property
-    def titles(self):
-        return [row.text for row in self.all("#list .name")]
-
-    @property
-    def names(self):
-        return [title.partition(".")[0] for title in self.titles]
-
-    @property
-    def summary(self):
-        return self.all("#summary")[0].text
-
-    def audio(self, what):
-        return self.browser.execute_script(f"return document.getElementById('audio').{what}")
-
-    def wait(self, condition, seconds=10):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "it did not happen"
-            time.sleep(0.05)
+    return Page(browser, tmp_path, make)
 
 
 def test_excerpts_are_played_from_where_one_clicks_to_their_ends(page):
