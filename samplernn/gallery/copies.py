@@ -25,7 +25,7 @@ COMPONENTS = 64
 SAMPLE = 4096  # patches of the music, of which the components are found
 AT_ONCE = 4096  # patches of the music that are projected together
 EXACTLY = 5  # patches of a clip of which the nearest is looked at exactly
-ALIKE = 0.9  # from which it is called a near copy; docs/ambient.md says what was measured
+ALIKE = 0.95  # from which it is called a near copy; docs/ambient.md says what was measured
 
 
 @dataclass(frozen=True)
