@@ -55,8 +55,11 @@ class Page:
         self.browser.switch_to.active_element.send_keys(*keys)
 
     def choose(self, name, value):
-        script = "const s = document.getElementById(arguments[0]); s.value = arguments[1];"
-        script += "s.dispatchEvent(new Event('change'))"
+        script = """
+            const select = document.getElementById(arguments[0]), value = String(arguments[1]);
+            const values = [...select.options].map((option) => option.value);
+            select.value = values.find((other) => other === value || other === `=${value}`);
+            select.dispatchEvent(new Event("change"));"""
         self.browser.execute_script(script, name, value)
 
     @property

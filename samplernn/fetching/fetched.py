@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from samplernn.options.values import NOT_NEGATIVE, PATH, SAMPLE_RATE, whole
 from samplernn.system.errors import InputError
-from samplernn.system.files import cannot_be_written, read_json, write_json
+from samplernn.system.files import cannot_be_written, is_below, read_json, write_json
 
 FETCHED = "fetched.json"
 VERSION = 1
@@ -112,7 +112,4 @@ def _download_of(value: Any) -> Download:
 
 def _is_wav_below(file: Any) -> bool:
     """Whether it is the path of a WAV that does not lead out of where it begins."""
-    if not isinstance(file, str):
-        return False
-    path = PurePath(PATH.parse(file))
-    return path.suffix == ".wav" and ".." not in path.parts and not path.is_absolute() and not path.drive
+    return isinstance(file, str) and file.endswith(".wav") and is_below(PATH.parse(file))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from samplernn.audio.wav import PROBLEMS, Recording, Unusable, examine
 from samplernn.checkpoints import run_folders
+from samplernn.options.values import NOT_NEGATIVE
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below, read_json
 from samplernn.system.words import counted, listed, printable
 
+LONGEST_PATH = 1000  # of a checkpoint, whose name ends in a number
 EXCERPT_SECONDS = 10  # about; clips are cut into equal parts
 
 log = logging.getLogger(__name__)
@@ -72,7 +74,8 @@ def find_excerpts(input_dir: str) -> list[Excerpt]:
     """
     root = Path(input_dir)
     if not root.is_dir():
-        raise InputError(f"--input_dir {input_dir}: there is no such folder; name the one with the clips")
+        problem = "not a folder" if root.exists() else "there is no such folder"
+        raise InputError(f"--input_dir {input_dir}: {problem}; name the one with the clips")
     files = [path for path in files_below(root) if path.suffix.lower() == ".wav"]
     if not files:
         raise InputError(f"--input_dir {input_dir}: no WAV files in it; name the folder that generate.py wrote to")
@@ -104,18 +107,30 @@ def made_as(path: Path) -> Made:
         return Made()
     if not isinstance(told, dict):
         return Made()
-    of_checkpoint = told.get("checkpoint")
-    checkpoint = of_checkpoint.get("path") if isinstance(of_checkpoint, dict) else None
+    of_checkpoint, part = told.get("checkpoint"), told.get("excerpt")
+    path_of_checkpoint = of_checkpoint.get("path") if isinstance(of_checkpoint, dict) else None
+    known = isinstance(path_of_checkpoint, str) and len(path_of_checkpoint) <= LONGEST_PATH
     temperature, flags = told.get("temperature"), told.get("flags")
-    known = isinstance(checkpoint, str)
+    begins = part.get("from") if isinstance(part, dict) else 0.0  # of what was cut out of a longer clip
     return Made(
-        checkpoint=checkpoint if known else None,
-        epoch=run_folders.epoch_of(Path(checkpoint)) if known else None,
-        temperature=temperature if isinstance(temperature, (int, float, str)) else None,
-        flags=tuple(filter(_is_flag, flags)) if isinstance(flags, list) else (),
+        checkpoint=path_of_checkpoint if known else None,
+        epoch=(run_folders.epoch_of(Path(path_of_checkpoint)) or None) if known else None,
+        temperature=temperature if _is_temperature(temperature) else None,
+        flags=tuple(_flags_in(flags, begins)) if isinstance(flags, list) and NOT_NEGATIVE.holds(begins) else (),
     )
 
 
-def _is_flag(value: Any) -> bool:
-    times: Sequence[Any] = [value.get("from"), value.get("to")] if isinstance(value, dict) else ()
-    return bool(times) and isinstance(value.get("flag"), str) and all(isinstance(t, (int, float)) for t in times)
+def _is_temperature(value: Any) -> bool:
+    """Whether it is a number, or an envelope."""
+    return NOT_NEGATIVE.holds(value) or (isinstance(value, str) and value != "")
+
+
+def _flags_in(flags: list[Any], begins: float) -> Iterator[dict[str, Any]]:
+    """Those of a JSON, with their times from a second on."""
+    for flag in flags:
+        if (
+            isinstance(flag, dict)
+            and isinstance(flag.get("flag"), str)
+            and all(NOT_NEGATIVE.holds(flag.get(name)) for name in ("from", "to"))
+        ):
+            yield {"flag": flag["flag"], "from": flag["from"] - begins, "to": flag["to"] - begins}

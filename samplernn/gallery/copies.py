@@ -2,8 +2,10 @@
 
 Clip and music are compared in patches of the mel spectrogram. A patch is divided by its mean power, so that it does not
 matter how loud either is, and its logarithm taken, with a floor, below which noise does not matter; what is like the
-mean spectrum of the music is taken away. How alike two patches are is the cosine between them. Most of what is to be
-compared is compared by a projection on the principal components of the music's patches; what comes nearest, exactly.
+mean spectrum of the music is taken away. How alike two patches are is the cosine between them. What does not change
+within a patch, as silence and drones do not, tells nothing and is not compared; and what is left of two patches without
+what does not change has to be alike, too, lest all noises were. Most of what is to be compared is compared by a
+projection on the principal components of the music's patches; what comes nearest, exactly.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ PATCH = 44  # frames: 2.9 seconds, a little less than clips are where nothing is
 PATCH_SECONDS = ((PATCH - 1) * HOP + FFT) / RATE
 STEP = 4  # frames from a patch of a clip to the next, a quarter of a second
 FLOOR = 0.1  # of a patch's mean power
+LEAST_CHANGE = 0.1  # RMS of a patch about its means over time: steady tones 0, white noise 0.3, a piano from 0.5 on
+ALIKE_IN_CHANGE = 0.5  # the cosine between what changes: two noises 0.1, a copy with noise at -20 dB 0.7
 COMPONENTS = 64
 SAMPLE = 4096  # patches of the music, of which the components are found
 AT_ONCE = 4096  # patches of the music that are projected together
@@ -57,6 +61,8 @@ class Copies:
         self._mels = list(mels)
         starts = [(passage, start) for passage, mel in enumerate(mels) for start in range(len(mel) - PATCH + 1)]
         self._starts = np.array(starts, np.int64).reshape(-1, 2)
+        told = [_change(self._of_music(block)) >= LEAST_CHANGE for block in self._blocks()]
+        self._starts = self._starts[np.concatenate(told)] if told else self._starts
         if not len(self._starts):
             return
         draw = np.random.default_rng(0).permutation(len(self._starts))[:SAMPLE]
@@ -66,21 +72,34 @@ class Copies:
         components = PCA(min(COMPONENTS, *sample.shape), svd_solver="randomized", random_state=0)
         with np.errstate(invalid="ignore"):  # of the share of a variance that is none
             self._components = components.fit(sample)
-        blocks = np.array_split(np.arange(len(self._starts)), -(-len(self._starts) // AT_ONCE))
-        self._projected = np.concatenate([self._project(self._unit(self._of_music(block))) for block in blocks])
+        projected = [self._project(self._unit(self._of_music(block))) for block in self._blocks()]
+        self._projected = np.concatenate(projected)
+
+    def _blocks(self) -> list[np.ndarray]:
+        """The numbers of all patches of the music, some at a time."""
+        number = len(self._starts)
+        return np.array_split(np.arange(number), -(-number // AT_ONCE)) if number else []
 
     def nearest(self, mel: np.ndarray) -> Alike | None:
-        """What of an excerpt, float32 [frames, BANDS], is most like the music; None where either is too short."""
+        """The patch of an excerpt, float32 [frames, BANDS], that is most like the music, and how far that goes on.
+
+        It is None where nothing can be compared: either is too short, or steady.
+        """
         if len(mel) < PATCH or not len(self._starts):
             return None
-        patches = self._unit(_patches(mel, np.arange(0, len(mel) - PATCH + 1, STEP)))
+        heard = _patches(mel, np.arange(0, len(mel) - PATCH + 1, STEP))
+        changing = _change(heard) >= LEAST_CHANGE
+        if not changing.any():
+            return None
+        patches = self._unit(heard)
         likeness = self._project(patches) @ self._projected.T
+        likeness[~changing] = -1
         there = likeness.argmax(axis=1)
         promising = np.argsort(-likeness.max(axis=1))[:EXACTLY]
-        exact = [float(patches[i] @ self._unit(self._of_music(there[i : i + 1]))[0]) for i in promising]
+        exact = [self._likeness(heard[i : i + 1], self._of_music(there[i : i + 1])) for i in promising]
         best = promising[int(np.argmax(exact))]
         passage, start = map(int, self._starts[there[best]])
-        first, last = self._extent(patches, best, self._mels[passage], start)
+        first, last = self._extent(heard, best, self._mels[passage], start)
         seconds = (HOP / RATE) * np.array([first * STEP, last * STEP, start + (first - best) * STEP])
         begin, end, begin_there = seconds.tolist()
         return Alike(max(exact), passage, begin, end + PATCH_SECONDS, begin_there)
@@ -92,7 +111,7 @@ class Copies:
             beside = start + (patch - best) * STEP
             if not (0 <= patch < len(patches) and 0 <= beside <= len(mel) - PATCH):
                 return False
-            return float(patches[patch] @ self._unit(_patches(mel, beside))[0]) >= ALIKE
+            return self._likeness(patches[patch : patch + 1], _patches(mel, beside)) >= ALIKE
 
         first = last = best
         while is_alike(first - 1):
@@ -100,6 +119,11 @@ class Copies:
         while is_alike(last + 1):
             last += 1
         return first, last
+
+    def _likeness(self, patch: np.ndarray, other: np.ndarray) -> float:
+        """The cosine between two patches, [1, PATCH · BANDS] each; 0 where they do not change alike."""
+        in_change = float(_normalized(_changes(patch))[0] @ _normalized(_changes(other))[0])
+        return float(self._unit(patch)[0] @ self._unit(other)[0]) if in_change >= ALIKE_IN_CHANGE else 0.0
 
     def _of_music(self, numbers: np.ndarray) -> np.ndarray:
         """Patches of the music, by their numbers."""
@@ -120,6 +144,17 @@ def _patches(mel: np.ndarray, starts) -> np.ndarray:
     windows = sliding_window_view(mel, PATCH, axis=0)[np.atleast_1d(starts)].swapaxes(1, 2)
     mean = windows.mean(axis=(1, 2), keepdims=True)
     return np.log(windows / np.maximum(mean, np.finfo(np.float32).tiny) + np.float32(FLOOR)).reshape(len(windows), -1)
+
+
+def _changes(patches: np.ndarray) -> np.ndarray:
+    """Patches [n, PATCH · BANDS] less the mean of each band over time."""
+    by_time = patches.reshape(len(patches), PATCH, BANDS)
+    return (by_time - by_time.mean(axis=1, keepdims=True)).reshape(len(patches), -1)
+
+
+def _change(patches: np.ndarray) -> np.ndarray:
+    """How much each patch changes, [n]: the RMS of its changes."""
+    return np.sqrt(np.square(_changes(patches)).mean(axis=1))
 
 
 def _normalized(vectors: np.ndarray) -> np.ndarray:

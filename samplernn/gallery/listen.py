@@ -16,9 +16,9 @@ import numpy as np
 from samplernn.audio.resample import length_at, read_at
 from samplernn.gallery import likeness
 from samplernn.gallery.clips import Excerpt, find_excerpts
-from samplernn.gallery.copies import ALIKE, Alike, Copies
+from samplernn.gallery.copies import ALIKE, PATCH_SECONDS, Alike, Copies
 from samplernn.gallery.features import HOP, RATE, Heard, hear, mel_of, power_spectrum
-from samplernn.gallery.page import Card, Found, NearCopy, write_page
+from samplernn.gallery.page import Card, Found, NearCopy, require_own_page, write_page
 from samplernn.gallery.picks import export
 from samplernn.gallery.training_music import Passage, find_passages
 from samplernn.options.options import ListenOptions
@@ -47,12 +47,13 @@ def listen(options: ListenOptions) -> None:
         return
     excerpts = find_excerpts(options.input_dir)
     passages = find_passages(options.training_dir) if options.training_dir else []
+    require_own_page(output_dir)
     make_writable_folder("--output_dir", output_dir)
     heard = _side_by_side(_hear_excerpt, excerpts, "excerpt")
     music = _side_by_side(_hear_passage, passages, "passage")
     cards = _compare(excerpts, heard, passages, music)
     page = write_page(cards, [of.mel for of in heard], Path(options.input_dir), output_dir, options.blind)
-    _tell(cards, page)
+    _tell(cards, page, options.blind)
 
 
 def _side_by_side(function: Callable[[T], U], things: Sequence[T], called: str) -> list[U]:
@@ -66,8 +67,10 @@ def _side_by_side(function: Callable[[T], U], things: Sequence[T], called: str) 
     return made
 
 
-def _read(excerpt: Excerpt) -> np.ndarray:
-    length = length_at(excerpt.clip, RATE, excerpt.start) - length_at(excerpt.clip, RATE, excerpt.stop)
+def _read(excerpt: Excerpt, ahead: float = 0.0) -> np.ndarray:
+    """The audio of an excerpt, and so many seconds of what comes behind it, if there are: float32 [n] at RATE."""
+    stop = min(excerpt.clip.frames, excerpt.stop + round(ahead * excerpt.clip.sample_rate))
+    length = length_at(excerpt.clip, RATE, excerpt.start) - length_at(excerpt.clip, RATE, stop)
     return read_at(excerpt.clip, RATE, excerpt.start, max(1, length))
 
 
@@ -75,13 +78,12 @@ def _hear_excerpt(excerpt: Excerpt) -> Heard:
     return hear(_read(excerpt))
 
 
-def _most_alike(copies: Copies, of: tuple[Excerpt, Heard]) -> Alike | None:
-    """What of an excerpt is most like the music; where it is like it, to less than a frame."""
-    excerpt, heard = of
-    found = copies.nearest(heard.mel)
+def _most_alike(copies: Copies, excerpt: Excerpt) -> Alike | None:
+    """What of an excerpt is most like the music, to less than a frame; it may go on behind the excerpt."""
+    audio = _read(excerpt, ahead=PATCH_SECONDS)
+    found = copies.nearest(mel_of(power_spectrum(audio)))
     if found is None or found.alike < WORTH_A_SECOND_LOOK:
         return found
-    audio = _read(excerpt)
     for shift in range(HOP // SHIFTS, HOP, HOP // SHIFTS):
         shifted = copies.nearest(mel_of(power_spectrum(audio[shift:])))
         if shifted and shifted.alike > found.alike:
@@ -123,8 +125,12 @@ def _compare(
     if passages:
         of_music = _nearest_music(space, points, passages, music)
         copies = Copies([of.mel for of in music])
-        found = _side_by_side(partial(_most_alike, copies), list(zip(excerpts, heard)), "excerpt")
+        found = _side_by_side(partial(_most_alike, copies), excerpts, "excerpt")
         near_copies = [_near_copy(excerpt, alike, passages) for excerpt, alike in zip(excerpts, found)]
+        if not_compared := found.count(None):
+            of_all = f"{counted(not_compared, 'excerpt')} of {len(found)}"
+            why = f"they, or the music, are shorter than {PATCH_SECONDS:.1f} seconds, or steady"
+            print(f"Not searched for near copies: {of_all}; {why}.")
     return [
         Card(excerpt, tuple(place), tuple(point), int(cluster), float(novelty), *nearest, copy)
         for excerpt, place, point, cluster, novelty, nearest, copy in zip(
@@ -158,11 +164,14 @@ def _near_copy(excerpt: Excerpt, alike: Alike | None, passages: Sequence[Passage
     return NearCopy(passage.name, there, start + alike.start, start + alike.end, alike.alike)
 
 
-def _tell(cards: Sequence[Card], page: Path) -> None:
+def _tell(cards: Sequence[Card], page: Path, blind: bool) -> None:
     clips = {card.excerpt.clip.name for card in cards}
     flagged = sum(bool(card.excerpt.flags) for card in cards)
     copies = [card for card in cards if card.copy]
     print(f"{counted(len(cards), 'excerpt')} of {counted(len(clips), 'clip')}; {flagged} with flags.")
+    if blind:
+        print(f"{counted(len(copies), 'excerpt')} with near copies. Open {page} in a browser.")
+        return
     for card in sorted(copies, key=lambda card: -card.copy.alike)[:NAMES_SHOWN]:
         copy = card.copy
         print(

@@ -6,9 +6,10 @@ It needs no server and no network: what it shows is in it, and it plays the clip
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
-import shutil
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,10 +20,13 @@ import numpy as np
 from matplotlib import image
 
 from samplernn.gallery.clips import Excerpt
-from samplernn.system.files import cannot_be_written, errors_naming, write_whole
+from samplernn.system.errors import InputError
+from samplernn.system.files import cannot_be_written, make_writable_folder, write_whole, written_aside
 
 PARTS = Path(__file__).parent / "page"
 PAGE, PICTURES = "index.html", "spectrograms"
+MARK = b'<meta name="generator" content="listen.py">'
+NAME_LENGTH = 16  # of a picture
 RANGE = 80  # dB below the loudest that are drawn
 MOST_COLUMNS = 320  # of a spectrogram
 
@@ -75,7 +79,7 @@ class Card:
 
 
 def write_page(cards: Sequence[Card], mels: Sequence[np.ndarray], input_dir: Path, folder: Path, blind: bool) -> Path:
-    """Write the page, and the spectrograms, in place of those that there were.
+    """Write the page in place of the one that there was, which stays whole until then, and the spectrograms.
 
     Args:
         cards: of all excerpts.
@@ -88,8 +92,10 @@ def write_page(cards: Sequence[Card], mels: Sequence[np.ndarray], input_dir: Pat
         The path of the page.
 
     Raises:
+        InputError: there is another page.
         RunError: the disk refuses.
     """
+    make_writable_folder("--output_dir", folder / PICTURES)
     order = np.random.default_rng(0).permutation(len(cards)) if blind else range(len(cards))
     try:
         pictures = _draw_all(mels, folder)
@@ -102,9 +108,18 @@ def write_page(cards: Sequence[Card], mels: Sequence[np.ndarray], input_dir: Pat
         }
         page = folder / PAGE
         write_whole(page, _filled(data))
+        for outdated in _drawn_before(folder) - {folder / picture for picture in pictures}:
+            outdated.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_be_written(error) from None
     return page
+
+
+def require_own_page(folder: Path) -> None:
+    """Refuse a folder with a page that is not one of ours."""
+    page = folder / PAGE
+    if page.exists() and not (page.is_file() and MARK in page.read_bytes()[:1000]):
+        raise InputError(f"--output_dir {folder}: its {PAGE} is another page; choose another folder")
 
 
 def _filled(data: dict[str, Any]) -> str:
@@ -128,7 +143,6 @@ def _told(card: Card, order: int, picture: str, input_dir: Path, folder: Path) -
     return {
         "order": order,
         "id": f"{excerpt.clip.name}@{excerpt.start}",
-        "clip": excerpt.clip.name,
         "file": _link(excerpt.clip.path, folder),
         "picture": picture,
         "name": excerpt.clip.name,
@@ -158,15 +172,23 @@ def _link(path: Path, folder: Path) -> str:
 
 
 def _draw_all(mels: Sequence[np.ndarray], folder: Path) -> list[str]:
-    """Draw the spectrograms anew; their addresses."""
-    pictures = folder / PICTURES
-    shutil.rmtree(pictures, ignore_errors=True)
-    pictures.mkdir()
-    names = [f"{number}.jpg" for number in range(len(mels))]
-    for name, mel in zip(names, mels):
-        with errors_naming(pictures / name):
-            image.imsave(pictures / name, _levels(mel).T, vmin=-RANGE, vmax=0, cmap="magma", origin="lower")
-    return [f"{PICTURES}/{name}" for name in names]
+    """Draw the spectrograms, each a file that is called by what is in it; their addresses."""
+    addresses = []
+    for mel in mels:
+        drawn = io.BytesIO()
+        image.imsave(drawn, _levels(mel).T, vmin=-RANGE, vmax=0, cmap="magma", origin="lower", format="jpg")
+        content = drawn.getvalue()
+        addresses.append(f"{PICTURES}/{hashlib.sha256(content).hexdigest()[:NAME_LENGTH]}.jpg")
+        with written_aside(folder / addresses[-1]) as aside:
+            aside.write_bytes(content)
+    return addresses
+
+
+def _drawn_before(folder: Path) -> set[Path]:
+    """The spectrograms that are there."""
+    return {
+        path for path in (folder / PICTURES).glob("*.jpg") if re.fullmatch(rf"[0-9a-f]{{{NAME_LENGTH}}}", path.stem)
+    }
 
 
 def _levels(mel: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from samplernn.audio.wav import Recording, examine, read_mono, wav_writer
-from samplernn.options.values import NOT_NEGATIVE
+from samplernn.options.values import number, whole
 from samplernn.system.errors import InputError, naming
-from samplernn.system.files import cannot_be_written, make_writable_folder, read_json, write_json, written_aside
-from samplernn.system.words import counted
+from samplernn.system.files import cannot_be_written, is_below, make_writable_folder, read_json, write_json
+from samplernn.system.words import counted, printable
 
 FADE_SECONDS = 0.05  # in and out
 VERSION = 1
+STARS = whole(1, 5)
+SECOND = number(0, 10**6)
+LONGEST_NAME = 200  # bytes of a clip's
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Pick:
 
 
 def export(path: Path, input_dir: str | None, output_dir: Path) -> list[Path]:
-    """Write the picks of a file that the page has exported.
+    """Write the picks of a file that the page has exported, mixed down to mono, 16 bits.
 
     Args:
         path: of the file.
@@ -49,22 +54,32 @@ def export(path: Path, input_dir: str | None, output_dir: Path) -> list[Path]:
     with naming(f"--export {path}"):
         picks = _read(path, input_dir)
     make_writable_folder("--output_dir", output_dir)
-    if any(output_dir.glob("*.wav")):
-        raise InputError(f"--output_dir {output_dir}: there are WAV files in it; choose another folder")
+    if there := [file.name for pattern in ("*.wav", "*.json") for file in output_dir.glob(pattern)]:
+        raise InputError(f"--output_dir {output_dir}: there is {printable(there[0])} in it; choose another folder")
     width = max(2, len(str(len(picks))))
-    written = []
-    for number, pick in enumerate(picks, 1):
-        target = output_dir / f"{number:0{width}d} {pick.clip.path.stem}.wav"
-        try:
-            with written_aside(target) as aside, wav_writer(aside, pick.clip.sample_rate) as write:
-                write(_faded(read_mono(pick.clip.path, pick.start, pick.stop - pick.start), pick.clip.sample_rate))
-            write_json(target.with_suffix(".json"), _told(pick))
-        except OSError as error:
-            raise cannot_be_written(error) from None
-        written.append(target)
-        print(f"Wrote {target}: {(pick.stop - pick.start) / pick.clip.sample_rate:.1f} seconds.", flush=True)
-    print(f"{counted(len(written), 'file')} in {output_dir}.")
-    return written
+    try:
+        with tempfile.TemporaryDirectory(prefix=".album_", dir=output_dir) as scratch:
+            for place, pick in enumerate(picks, 1):
+                stem = pick.clip.path.stem.encode()[:LONGEST_NAME].decode(errors="ignore")
+                _write(pick, Path(scratch, f"{place:0{width}d} {stem}.wav"))
+            written = []
+            for file in sorted(Path(scratch).iterdir()):  # all of it, or nothing
+                written.append(output_dir / file.name)
+                os.replace(file, written[-1])
+    except OSError as error:
+        raise cannot_be_written(error) from None
+    wavs = [file for file in written if file.suffix == ".wav"]
+    for file, pick in zip(wavs, picks):
+        print(f"Wrote {printable(str(file))}: {(pick.stop - pick.start) / pick.clip.sample_rate:.1f} seconds.")
+    print(f"{counted(len(wavs), 'file')} in {output_dir}.")
+    return wavs
+
+
+def _write(pick: Pick, target: Path) -> None:
+    """Write the WAV and the JSON of a pick."""
+    with wav_writer(target, pick.clip.sample_rate) as write:
+        write(_faded(read_mono(pick.clip.path, pick.start, pick.stop - pick.start), pick.clip.sample_rate))
+    write_json(target.with_suffix(".json"), _told(pick))
 
 
 def _read(path: Path, input_dir: str | None) -> list[Pick]:
@@ -82,7 +97,9 @@ def _is_pick(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and isinstance(value.get("clip"), str)
-        and all(NOT_NEGATIVE.holds(value.get(name)) for name in ("start", "end", "stars"))
+        and is_below(value["clip"])
+        and all(SECOND.holds(value.get(name)) for name in ("start", "end"))
+        and STARS.holds(value.get("stars"))
     )
 
 
@@ -90,11 +107,13 @@ def _find(folder: Path, told: dict[str, Any]) -> Pick:
     try:
         clip = examine(folder / told["clip"])
     except InputError as error:
-        raise InputError(f"{error}; where the clips have moved, name their folder by --input_dir") from None
+        raise InputError(
+            f"{printable(str(error))}; where the clips have moved, name their folder by --input_dir"
+        ) from None
     start, stop = (round(told[name] * clip.sample_rate) for name in ("start", "end"))
     stop = min(stop, clip.frames)
     if start >= stop:
-        raise InputError(f"{clip.name} ends before second {told['start']:g}; it is another clip now")
+        raise InputError(f"{printable(clip.name)} ends before second {told['start']:g}; it is another clip now")
     return Pick(clip, start, stop, int(told["stars"]))
 
 

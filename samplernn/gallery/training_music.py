@@ -15,8 +15,10 @@ from samplernn.corpus.folders import WAV, files_in
 from samplernn.corpus.places import Place, find_places
 from samplernn.corpus.split import recording_of
 from samplernn.gallery.features import RATE
-from samplernn.system.errors import InputError, naming
+from samplernn.system.errors import InputError
 from samplernn.system.words import counted, listed, printable
+
+LONGEST_SECONDS = 1200  # of a passage
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +58,10 @@ def find_passages(training_dir: Sequence[str]) -> list[Passage]:
         InputError: there is no such folder, or nothing in it to hear.
     """
     files, unusable = [], []
-    with naming("--training_dir"):
+    try:
         found = files_in(training_dir, WAV)
+    except InputError as error:
+        raise InputError(str(error).replace("--data_dir", "--training_dir")) from None
     for folder, names in found.items():
         for name in names:
             try:
@@ -75,16 +79,17 @@ def find_passages(training_dir: Sequence[str]) -> list[Passage]:
 
 
 def _runs(chunks: Sequence[Recording], places: dict[str, Place]) -> Iterator[list[Recording]]:
-    """Chunks in order, divided where there is a hole between two, or another recording begins."""
+    """Chunks in order, divided where there is a hole between two, another recording begins, or it gets too long."""
     run: list[Recording] = []
-    end: Place | None = None
+    begin = end = places[chunks[0].name] if chunks else None
     for chunk in chunks:
         place = places[chunk.name]
-        if run and (place.recording != end.recording or place.start > end.end):
+        too_long = place.end - begin.start > LONGEST_SECONDS * chunk.sample_rate
+        if run and (place.recording != end.recording or place.start > end.end or too_long):
             yield run
-            run = []
+            run, begin, end = [], place, place
         run.append(chunk)
-        end = Place(place.recording, place.start, max(place.end, end.end) if len(run) > 1 else place.end)
+        end = max(end, place, key=lambda place: place.end)
     if run:
         yield run
 

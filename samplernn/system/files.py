@@ -12,7 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from samplernn.system.errors import InputError, RunError
@@ -104,6 +104,12 @@ def make_writable_folder(flag: str, folder: Path) -> None:
         if error.errno in NO_SPACE:
             raise RunError(refused) from None
         raise InputError(f"{refused}; choose another folder") from None
+
+
+def is_below(path: str) -> bool:
+    """Whether a path that was read from a file, with forward slashes, does not lead out of where it begins."""
+    parts = PurePath(path).parts
+    return bool(parts) and ".." not in parts and not PurePath(path).is_absolute() and not PurePath(path).drive
 
 
 def files_below(folder: Path) -> list[Path]:

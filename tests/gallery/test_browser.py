@@ -160,11 +160,53 @@ def test_a_blind_page_tells_nothing_before_there_are_stars(page):
     assert "Excerpt 1\n" in text
     assert not any(told in text for told in (".wav,", "epoch 1", "temperature 0.8", "model.ckpt"))
     assert not any(label.is_displayed() for label in page.all(".made"))
+    pictures = [picture.get_attribute("src").rpartition("/")[2] for picture in page.all("img")]
+    assert pictures != sorted(pictures) and not any(name.partition(".")[0].isdecimal() for name in pictures[:1])
     labels = [player.get_attribute("aria-label") for player in page.all(".player")]
     assert all(label.startswith("Play Excerpt") for label in labels)
     page.keys("j", "3")
     (told,) = [row for row in page.all("#list li") if ".wav, 0:" in row.text]
     assert "temperature 0." in told.text and "run/model.ckpt-" in told.text
+
+
+def test_keys_are_about_the_row_that_has_the_focus_and_leave_it_there(page):
+    page.make().open()
+    row = page.all("#list li")[4]
+    page.browser.execute_script("arguments[0].focus()", row.find_element("css selector", ".player"))
+    page.keys("5", " ")
+    page.wait(lambda: page.audio("currentTime") > 0.2)
+    assert page.audio("src").endswith("clips/c.wav") and row.get_attribute("aria-current") == "true"
+    assert len(row.find_elements("css selector", "[aria-pressed=true]")) == 5
+    assert page.browser.switch_to.active_element.accessible_name.startswith("Pause c.wav")
+    page.browser.execute_script("arguments[0].focus()", row.find_elements("css selector", ".stars button")[1])
+    page.keys("\n")  # on the second star
+    assert len(row.find_elements("css selector", "[aria-pressed=true]")) == 2
+    assert page.browser.switch_to.active_element.accessible_name == "2 stars"
+    page.keys("j")
+    assert page.browser.switch_to.active_element.accessible_name.startswith("Pause c.wav, 0:10.0")
+
+
+def test_more_like_this_sorts_by_the_row_that_one_asks_of(page):
+    page.make().open()
+    for number in (6, 1):
+        page.choose("order", "order")
+        row = page.all("#list li")[number]
+        title = row.find_element("css selector", ".name").text
+        row.find_element("css selector", ".like").click()
+        assert page.titles[0] == title
+
+
+def test_what_is_filtered_away_is_neither_played_nor_rated_nor_exported(page):
+    page.make().open()
+    page.keys("j", "5", " ")
+    page.wait(lambda: page.audio("currentTime") > 0.1)
+    page.choose("epoch", "2")
+    assert page.audio("paused")
+    page.browser.execute_script("document.activeElement.blur()")
+    page.keys("1")
+    page.choose("epoch", "")
+    assert page.summary == "8 of 8 excerpts, 1 with stars"
+    assert len(page.all("#list li:first-child [aria-pressed=true]")) == 5
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -227,5 +269,6 @@ def test_thousands_of_excerpts_are_shown_as_one_scrolls(page):
         there = len(page.all("#list li"))
         page.browser.execute_script("document.querySelector('#list li:last-child').scrollIntoView()")
         page.wait(lambda there=there: len(page.all("#list li")) > there)
+        page.all("#list li:last-child .stars button")[0].click()  # which does not keep the next ones from coming
     page.keys("j")
     assert len(page.all("#list li.selected")) == 1

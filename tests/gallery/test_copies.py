@@ -59,7 +59,25 @@ def test_noise_beneath_does_not_hide_a_copy_and_noise_alone_is_none(copies):
     heard = clip + noise * np.sqrt(np.square(clip).mean()) * 10 ** (-20 / 20)
     assert copies.nearest(mel(heard)).alike > ALIKE
     assert copies.nearest(mel(0.1 * noise)).alike < 0.7
-    assert copies.nearest(mel(np.zeros(10 * RATE))).alike < 0.7
+
+
+@pytest.mark.parametrize("clip", [np.zeros(10 * RATE), 0.3 * np.sin(np.arange(10 * RATE) * 0.04)])
+def test_what_is_steady_has_nothing_to_compare(copies, clip):
+    assert copies.nearest(mel(clip)) is None
+    assert Copies([mel(clip)]).nearest(mel(MUSIC[0])) is None
+
+
+def test_what_is_steady_hides_no_copy_behind_it():
+    music = np.concatenate([np.zeros(5 * RATE), MUSIC[0][: 10 * RATE]])
+    clip = np.concatenate([np.zeros(4 * RATE), MUSIC[0][2 * RATE : 6 * RATE]])
+    found = Copies([mel(music)]).nearest(mel(clip))
+    assert found.alike > ALIKE and found.end > 7.5
+
+
+def test_noises_are_not_copies_of_each_other():
+    one, other = (0.1 * np.random.default_rng(seed).normal(size=10 * RATE) for seed in range(2))
+    assert Copies([mel(one)]).nearest(mel(other)).alike < ALIKE
+    assert Copies([mel(one)]).nearest(mel(one)).alike > ALIKE
 
 
 def test_what_is_shorter_than_a_patch_has_nothing_to_compare(copies):

@@ -1,5 +1,6 @@
 """From clips to a page, and from picks to an album: what is in them, and what is said of what cannot be used."""
 
+import errno
 import json
 import re
 
@@ -10,17 +11,19 @@ import soundfile
 import listen
 from samplernn.audio.chunk_notes import NOTES
 from samplernn.audio.chunking import chunk_files
-from samplernn.gallery.clips import Made, made_as
+from samplernn.gallery import page, picks
+from samplernn.gallery.clips import Made, find_excerpts, made_as
+from samplernn.gallery.listen import listen as write_gallery
 from samplernn.gallery.picks import FADE_SECONDS
 from samplernn.gallery.training_music import find_passages
-from samplernn.options.options import ChunkOptions
+from samplernn.options.options import ChunkOptions, ListenOptions
 
 RATE = 16000
 
 
-def told_by(page):
+def told_by(path):
     """The data of a page."""
-    text = page.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     (content,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
     return json.loads(content)
 
@@ -64,7 +67,7 @@ def test_clips_are_cut_into_equal_parts_each_with_what_is_known_of_it(put, page_
     data, said = page_of()
     assert data["folder"] == str(tmp_path / "clips") and data["blind"] is False
     cards = data["cards"]
-    assert [card["clip"] for card in cards] == ["b.wav"] * 2 + ["c.wav"] * 3 + ["sub/a.wav"]
+    assert [card["name"] for card in cards] == ["b.wav"] * 2 + ["c.wav"] * 3 + ["sub/a.wav"]
     assert [card["start"] for card in cards] == pytest.approx([0, 10, 0, 26 / 3, 52 / 3, 0], abs=1e-3)
     assert [card["end"] for card in cards] == pytest.approx([10, 20, 26 / 3, 52 / 3, 26, 3], abs=1e-3)
     assert [card["flags"] for card in cards[:3]] == [["clipped", "looping"], ["looping"], []]
@@ -73,7 +76,7 @@ def test_clips_are_cut_into_equal_parts_each_with_what_is_known_of_it(put, page_
     }
     assert (cards[2]["checkpoint"], cards[2]["epoch"], cards[2]["distance"], cards[2]["copy"]) == (None,) * 4
     for card in cards:
-        assert (tmp_path / "gallery" / card["file"]).samefile(tmp_path / "clips" / card["clip"])
+        assert (tmp_path / "gallery" / card["file"]).samefile(tmp_path / "clips" / card["name"])
         assert (tmp_path / "gallery" / card["picture"]).read_bytes()[:2] == b"\xff\xd8"  # a JPEG
         assert 0 <= card["x"] <= 1 and 0 <= card["y"] <= 1 and card["novelty"] > 0
     assert "6 excerpts of 3 clips; 2 with flags." in said
@@ -91,7 +94,7 @@ def test_a_copy_is_found_among_others_with_its_place_in_the_recording(put, page_
     put("stolen.wav", stolen)
     data, said = page_of("--training_dir", "chunks")
     (card,) = [card for card in data["cards"] if card["copy"]]
-    assert card["clip"] == "stolen.wav"
+    assert card["name"] == "stolen.wav"
     copy = card["copy"]
     assert copy["name"] == "album" and copy["second"] - copy["start"] == pytest.approx(8, abs=0.1)
     assert copy["start"] == pytest.approx(4, abs=0.4) and copy["end"] == pytest.approx(8, abs=0.4)
@@ -99,7 +102,7 @@ def test_a_copy_is_found_among_others_with_its_place_in_the_recording(put, page_
         r"Near copy \([01]\.\d\d\): stolen.wav, [34]\.\d to [78]\.\d s, as album from 1[12]\.\d s on", said
     )
     assert all(card["distance"] > 0 and card["nearest"]["name"] == "album" for card in data["cards"])
-    nearest = {card["nearest"]["second"] for card in data["cards"] if card["clip"].startswith("new")}
+    nearest = {card["nearest"]["second"] for card in data["cards"] if card["name"].startswith("new")}
     assert all(second >= 10 for second in nearest)  # the part of it that is noise
 
 
@@ -149,8 +152,77 @@ def test_what_cannot_be_used_is_named_and_left_out(put, page_of, caplog, tmp_pat
     (tmp_path / "clips" / "bad.wav").write_text("I am a text")
     put("empty.wav", np.zeros(0))
     data, _ = page_of()
-    assert [card["clip"] for card in data["cards"]] == ["good.wav"]
+    assert [card["name"] for card in data["cards"]] == ["good.wav"]
     assert "Left out 2 of 3 files: bad.wav is not audio" in caplog.text and "empty.wav is empty" in caplog.text
+
+
+def test_what_was_searched_in_vain_and_what_could_not_be_is_told_apart(put, page_of, tmp_path, music):
+    (tmp_path / "music").mkdir()
+    soundfile.write(tmp_path / "music" / "x.wav", np.concatenate([np.zeros(5 * RATE), music]), RATE)
+    put("short.wav", music[:RATE])
+    put("silent.wav", np.zeros(10 * RATE))
+    put("drone.wav", 0.3 * np.sin(np.arange(10 * RATE) * 0.05))
+    put("noise.wav", noise(10))
+    data, said = page_of("--training_dir", "music")
+    assert [card["copy"] for card in data["cards"]] == [None] * 4
+    assert "Not searched for near copies: 3 excerpts of 4; they, or the music, are shorter than 2.9 seconds" in said
+
+
+def test_a_copy_across_the_border_of_two_excerpts_is_found(put, page_of, tmp_path, music):
+    (tmp_path / "music").mkdir()
+    soundfile.write(tmp_path / "music" / "x.wav", music, RATE)
+    clip = noise(20)
+    clip[round(7.5 * RATE) : round(12.5 * RATE)] = music[2 * RATE : 7 * RATE]
+    put("a.wav", clip)
+    data, _ = page_of("--training_dir", "music")
+    copy = data["cards"][0]["copy"]
+    assert copy["start"] == pytest.approx(7.5, abs=0.4) and copy["second"] == pytest.approx(2, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"temperature": float("nan")}, {"temperature": float("inf")}, {"temperature": True}, {"temperature": ""},
+        {"checkpoint": {"path": "model.ckpt-" + "9" * 5000}},
+        {"flags": [{"flag": "x", "from": float("nan"), "to": 1}, {"flag": "x", "from": 0, "to": float("inf")}]},
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_are_not_told(put, page_of, told):
+    put("a.wav", noise(1), **told)
+    data, _ = page_of()
+    (card,) = data["cards"]
+    assert (card["temperature"], card["epoch"], card["checkpoint"], card["flags"]) == (None, None, None, [])
+
+
+def test_what_a_folder_has_of_others_stays(put, run_script, tmp_path):
+    put("a.wav", noise(3))
+    (tmp_path / "mine" / "spectrograms").mkdir(parents=True)
+    (tmp_path / "mine" / "spectrograms" / "thesis.jpg").write_text("x")
+    (tmp_path / "mine" / "index.html").write_text("my home page")
+    flags = ("--input_dir", "clips", "--output_dir", "mine")
+    status, said, error = run_script(listen.main, *flags)
+    assert (status, said) == (2, "") and "its index.html is another page" in error
+    (tmp_path / "mine" / "index.html").unlink()
+    for _ in range(2):
+        assert run_script(listen.main, *flags)[0] == 0
+        assert (tmp_path / "mine" / "spectrograms" / "thesis.jpg").read_text() == "x"
+    assert len(list((tmp_path / "mine" / "spectrograms").iterdir())) == 2
+
+
+def test_a_page_that_is_stopped_leaves_the_one_before_whole(put, page_of, tmp_path, monkeypatch):
+    put("a.wav", noise(3))
+    before, _ = page_of()
+    text = (tmp_path / "gallery" / "index.html").read_bytes()
+    put("b.wav", noise(3, 1))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page, "_filled", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_gallery(ListenOptions(output_dir=str(tmp_path / "gallery"), input_dir=str(tmp_path / "clips")))
+    assert (tmp_path / "gallery" / "index.html").read_bytes() == text
+    assert (tmp_path / "gallery" / before["cards"][0]["picture"]).exists()
 
 
 def test_a_page_that_is_made_again_has_the_new_clips_and_is_known_to_the_browser(put, page_of, tmp_path):
@@ -167,7 +239,7 @@ def test_a_blind_page_has_another_order(put, page_of):
     for k in range(20):
         put(f"x_e={k:02d}.wav", noise(1, k))
     data, _ = page_of("--blind")
-    names = [card["clip"] for card in data["cards"]]
+    names = [card["name"] for card in data["cards"]]
     assert data["blind"] and sorted(names) != names and len(set(names)) == 20
 
 
@@ -217,17 +289,24 @@ def test_clips_that_have_moved_are_found_where_the_user_says(put, album_of, tmp_
     assert album_of(("a.wav", 0, 3, 1), folder="gone", flags=("--input_dir", "clips"))[0] == 0
 
 
+def of_picks(*picks):
+    return json.dumps({"version": 1, "folder": "clips", "picks": picks})
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("{", "--export picks.json: not valid JSON"),
         ("[]", "not what the page of listen.py exports"),
-        ('{"version": 1, "folder": "clips", "picks": [{"clip": "a.wav"}]}', "not what the page"),
-        ('{"version": 1, "folder": ".", "picks": [{"clip": "a", "start": NaN, "end": 1, "stars": 1}]}', "not what the"),
-        ('{"version": 1, "folder": "clips", "picks": []}', "there are no picks in it"),
-        ('{"version": 1, "folder": "clips", "picks": [{"clip": "a.wav", "start": 7, "end": 9, "stars": 1}]}', "ends"),
+        (of_picks({"clip": "a.wav"}), "not what the page"),
+        (of_picks({"clip": "a.wav", "start": float("nan"), "end": 1, "stars": 1}), "not what the page"),
+        (of_picks({"clip": "a.wav", "start": 1e305, "end": 1e308, "stars": 1}), "not what the page"),
+        (of_picks({"clip": "../clips/a.wav", "start": 0, "end": 1, "stars": 1}), "not what the page"),
+        (of_picks({"clip": "a.wav", "start": 0, "end": 1, "stars": 99}), "not what the page"),
+        (of_picks(), "there are no picks in it"),
+        (of_picks({"clip": "a.wav", "start": 7, "end": 9, "stars": 1}), "a.wav ends before second 7"),
     ],
-)  # fmt: skip
+)
 def test_picks_that_are_none_are_refused(put, run_script, tmp_path, text, complaint):
     put("a.wav", noise(3))
     (tmp_path / "picks.json").write_text(text)
@@ -236,12 +315,38 @@ def test_picks_that_are_none_are_refused(put, run_script, tmp_path, text, compla
     assert not (tmp_path / "album").exists()
 
 
+def test_an_album_is_there_as_a_whole_or_not_at_all(put, album_of, tmp_path, monkeypatch):
+    put("a.wav", noise(3)), put("L" * 250 + ".wav", noise(3))
+    plain = picks.write_json
+
+    def full(path, content):
+        if path.name.startswith("02"):
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        plain(path, content)
+
+    chosen = ("a.wav", 0, 3, 1), ("L" * 250 + ".wav", 0, 3, 1)
+    monkeypatch.setattr(picks, "write_json", full)
+    status, _, error = album_of(*chosen)
+    assert status == 1 and "is the disk full?" in error and error.count("\n") == 1
+    assert list((tmp_path / "album").iterdir()) == []
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert album_of(*chosen)[0] == 0 and len(list((tmp_path / "album").iterdir())) == 4
+
+
+def test_an_album_that_is_heard_again_has_the_flags_of_its_parts(put, album_of, tmp_path):
+    put("a.wav", noise(20), flags=[{"flag": "looping", "from": 0, "to": 5}, {"flag": "clipped", "from": 14, "to": 16}])
+    album_of(("a.wav", 10, 20, 1))
+    assert made_as(tmp_path / "album" / "01 a.wav").flags[1] == {"flag": "clipped", "from": 4, "to": 6}
+    assert [excerpt.flags for excerpt in find_excerpts(str(tmp_path / "album"))] == [["clipped"]]
+
+
 def test_an_album_is_not_mixed_with_another(put, album_of, tmp_path):
     put("a.wav", noise(3))
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "mine.wav").touch()
     status, _, error = album_of(("a.wav", 0, 3, 1))
-    assert status == 2 and "there are WAV files in it" in error
+    assert status == 2 and "there is mine.wav in it" in error
     assert [path.name for path in (tmp_path / "album").iterdir()] == ["mine.wav"]
 
 

@@ -1,11 +1,11 @@
 "use strict";
-// The page's data: `cards`, the excerpts in the order in which they were generated; `gallery`, by which this browser
-// knows its stars; `folder`, where the clips are; `blind`, whether it is hidden how an excerpt was made until it has stars.
+// The page's data: `cards`, the excerpts in the order of their files, or shuffled; `gallery`, by which this browser knows
+// its stars; `folder`, where the clips are; `blind`, whether it is hidden how an excerpt was made until it has stars.
 const data = JSON.parse(document.getElementById("data").textContent);
 const cards = data.cards;
 const byId = (id) => document.getElementById(id);
 const audio = byId("audio"), list = byId("list"), map = byId("map");
-const COLOURS = ["#1f77b4", "#d95f02", "#1b9e77", "#b5179e", "#7570b3", "#a6761d", "#e31a1c", "#0096a0", "#5f8700", "#8c564b", "#666666", "#c49a00"];
+const COLOURS = ["#1f77b4", "#d95f02", "#1b9e77", "#b5179e", "#7570b3", "#a6761d", "#e31a1c", "#0096a0", "#5f8700", "#8c564b", "#666666", "#8a6d00"];
 const BATCH = 60;  // rows that are added to the list at once
 const STORE = "listen:" + data.gallery;
 
@@ -13,15 +13,19 @@ let keeps = true;  // whether this browser keeps the stars
 let stars = readStars();
 let shown = [];  // the cards that the filters let through, in order
 let selected = null;
+let playing = null;  // the card that was played last, if it is still the selected one
 
 // --- Stars ---
 
 function readStars() {
+  let kept = {};
   try {
-    return JSON.parse(localStorage.getItem(STORE)) || {};
+    kept = JSON.parse(localStorage.getItem(STORE)) || {};
+    localStorage.setItem(STORE, JSON.stringify(kept));
   } catch {
-    return {};  // a browser that keeps nothing for files
+    keeps = false;  // as browsers may do for files
   }
+  return Object.fromEntries(Object.entries(kept).filter(([, number]) => [1, 2, 3, 4, 5].includes(number)));
 }
 
 function rate(card, number) {
@@ -31,10 +35,8 @@ function rate(card, number) {
   } catch {
     keeps = false;
   }
-  const row = rowOf(card);
-  if (row) row.replaceWith(makeRow(card));
+  refresh(card);
   summarize();
-  markSelected();
 }
 
 const starsOf = (card) => stars[card.id] || 0;
@@ -42,29 +44,35 @@ const isHidden = (card) => data.blind && !starsOf(card);
 
 // --- Filters and order ---
 
+// The value of a choice is "=" and what it stands for, so that no name is taken for "any" or "none".
 function choices(id, values) {
   const select = byId(id);
-  for (const value of values) select.add(new Option(value, value));
+  for (const value of values) select.add(new Option(value, `=${value}`));
   select.addEventListener("change", update);
 }
 
 const distinct = (of) => [...new Set(cards.flatMap(of))].filter((value) => value !== null);
-choices("flag", distinct((card) => card.flags).concat(cards.some((card) => card.copy) ? ["near copy"] : []));
-choices("epoch", distinct((card) => card.epoch).sort((a, b) => a - b));
-choices("temperature", distinct((card) => card.temperature).sort((a, b) => a - b));
+const byNumber = (a, b) => (Number.isFinite(a - b) ? a - b : String(a).localeCompare(String(b)));
+const NEAR_COPY = "near copy";
+choices("flag", distinct((card) => card.flags).concat(cards.some((card) => card.copy) ? [NEAR_COPY] : []));
+choices("epoch", distinct((card) => card.epoch).sort(byNumber));
+choices("temperature", distinct((card) => card.temperature).sort(byNumber));
 choices("checkpoint", distinct((card) => card.checkpoint));
 byId("order").addEventListener("change", update);
 byId("min-stars").addEventListener("change", update);
-if (data.blind) for (const label of document.querySelectorAll(".made")) label.hidden = true;
+if (data.blind) {
+  for (const label of document.querySelectorAll(".made")) label.hidden = true;
+  byId("order").options[0].text = "shuffled";
+}
 if (!cards.some((card) => card.distance !== null))
   for (const option of byId("order").options) option.disabled = ["distance", "near"].includes(option.value);
 
 function passes(card) {
   const flag = byId("flag").value;
-  const flags = card.copy ? [...card.flags, "near copy"] : card.flags;
-  const equal = (id, value) => byId(id).value === "" || byId(id).value === String(value);
+  const flags = card.copy ? [...card.flags, NEAR_COPY] : card.flags;
+  const equal = (id, value) => byId(id).value === "" || byId(id).value === `=${value}`;
   return starsOf(card) >= Number(byId("min-stars").value)
-    && (flag === "" || (flag === "none" ? !flags.length : flags.includes(flag)))
+    && (flag === "" || (flag === "none" ? !flags.length : flags.includes(flag.slice(1))))
     && equal("epoch", card.epoch) && equal("temperature", card.temperature) && equal("checkpoint", card.checkpoint);
 }
 
@@ -88,6 +96,8 @@ function update() {
   if (shown.length) addRows();
   else list.append(made("li", "nothing", "Nothing passes these filters."));
   const among = new Set(shown);
+  if (playing && !among.has(playing)) stop();
+  if (!among.has(selected)) selected = null;
   for (const card of cards) card.dot.classList.toggle("out", !among.has(card));
   summarize();
   markSelected();
@@ -119,7 +129,6 @@ function makeRow(card) {
   row.dataset.order = card.order;
   const player = made("button", "player");
   player.type = "button";
-  player.setAttribute("aria-label", `Play ${titleOf(card)}; a click on the spectrogram begins there`);
   const picture = made("img");
   picture.loading = "lazy";
   picture.alt = "";
@@ -127,22 +136,54 @@ function makeRow(card) {
   player.append(picture, made("span", "cursor"), made("span", "state", "▶"));
   player.addEventListener("click", (event) => {
     const box = player.getBoundingClientRect();
-    const byMouse = event.detail > 0;  // a key has no place
     select(card);
-    if (byMouse) play(card, (event.clientX - box.left) / box.width); else toggle();
+    if (event.detail > 0) play(card, (event.clientX - box.left) / box.width);
+    else toggle();  // by a key, which has no place
   });
   const about = made("div", "about");
-  about.append(made("div", "name", titleOf(card)), starButtons(card), facts(card));
+  const like = made("button", "like", "More like this");
+  like.type = "button";
+  like.addEventListener("click", () => {
+    select(card);
+    byId("order").value = "similar";
+    update();
+  });
+  const rating = made("div", "rating");
+  rating.append(starButtons(card), like);
+  about.append(made("div", "name"), rating, made("div", "facts"));
   const copy = card.copy;
   if (copy) about.append(made("div", "warning",
     `Near copy (${copy.alike.toFixed(2)}): ${clock(copy.start)} to ${clock(copy.end)} as ${copy.name} from ${clock(copy.second)} on`));
   if (card.flags.length) about.append(made("div", "warning", `Doubtful: ${card.flags.join(", ")}`));
   row.append(player, about);
   row.addEventListener("click", () => select(card));
+  row.addEventListener("focusin", () => select(card));
+  fill(row, card);
   return row;
 }
 
-function facts(card) {
+// Put into a row what depends on its stars.
+function fill(row, card) {
+  row.querySelector(".name").textContent = titleOf(card);
+  row.querySelector(".facts").textContent = factsOf(card);
+  row.querySelectorAll(".stars button").forEach((button, i) => {
+    button.textContent = i < starsOf(card) ? "★" : "☆";
+    button.setAttribute("aria-pressed", String(i < starsOf(card)));
+  });
+  label(row, card);
+}
+
+function label(row, card) {
+  const does = playing === card && !audio.paused ? "Pause" : "Play";
+  row.querySelector(".player").setAttribute("aria-label", `${does} ${titleOf(card)}; a click begins where it is`);
+}
+
+function refresh(card) {
+  const row = rowOf(card);
+  if (row) fill(row, card);
+}
+
+function factsOf(card) {
   const told = [];
   if (!isHidden(card)) {
     if (card.epoch !== null) told.push(`epoch ${card.epoch}`);
@@ -151,7 +192,7 @@ function facts(card) {
   }
   told.push(`cluster ${card.cluster + 1}`, `novelty ${card.novelty.toFixed(2)}`);
   if (card.distance !== null) told.push(`${card.distance.toFixed(2)} from ${card.nearest.name} at ${clock(card.nearest.second)}`);
-  return made("div", "facts", told.join(" · "));
+  return told.join(" · ");
 }
 
 function starButtons(card) {
@@ -159,12 +200,10 @@ function starButtons(card) {
   group.setAttribute("role", "group");
   group.setAttribute("aria-label", "Stars");
   for (let number = 1; number <= 5; number++) {
-    const button = made("button", "", number <= starsOf(card) ? "★" : "☆");
+    const button = made("button");
     button.type = "button";
     button.setAttribute("aria-label", `${number} ${number === 1 ? "star" : "stars"}`);
-    button.setAttribute("aria-pressed", String(number <= starsOf(card)));
-    button.addEventListener("click", (event) => {
-      event.stopPropagation();
+    button.addEventListener("click", () => {
       select(card);
       rate(card, number === starsOf(card) ? 0 : number);
     });
@@ -193,12 +232,18 @@ function select(card) {
 }
 
 function markSelected() {
-  for (const row of list.querySelectorAll(".selected")) row.classList.remove("selected");
+  for (const row of list.querySelectorAll(".selected")) {
+    row.classList.remove("selected");
+    row.removeAttribute("aria-current");
+  }
   for (const dot of map.querySelectorAll(".selected")) dot.classList.remove("selected");
   if (!selected) return;
   selected.dot.classList.add("selected");
   const row = rowOf(selected);
-  if (row) row.classList.add("selected");
+  if (row) {
+    row.classList.add("selected");
+    row.setAttribute("aria-current", "true");
+  }
 }
 
 function move(by) {
@@ -208,11 +253,9 @@ function move(by) {
   const wasPlaying = playing !== null && !audio.paused;
   select(shown[next]);
   while (!rowOf(selected)) addRows();
-  rowOf(selected).scrollIntoView({ block: "nearest" });
+  rowOf(selected).querySelector(".player").focus();  // which scrolls there
   if (wasPlaying) play(selected, 0);
 }
-
-let playing = null;
 
 function play(card, part) {
   const at = card.start + part * (card.end - card.start);
@@ -222,20 +265,30 @@ function play(card, part) {
     audio.dataset.file = card.file;
   }
   audio.currentTime = at;
-  audio.play().catch(() => { say(`${titleOf(card)} cannot be played: is the clip still there?`); });
+  start();
+}
+
+function start() {
+  const card = playing;
+  audio.play().catch((error) => {
+    if (error.name === "AbortError") return;  // another one was asked for meanwhile
+    say(`${titleOf(card)} cannot be played: is the clip still there?`);
+  });
 }
 
 function stop() {
   audio.pause();
   showCursor(false);
+  const card = playing;
   playing = null;
+  refresh(card);
 }
 
 function toggle() {
   if (!selected) move(0);
   if (!selected) return;
   if (playing === selected && !audio.paused) audio.pause();
-  else if (playing === selected && audio.currentTime < selected.end) audio.play();
+  else if (playing === selected && audio.currentTime < selected.end - 0.05) start();
   else play(selected, 0);
 }
 
@@ -246,6 +299,7 @@ function showCursor(visible) {
   cursor.style.display = visible ? "block" : "none";
   cursor.style.left = `${(100 * (audio.currentTime - playing.start)) / (playing.end - playing.start)}%`;
   row.querySelector(".state").textContent = audio.paused ? "▶" : "❚❚";
+  label(row, playing);
 }
 
 audio.addEventListener("timeupdate", () => {
@@ -257,7 +311,7 @@ for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, () =
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("select, summary")) return;
   const key = event.key;
-  if (key === " " && !event.target.closest(".stars button, #export")) toggle();
+  if (key === " " && !event.target.closest(".stars button, .like, #export")) toggle();
   else if (key === "j") move(1);
   else if (key === "k") move(-1);
   else if (/^[0-5]$/.test(key) && selected) rate(selected, Number(key));
@@ -288,8 +342,8 @@ for (const card of cards) {
 // --- Export ---
 
 byId("export").addEventListener("click", () => {
-  const picks = shown.filter(starsOf).sort((a, b) => starsOf(b) - starsOf(a))
-    .map((card) => ({ clip: card.clip, start: card.start, end: card.end, stars: starsOf(card) }));
+  const picks = shown.filter(passes).filter(starsOf).sort((a, b) => starsOf(b) - starsOf(a))
+    .map((card) => ({ clip: card.name, start: card.start, end: card.end, stars: starsOf(card) }));
   if (!picks.length) {
     say("Nothing that is shown has stars yet.");
     return;
