@@ -96,34 +96,28 @@ class Copies:
         likeness[~changing] = -1
         there = likeness.argmax(axis=1)
         promising = np.argsort(-likeness.max(axis=1))[:EXACTLY]
-        exact = [self._likeness(heard[i : i + 1], self._of_music(there[i : i + 1])) for i in promising]
-        best = promising[int(np.argmax(exact))]
+        exact = self._likeness(heard[promising], self._of_music(there[promising]))
+        best = promising[exact.argmax()]
         passage, start = map(int, self._starts[there[best]])
         first, last = self._extent(heard, best, self._mels[passage], start)
         seconds = (HOP / RATE) * np.array([first * STEP, last * STEP, start + (first - best) * STEP])
         begin, end, begin_there = seconds.tolist()
-        return Alike(max(exact), passage, begin, end + PATCH_SECONDS, begin_there)
+        return Alike(float(exact.max()), passage, begin, end + PATCH_SECONDS, begin_there)
 
-    def _extent(self, patches: np.ndarray, best: int, mel: np.ndarray, start: int) -> tuple[int, int]:
+    def _extent(self, heard: np.ndarray, best: int, mel: np.ndarray, start: int) -> tuple[int, int]:
         """The first and the last patch around one that are like the music beside them, where that one is at `start`."""
+        beside = start + (np.arange(len(heard)) - best) * STEP
+        there = (beside >= 0) & (beside <= len(mel) - PATCH)
+        alike = np.zeros(len(heard), bool)
+        alike[there] = self._likeness(heard[there], _patches(mel, beside[there])) >= ALIKE
+        others = np.flatnonzero(~alike)
+        before, behind = others[others < best], others[others > best]
+        return (before[-1] + 1 if len(before) else 0), (behind[0] - 1 if len(behind) else len(heard) - 1)
 
-        def is_alike(patch: int) -> bool:
-            beside = start + (patch - best) * STEP
-            if not (0 <= patch < len(patches) and 0 <= beside <= len(mel) - PATCH):
-                return False
-            return self._likeness(patches[patch : patch + 1], _patches(mel, beside)) >= ALIKE
-
-        first = last = best
-        while is_alike(first - 1):
-            first -= 1
-        while is_alike(last + 1):
-            last += 1
-        return first, last
-
-    def _likeness(self, patch: np.ndarray, other: np.ndarray) -> float:
-        """The cosine between two patches, [1, PATCH · BANDS] each; 0 where they do not change alike."""
-        in_change = float(_normalized(_changes(patch))[0] @ _normalized(_changes(other))[0])
-        return float(self._unit(patch)[0] @ self._unit(other)[0]) if in_change >= ALIKE_IN_CHANGE else 0.0
+    def _likeness(self, patches: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """The cosines between patches, [n, PATCH · BANDS], and others, [n]; 0 where the two do not change alike."""
+        in_change = (_normalized(_changes(patches)) * _normalized(_changes(others))).sum(axis=1)
+        return np.where(in_change >= ALIKE_IN_CHANGE, (self._unit(patches) * self._unit(others)).sum(axis=1), 0.0)
 
     def _of_music(self, numbers: np.ndarray) -> np.ndarray:
         """Patches of the music, by their numbers."""

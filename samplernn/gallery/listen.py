@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from samplernn.audio.resample import length_at, read_at
 from samplernn.gallery import likeness
@@ -60,7 +61,9 @@ def _side_by_side(function: Callable[[T], U], things: Sequence[T], called: str) 
     """What a function makes of each of some things, several at a time, and how far that is."""
     made: list[U] = []
     line = f"{{}} of {counted(len(things), called)} heard".format
-    with ThreadPoolExecutor(THREADS) as pool, closing(ProgressBar(len(things), line, patience=1, every=10)) as progress:
+    progress = ProgressBar(len(things), line, patience=1, every=10)
+    # The threads of products of matrices would be in the way of ours.
+    with threadpool_limits(1), closing(progress), ThreadPoolExecutor(THREADS) as pool:
         for result in pool.map(function, things):
             made.append(result)
             progress(len(made))
@@ -84,12 +87,14 @@ def _most_alike(copies: Copies, excerpt: Excerpt) -> Alike | None:
     found = copies.nearest(mel_of(power_spectrum(audio)))
     if found is None or found.alike < WORTH_A_SECOND_LOOK:
         return found
-    for shift in range(HOP // SHIFTS, HOP, HOP // SHIFTS):
-        shifted = copies.nearest(mel_of(power_spectrum(audio[shift:])))
-        if shifted and shifted.alike > found.alike:
-            seconds = shift / RATE
-            found = replace(shifted, start=shifted.start + seconds, end=shifted.end + seconds)
-    return found
+    margin = HOP / RATE
+    part = audio[round(max(0.0, found.start - margin) * RATE) : round((found.end + margin) * RATE)]
+    shifts = {shift: copies.nearest(mel_of(power_spectrum(part[shift:]))) for shift in range(0, HOP, HOP // SHIFTS)}
+    shift = max(shifts, key=lambda shift: shifts[shift].alike if shifts[shift] else 0.0)
+    shifted = copies.nearest(mel_of(power_spectrum(audio[shift:])))
+    if shifted is None or shifted.alike < found.alike:
+        return found
+    return replace(shifted, start=shifted.start + shift / RATE, end=shifted.end + shift / RATE)
 
 
 @dataclass(frozen=True)
