@@ -168,6 +168,7 @@ def test_nothing_is_overwritten(generate, tmp_path):
     assert (tmp_path / "out" / "out_e=1_t=0.95.roll.png").read_text() == "mine"
 
 
+@pytest.mark.long
 def test_a_duration_is_rounded_up_to_whole_steps(generate):
     assert [said_of(generate(dur=dur)[0])["steps"] for dur in (0.01, 0.125, 0.13, 1.0)] == [1, 1, 2, 8]
 

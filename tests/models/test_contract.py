@@ -16,7 +16,10 @@ def with_toy(monkeypatch):
     monkeypatch.setitem(registry.FAMILIES, "toy", registry.Family(ToyConfig, "toy:Toy"))
 
 
-@pytest.mark.parametrize("name", [*registry.FAMILIES, "toy"])
+FAMILIES = [pytest.param(name, marks=[pytest.mark.long] * (name == "amae")) for name in registry.FAMILIES]  # as vqvae
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "toy"])
 def test_the_contract_is_kept(short_turns, name):
     verify_contract(name)
 

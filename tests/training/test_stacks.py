@@ -160,6 +160,7 @@ def test_codes_are_made_once_and_a_run_goes_on_without_their_encoder(stack, tmp_
     assert (last.parent / "chain" / "1" / "model.ckpt-1.index").is_file()
 
 
+@pytest.mark.long
 def test_the_same_command_goes_on_where_the_autoencoder_is_gone(stack, tmp_path, caplog):
     shutil.copytree(stack.folder / "logdir", tmp_path / "logdir")
     shutil.rmtree(tmp_path / "logdir" / "below")
@@ -201,6 +202,7 @@ def test_damaged_codes_are_made_again_and_those_of_other_music_are_others(stack,
     assert len(others) == len(LENGTHS) and not any(recording.path.exists() for recording in others)
 
 
+@pytest.mark.long
 def test_encoding_that_is_stopped_is_gone_on_with_by_the_same_command(stack, tmp_path, monkeypatch, capsys):
     written = []
 

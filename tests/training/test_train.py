@@ -751,6 +751,7 @@ def test_a_finished_run_has_nothing_left_to_do(options, capsys):
     assert len(runs(options)) == 1
 
 
+@pytest.mark.long
 @pytest.mark.network
 def test_a_prism_checkpoint_is_gone_on_from(options, capsys):
     options = replace(options, config_file=str(GOLDEN / "optimizers" / "model.config.json"), learning_rate=1e-2)
@@ -857,6 +858,7 @@ def test_a_training_begins_with_a_rolling_checkpoint_at_another_rate(options, mo
     ) in out
 
 
+@pytest.mark.long
 @pytest.mark.network
 def test_before_the_first_checkpoint_training_again_begins_with_the_same_weights(options, monkeypatch, capsys):
     source = str(GOLDEN / "gru" / "model.ckpt-1")
@@ -941,6 +943,7 @@ def test_a_seed_that_cannot_be_used_is_refused_before_anything_is_written(option
     assert not Path(options.logdir_root).exists()
 
 
+@pytest.mark.long
 @pytest.mark.network
 def test_state_runs_on_inside_a_file_and_starts_from_zero_at_the_next(options):
     """The loop's losses equal those of whole files, each predicted in one go from a state of zero."""
