@@ -10,12 +10,13 @@ from typing import Any
 
 from samplernn.audio.wav import PROBLEMS, Recording, Unusable, examine
 from samplernn.checkpoints import run_folders
-from samplernn.options.values import NOT_NEGATIVE
+from samplernn.options.values import number
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below, read_json
 from samplernn.system.words import counted, listed, printable
 
 LONGEST_PATH = 1000  # of a checkpoint, whose name ends in a number
+NUMBER = number(0, 10**6)  # of seconds, or a temperature
 EXCERPT_SECONDS = 10  # about; clips are cut into equal parts
 
 log = logging.getLogger(__name__)
@@ -116,13 +117,13 @@ def made_as(path: Path) -> Made:
         checkpoint=path_of_checkpoint if known else None,
         epoch=(run_folders.epoch_of(Path(path_of_checkpoint)) or None) if known else None,
         temperature=temperature if _is_temperature(temperature) else None,
-        flags=tuple(_flags_in(flags, begins)) if isinstance(flags, list) and NOT_NEGATIVE.holds(begins) else (),
+        flags=tuple(_flags_in(flags, begins)) if isinstance(flags, list) and NUMBER.holds(begins) else (),
     )
 
 
 def _is_temperature(value: Any) -> bool:
     """Whether it is a number, or an envelope."""
-    return NOT_NEGATIVE.holds(value) or (isinstance(value, str) and value != "")
+    return NUMBER.holds(value) or (isinstance(value, str) and value != "")
 
 
 def _flags_in(flags: list[Any], begins: float) -> Iterator[dict[str, Any]]:
@@ -131,6 +132,6 @@ def _flags_in(flags: list[Any], begins: float) -> Iterator[dict[str, Any]]:
         if (
             isinstance(flag, dict)
             and isinstance(flag.get("flag"), str)
-            and all(NOT_NEGATIVE.holds(flag.get(name)) for name in ("from", "to"))
+            and all(NUMBER.holds(flag.get(name)) for name in ("from", "to"))
         ):
             yield {"flag": flag["flag"], "from": flag["from"] - begins, "to": flag["to"] - begins}

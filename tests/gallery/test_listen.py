@@ -183,6 +183,7 @@ def test_a_copy_across_the_border_of_two_excerpts_is_found(put, page_of, tmp_pat
     "told",
     [
         {"temperature": float("nan")}, {"temperature": float("inf")}, {"temperature": True}, {"temperature": ""},
+        {"temperature": 10**400}, {"flags": [{"flag": "x", "from": 0, "to": 10**400}]},
         {"checkpoint": {"path": "model.ckpt-" + "9" * 5000}},
         {"flags": [{"flag": "x", "from": float("nan"), "to": 1}, {"flag": "x", "from": 0, "to": float("inf")}]},
     ],
