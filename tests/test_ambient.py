@@ -57,7 +57,7 @@ def serve(tmp_path):
     ("seconds", "config", "epochs", "clips", "dur"),
     [
         pytest.param(20, TINY, 2, 2, 4, marks=pytest.mark.long, id="a tenth"),
-        pytest.param(60, ROOT / "examples" / "demo.config.json", 6, 4, 20, marks=pytest.mark.shown, id="all of it"),
+        pytest.param(60, ROOT / "examples" / "demo.config.json", 4, 3, 10, marks=pytest.mark.shown, id="all of it"),
     ],
 )
 def test_the_way_from_an_album_to_a_selection(tmp_path, run, serve, seconds, config, epochs, clips, dur):
