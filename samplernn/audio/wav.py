@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from samplernn.system import files
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import errors_naming
+from samplernn.system.words import printable
 
 READ_FRAMES = 2**18  # read at a time where a file may be long
 LOUDEST = 1e9  # of full scale, which is 1: beyond every use, but not beyond what can be squared and added up
@@ -144,6 +145,17 @@ def examine(path: Path, name: str | None = None, listener: Listener | None = Non
         raise Unusable(name, "unreadable") from None
     except FloatingPointError:
         raise Unusable(name, "NaN or infinite") from None
+
+
+def examine_all(named: Iterable[tuple[Path, str]]) -> tuple[list[Recording], list[str]]:
+    """Examine files, given with what to call them: those that can be used, and of each other one why it can't be."""
+    recordings, unusable = [], []
+    for path, name in named:
+        try:
+            recordings.append(examine(path, name))
+        except Unusable as error:
+            unusable.append(printable(str(error)))
+    return recordings, unusable
 
 
 def examine_named(path: str, flag: str) -> Recording:

@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
@@ -81,11 +82,12 @@ def split_corpus(
     random.Random(SPLIT_SEED).shuffle(shuffled)
     validation = _held_out(shuffled, earlier)
     if not validation:
-        if hold_out == "time":
-            validation = _choose_stretches(shuffled, val_frac, places)
-        else:
-            choose = {"files": _choose_files, "recordings": _choose_recordings}[hold_out]
-            validation = choose(shuffled, batch_size, val_frac)
+        choose = {
+            "files": partial(_choose_files, batch_size=batch_size),
+            "recordings": partial(_choose_recordings, batch_size=batch_size),
+            "time": partial(_choose_stretches, places=places),
+        }[hold_out]
+        validation = choose(shuffled, val_frac=val_frac)
     names = {recording.name for recording in validation}
     candidates = [recording for recording in shuffled if recording.name not in names]
     if hold_out == "recordings":
@@ -124,6 +126,14 @@ def _long_enough(corpus: list[Recording], seq_len: int) -> list[Recording]:
     return long_enough
 
 
+def _by_recording(files: Iterable[Recording]) -> dict[str, list[Recording]]:
+    """Files by what `recording_of` says of their names, in their order."""
+    chunks_of: dict[str, list[Recording]] = {}
+    for file in files:
+        chunks_of.setdefault(recording_of(file.name), []).append(file)
+    return chunks_of
+
+
 def _number_to_hold_out(files: int, batch_size: int, val_frac: float) -> int:
     """Of at least two batches of files, in whole batches; one is left to train on."""
     whole = files // batch_size * batch_size
@@ -138,9 +148,7 @@ def _choose_files(shuffled: list[Recording], batch_size: int, val_frac: float) -
 
 def _choose_recordings(shuffled: list[Recording], batch_size: int, val_frac: float) -> list[Recording]:
     """Recordings with all their chunks: each that brings the number of files nearer to what it is to be."""
-    chunks_of: dict[str, list[Recording]] = {}
-    for chunk in shuffled:
-        chunks_of.setdefault(recording_of(chunk.name), []).append(chunk)
+    chunks_of = _by_recording(shuffled)
     if len(chunks_of) < 2:
         raise InputError(
             f"--hold_out recordings needs two (one to train on, one to validate with), and all {len(shuffled)} files"
@@ -157,9 +165,8 @@ def _choose_recordings(shuffled: list[Recording], batch_size: int, val_frac: flo
 
 def _choose_stretches(shuffled: list[Recording], val_frac: float, places: Places) -> list[Recording]:
     """Of each recording so much in one stretch, at a place that is drawn, if as much is left that shares nothing."""
-    chunks_of: dict[str, list[Recording]] = {}
-    for chunk in sorted((file for file in shuffled if file.name in places), key=lambda file: places[file.name]):
-        chunks_of.setdefault(recording_of(chunk.name), []).append(chunk)
+    placed = (file for file in shuffled if file.name in places)
+    chunks_of = _by_recording(sorted(placed, key=lambda file: places[file.name]))
     held_out: list[Recording] = []
     undivided = 0
     for name, chunks in chunks_of.items():

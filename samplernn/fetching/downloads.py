@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from yt_dlp import YoutubeDL
-from yt_dlp.utils import YoutubeDLError
+from yt_dlp.utils import YoutubeDLError, sanitize_filename
 
 from samplernn.options.values import NOT_NEGATIVE
-from samplernn.system.words import shortened
+from samplernn.system.words import printable, shortened, within_bytes
 
 STALLED_SECONDS = 30  # without a byte, after which a download is tried again
 RETRIES = 3
@@ -28,6 +28,7 @@ NEEDS = {  # what yt-dlp says that it lacks, and the remedy
     ),
     r"--cookies|login required|sign in to": "this site wants you to log in, which is not supported",
 }
+LONGEST_NAME = 120  # bytes of a title in a name, which the names of chunks begin with
 LONGEST_TAG = 1000  # characters
 TAGS = (
     "artist", "album", "album_artist", "track_number", "composer", "genre", "release_year", "uploader", "channel",
@@ -159,6 +160,12 @@ class Downloader:
         self._needs += [remedy for need, remedy in NEEDS.items() if re.search(need, message, re.IGNORECASE)]
 
     error = warning
+
+
+def as_name(title: str) -> str:
+    """A title as the name of a file or a folder, on any system, that neither hides nor leads elsewhere."""
+    name = within_bytes(sanitize_filename(title).strip(". "), LONGEST_NAME).strip(". ")
+    return printable(name) or "untitled"
 
 
 @contextmanager

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
-from yt_dlp.utils import sanitize_filename
 
 from samplernn.audio.ffmpeg import read_tags
 from samplernn.audio.recordings import Reader, examine
 from samplernn.audio.resample import can_be_resampled, converted, converted_length
 from samplernn.audio.wav import MAX_WAV_FRAMES, PROBLEMS, Recording, Unusable, wav_writer
-from samplernn.fetching.downloads import Chapter, Downloader, Found, Unavailable
+from samplernn.fetching.downloads import Chapter, Downloader, Found, Unavailable, as_name
 from samplernn.fetching.fetched import FETCHED, Download, Fetched, Track
 from samplernn.options.options import FetchOptions
 from samplernn.system.device import quiet_stderr
@@ -33,7 +32,6 @@ from samplernn.system.words import counted, listed, printable
 RIGHTS = "You answer for having the right to use what you fetch. What is protected against copying is not fetched."
 DEEPEST = 3  # of lists in lists: a list may lead to itself
 LOCK = ".fetching.lock"
-LONGEST_NAME = 120  # bytes of a title in a name, which the names of chunks begin with
 
 
 @quiet_stderr()  # to which decoders write notes
@@ -277,16 +275,9 @@ def _new_names(folder: Path, number: int, titles: Sequence[str]) -> list[Path]:
     taken = {file.name.partition(" ")[0] for file in folder.glob("*.wav")}
     numbers = (f"{i:02d}" for i in count(number))
     free = (i for i in numbers if i not in taken)
-    return [folder / f"{i} {_as_name(title)}.wav" for i, title in zip(free, titles)]
+    return [folder / f"{i} {as_name(title)}.wav" for i, title in zip(free, titles)]
 
 
 def _folder_for(parent: Path, title: str) -> Path:
     """Where the files of an album belong, under a name that no file has."""
-    return next(path for path in numbered(parent / _as_name(title)) if not path.is_file() and path.name != FETCHED)
-
-
-def _as_name(title: str) -> str:
-    """A title as the name of a file or a folder, on any system, that neither hides nor leads elsewhere."""
-    name = sanitize_filename(title).strip(". ")
-    short = name.encode("utf-8", "ignore")[:LONGEST_NAME].decode("utf-8", "ignore").strip(". ")
-    return printable(short) or "untitled"
+    return next(path for path in numbered(parent / as_name(title)) if not path.is_file() and path.name != FETCHED)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from samplernn.audio.wav import PROBLEMS, Recording, Unusable, examine
+from samplernn.audio.wav import Recording, examine_all
 from samplernn.checkpoints import run_folders
 from samplernn.options.values import number
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below, read_json
-from samplernn.system.words import counted, listed, printable
+from samplernn.system.words import counted, listed
 
 LONGEST_PATH = 1000  # of a checkpoint, whose name ends in a number
 NUMBER = number(0, 10**6)  # of seconds, or a temperature
@@ -80,18 +80,12 @@ def find_excerpts(input_dir: str) -> list[Excerpt]:
     files = [path for path in files_below(root) if path.suffix.lower() == ".wav"]
     if not files:
         raise InputError(f"--input_dir {input_dir}: no WAV files in it; name the folder that generate.py wrote to")
-    excerpts, unusable = [], []
-    for path in files:
-        name = path.relative_to(root).as_posix()
-        try:
-            excerpts += _cut(examine(path, name), made_as(path))
-        except Unusable as error:
-            unusable.append(f"{printable(name)} {PROBLEMS[error.problem]}")
+    clips, unusable = examine_all((path, path.relative_to(root).as_posix()) for path in files)
     if unusable:
         log.warning("Left out %d of %s: %s.", len(unusable), counted(len(files), "file"), listed(unusable, "; "))
-    if not excerpts:
+    if not clips:
         raise InputError(f"--input_dir {input_dir}: not one of its files can be used: {listed(unusable, '; ')}")
-    return excerpts
+    return [excerpt for clip in clips for excerpt in _cut(clip, made_as(clip.path))]
 
 
 def _cut(clip: Recording, made: Made) -> list[Excerpt]:

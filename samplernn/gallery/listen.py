@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from os import cpu_count
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from samplernn.audio.resample import length_at, read_at
+from samplernn.corpus.scan import THREADS
 from samplernn.gallery import likeness
 from samplernn.gallery.clips import Excerpt, find_excerpts
 from samplernn.gallery.copies import ALIKE, PATCH_SECONDS, Alike, Copies
@@ -27,7 +27,6 @@ from samplernn.system.files import make_writable_folder
 from samplernn.system.progress import ProgressBar
 from samplernn.system.words import NAMES_SHOWN, counted, printable
 
-THREADS = min(8, cpu_count() or 1)
 WORTH_A_SECOND_LOOK = ALIKE - 0.1
 SHIFTS = 4  # by which an excerpt is looked at again, of a frame's distance to the next
 PART_SECONDS = 10  # of the training music, of which each is described as an excerpt is

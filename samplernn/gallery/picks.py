@@ -14,7 +14,7 @@ from samplernn.audio.wav import Recording, examine, read_mono, wav_writer
 from samplernn.options.values import number, whole
 from samplernn.system.errors import InputError, naming
 from samplernn.system.files import cannot_be_written, is_below, make_writable_folder, read_json, write_json
-from samplernn.system.words import counted, printable
+from samplernn.system.words import counted, printable, within_bytes
 
 FADE_SECONDS = 0.05  # in and out
 VERSION = 1
@@ -60,7 +60,7 @@ def export(path: Path, input_dir: str | None, output_dir: Path) -> list[Path]:
     try:
         with tempfile.TemporaryDirectory(prefix=".album_", dir=output_dir) as scratch:
             for place, pick in enumerate(picks, 1):
-                stem = pick.clip.path.stem.encode()[:LONGEST_NAME].decode(errors="ignore")
+                stem = within_bytes(pick.clip.path.stem, LONGEST_NAME)
                 _write(pick, Path(scratch, f"{place:0{width}d} {stem}.wav"))
             written = []
             for file in sorted(Path(scratch).iterdir()):  # all of it, or nothing

@@ -10,13 +10,13 @@ from pathlib import PurePath
 import numpy as np
 
 from samplernn.audio.resample import length_at, read_at
-from samplernn.audio.wav import PROBLEMS, Recording, Unusable, examine
+from samplernn.audio.wav import Recording, examine_all
 from samplernn.corpus.folders import WAV, files_in
 from samplernn.corpus.places import Place, find_places
 from samplernn.corpus.split import recording_of
 from samplernn.gallery.features import RATE
 from samplernn.system.errors import InputError
-from samplernn.system.words import counted, listed, printable
+from samplernn.system.words import counted, listed
 
 LONGEST_SECONDS = 1200  # of a passage
 
@@ -57,17 +57,12 @@ def find_passages(training_dir: Sequence[str]) -> list[Passage]:
     Raises:
         InputError: there is no such folder, or nothing in it to hear.
     """
-    files, unusable = [], []
     try:
         found = files_in(training_dir, WAV)
     except InputError as error:
         raise InputError(str(error).replace("--data_dir", "--training_dir")) from None
-    for folder, names in found.items():
-        for name in names:
-            try:
-                files.append(examine(folder.path / name))
-            except Unusable as error:
-                unusable.append(f"{printable(name)} {PROBLEMS[error.problem]}")
+    paths = [folder.path / name for folder, names in found.items() for name in names]
+    files, unusable = examine_all((path, str(path)) for path in paths)
     if unusable:
         log.warning("Left out %d of the training music: %s.", len(unusable), listed(unusable, "; "))
     if not files:

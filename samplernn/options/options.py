@@ -92,23 +92,6 @@ class SoundOptions:
 
 
 @dataclass(frozen=True)
-class FetchOptions:
-    """The options of fetch_audio.py."""
-
-    url: tuple[str, ...] = option(
-        MISSING,
-        several(ADDRESS_OF_PAGE),
-        "addresses of pages, playlists, RSS feeds or files",
-        repeatable=True,
-    )
-    output_dir: str = option(MISSING, PATH, "folder for the recordings, WAV files, several of one address in a folder")
-    sample_rate: int | None = option(
-        None, optional(SAMPLE_RATE), "sample rate of the WAV files, Hz", "the recording's own"
-    )
-    mono: bool = option(False, BOOLEAN, "mix the channels down to one")
-
-
-@dataclass(frozen=True)
 class ChunkOptions:
     """The options of chunk_audio.py."""
 
@@ -153,6 +136,23 @@ class ChunkOptions:
             raise InputError(f"--overlap {self.overlap} is not below --chunk_length {self.chunk_length}; choose less")
         if self.overlap and self.num_chunks:
             raise InputError("--num_chunks chooses the overlap, which --overlap says too; leave out one of them")
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """The options of fetch_audio.py."""
+
+    url: tuple[str, ...] = option(
+        MISSING,
+        several(ADDRESS_OF_PAGE),
+        "addresses of pages, playlists, RSS feeds or files",
+        repeatable=True,
+    )
+    output_dir: str = option(MISSING, PATH, "folder for the recordings, WAV files, several of one address in a folder")
+    sample_rate: int | None = option(
+        None, optional(SAMPLE_RATE), "sample rate of the WAV files, Hz", "the recording's own"
+    )
+    mono: bool = with_default(ChunkOptions, "mono", False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def within_bytes(text: str, most: int) -> str:
+    """The beginning of a text that is no longer than so many bytes in UTF-8."""
+    return text.encode("utf-8", "ignore")[:most].decode("utf-8", "ignore")
+
+
 def counted(number: int, noun: str) -> str:
     """For instance `1 file` or `2 files`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
