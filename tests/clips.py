@@ -40,7 +40,7 @@ def files(tmp_path, temperature, name="out.wav", model=None, context=SILENCE, **
         options.random_seed,
         options.sample_rate,
     )
-    return generate_files(level, CHECKPOINT, options)
+    return generate_files(level, [CHECKPOINT], options)
 
 
 def said_of(path):

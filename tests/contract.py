@@ -34,6 +34,7 @@ def verify_contract(name, config=None):
     _check_mixed_precision(case)
     if isinstance(case.model, AutoregressiveModel):
         _check_generation(case)
+        _check_steps(case)
 
 
 class _Case:
@@ -250,9 +251,7 @@ def _check_generation(case):
 
         def draw(logits, position, start=start):
             item = case.items[:, start + int(position)]
-            drawn.append(
-                float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(item.astype(np.int32), logits)))
-            )
+            drawn.append(_nll_of(logits, item))
             return tf.constant(item)
 
         given = _conditioning(case, start - left, block)
@@ -267,6 +266,28 @@ def _check_generation(case):
     first, second = (_greedy(generator, seed, read, 3 * block) for _ in range(2))
     assert first.shape[:2] == (1, 3 * block)
     np.testing.assert_array_equal(first, second)
+
+
+def _check_steps(case):
+    """Predicting item by item finds the true items as likely as a window does, and leaves the same state behind."""
+    model, left, length = case.model, case.window.left, _read_length(case.config)
+    _, state = case.nll(*case.part(0, length))
+    weights, handed_on, predicted = model.step_weights(), model.begin_steps(state), 0.0
+    conditioning = _conditioning(case, length, length)
+    for position in range(length):
+        at = length + position
+        given = None
+        if conditioning is not None:
+            given = conditioning[:, position * conditioning.shape[1] // length][:, None]
+        logits, handed_on = model.step(tf.constant(case.items[:, at : at + left]), handed_on, position, weights, given)
+        predicted += _nll_of(logits, case.items[:, at + left])
+    expected, end = case.nll(*case.part(length, length), state)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-5)
+    _assert_same_state(model.end_steps(handed_on), end)
+
+
+def _nll_of(logits, items):
+    return float(tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(items.astype(np.int32), logits)))
 
 
 def _greedy(generator, seed, read, length):

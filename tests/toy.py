@@ -69,9 +69,6 @@ class Toy(AutoregressiveModel):
     def read(self, items, state, conditioning=None):
         return self.call(items[:, self.config.window.left - 1 : -1], state)[1]
 
-    def generate_block(self, context, state, draw, weights=None, conditioning=None):
-        items = [context[:, -1]]
-        for position in range(self.config.block_length):
-            logits, state = self.call(items[-1][:, None], state)
-            items.append(draw(logits[:, 0], position))
-        return tf.stack(items[1:], axis=1), state
+    def step(self, before, handed_on, position, weights=None, conditioning=None):
+        logits, state = self.call(before[:, -1:], handed_on)
+        return logits[:, 0], state

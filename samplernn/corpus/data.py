@@ -22,12 +22,14 @@ class Data(Protocol):
 
     Attributes:
         unit: what an item is called.
+        items: what they are, in words: those of two models mean the same where these are equal.
         padding: the item that stands before a recording's first and behind its last, of a signed type: among targets
             there is NO_TARGET.
         reads: what decides which recordings are found in folders, and how long they are.
     """
 
     unit: str
+    items: str
     padding: np.ndarray
     reads: Hashable
 

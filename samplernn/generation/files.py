@@ -20,8 +20,10 @@ MAX_ENVELOPE = 60  # characters of it in a file's name
 SUFFIXES = r"\.(wav|mid|midi)$"  # that a user may give, of which the right one is added
 
 
-def output_names(output_path: str | Path, suffix: str, epoch: int, temperature: Sequence[float | str]) -> list[Path]:
-    """The files' paths: the epoch and the temperature are added, and a number where there are several.
+def output_names(
+    output_path: str | Path, suffix: str, epochs: Sequence[int], temperature: Sequence[float | str]
+) -> list[Path]:
+    """The files' paths: epochs and the temperature are added, and a number where there are several files.
 
     Of an envelope of many points the first ones are in the name.
 
@@ -31,7 +33,7 @@ def output_names(output_path: str | Path, suffix: str, epoch: int, temperature: 
     if not Path(output_path).name or str(output_path).endswith(("/", "\\")):
         raise InputError(f"--output_path {output_path}: not the name of a file; add one, such as out{suffix}")
     stem = re.sub(SUFFIXES, "", str(output_path), flags=re.IGNORECASE)
-    several = len(temperature) > 1
+    several, epoch = len(temperature) > 1, "+".join(map(str, epochs))
     return [
         Path(f"{stem}_e={epoch}{f'({i})' if several else ''}_t={_in_name(value)}{suffix}")
         for i, value in enumerate(temperature)

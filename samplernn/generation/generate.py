@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,22 +18,21 @@ import tensorflow as tf
 
 from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
-from samplernn.checkpoints.settings import model_config, read_settings, remark_on
 from samplernn.checkpoints.trained_on import items_trained_on
 from samplernn.corpus.seed import Context
-from samplernn.generation.chain import Chain, as_settings, chain_below, configs_of, hash_of
-from samplernn.generation.decoding import ToDecode, find_to_decode
+from samplernn.generation.chain import Chain, as_settings, hash_of
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.level import GivenCodes, Level
-from samplernn.generation.output import Judge, Output, TrainedOn, options_of_output, output_of
+from samplernn.generation.output import Judge, Output, TrainedOn
+from samplernn.generation.plan import Plan, find_plans
 from samplernn.generation.report import Report
 from samplernn.generation.stack import Stack
 from samplernn.models import registry
-from samplernn.models.config import Config, hop_of
+from samplernn.models.blend import Blend
+from samplernn.models.config import Config
 from samplernn.options.option import as_flags
-from samplernn.options.options import DEFAULT_SAMPLE_RATE, DEFAULT_TEMPERATURE, SCRIPTS, GenerationOptions
+from samplernn.options.options import SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, versions
-from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written
 from samplernn.system.words import counted
 
@@ -51,7 +51,7 @@ def match_temperatures(temperature: Sequence[float | str], num_seqs: int) -> lis
 
 def generate_files(
     level: Level,
-    checkpoint: Path,
+    checkpoints: Sequence[Path],
     options: GenerationOptions,
     facts: dict[str, Any] | None = None,
     trained_on: TrainedOn = lambda: (),
@@ -62,7 +62,7 @@ def generate_files(
 
     Args:
         level: what generates what is written.
-        checkpoint: the one whose weights it has, or of a stack the model at its top.
+        checkpoints: the one whose weights it has, of a stack the model at its top; or those that are blended.
         options: with a sample_rate, a random_seed and a dur. The files that they name are not read again.
         facts: what the JSONs are to say besides.
         trained_on: as for `Output.judges`.
@@ -74,8 +74,9 @@ def generate_files(
         InputError: the path can't be written, or a file can't be as long.
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
-    options = replace(options, checkpoint_path=(str(checkpoint),), jit_compile=level.generator.jit_compile)
-    sequences = _Sequences(level, checkpoint, options, facts or {}, trained_on)
+    named = tuple(map(str, checkpoints))
+    options = replace(options, checkpoint_path=named, jit_compile=level.generator.jit_compile)
+    sequences = _Sequences(level, checkpoints, options, facts or {}, trained_on)
     paths, size = [], _batch_size(options.num_seqs, options.max_batch)
     while len(paths) < options.num_seqs:
         rows = range(len(paths), min(len(paths) + size, options.num_seqs))
@@ -95,7 +96,7 @@ class _Sequences:
     def __init__(
         self,
         level: Level,
-        checkpoint: Path,
+        checkpoints: Sequence[Path],
         options: GenerationOptions,
         facts: dict[str, Any],
         trained_on: TrainedOn,
@@ -107,9 +108,9 @@ class _Sequences:
         self._lead = level.context.heard if options.include_seed else level.context.heard[:0]
         self._num_items = self._output.count(options.dur, options.sample_rate, before=len(self._lead))
         self._temperature = match_temperatures(options.temperature, options.num_seqs)
-        epoch = run_folders.epoch_of(checkpoint)
-        self._names = output_names(options.output_path, self._output.suffixes[0], epoch, self._temperature)
-        self._facts = _facts(checkpoint, level, options) | facts
+        epochs = [run_folders.epoch_of(checkpoint) for checkpoint in checkpoints]
+        self._names = output_names(options.output_path, self._output.suffixes[0], epochs, self._temperature)
+        self._facts = _facts(checkpoints[0], level, options) | facts
 
     def write(self, rows: range, command: list[str]) -> list[Path]:
         """Generate some of them in one batch, each to its own file; `command` is what their JSONs say."""
@@ -143,11 +144,15 @@ def _facts(checkpoint: Path, level: Level, options: GenerationOptions) -> dict[s
         "random_seed": options.random_seed,
         "seed": level.context.seed and level.context.seed | {"included": options.include_seed},
         "sample_rate": options.sample_rate,
-        "checkpoint": {"path": str(checkpoint.absolute()), "sha256": hash_of(checkpoint)},
+        "checkpoint": _known_by(checkpoint),
         "precision": options.precision,
         "jit_compile": options.jit_compile,
         "versions": versions(),
     }
+
+
+def _known_by(checkpoint: Path) -> dict[str, str]:
+    return {"path": str(checkpoint.absolute()), "sha256": hash_of(checkpoint)}
 
 
 def _batch_size(num_seqs: int, max_batch: int | None) -> int:
@@ -199,7 +204,7 @@ def _write(
 
 
 def generate_from_checkpoints(options: GenerationOptions) -> list[Path]:
-    """What generate.py does: load each checkpoint, generate from it, write the files.
+    """What generate.py does: load each checkpoint, or two to blend, generate, write the files.
 
     Nothing is generated before all of them are found to be there, and to take the options.
 
@@ -211,99 +216,47 @@ def generate_from_checkpoints(options: GenerationOptions) -> list[Path]:
         RunError: the disk refuses, too many files are open, or the model's output is not a number.
     """
     random_seed = secrets.randbits(31) if options.random_seed is None else options.random_seed
-    of_each = replace(options, all_checkpoints=False, random_seed=random_seed)
-    plans = [_plan(checkpoint, of_each) for checkpoint in _find_checkpoints(options)]
+    plans = find_plans(replace(options, random_seed=random_seed))
     paths, before, stack = [], None, None
     for number, plan in enumerate(plans, 1):
         if len(plans) > 1:
-            print(f"Checkpoint {number} of {len(plans)}: {plan.checkpoint}")
+            print(f"Checkpoint {number} of {len(plans)}: {plan.checkpoints[0]}")
         with refusals_explained(MEMORY_REMEDY):
-            if stack is None or not plan.has_the_network_of(before):
-                stack = plan.build()
-            paths += plan.generate(stack)
+            if stack is None or not plan.has_the_networks_of(before):
+                stack = _build(plan)
+            paths += _generate(plan, stack)
         before = plan
     return paths
 
 
-def _find_checkpoints(options: GenerationOptions) -> list[Path]:
-    """Those that the options name, each once, in their order."""
-    found: list[Path] = []
-    for path in options.checkpoint_path:
-        checkpoint, is_folder = run_folders.resolve(path), Path(path).is_dir()
-        if options.all_checkpoints and not is_folder:
-            raise InputError(f"--all_checkpoints: {path} is one; name its folder, {checkpoint.parent}")
-        if options.all_checkpoints:
-            kept = run_folders.kept_in(checkpoint.parent)
-            print(f"Generating with all of {checkpoint.parent}, {counted(len(kept), 'checkpoint')}.")
-            found += kept
-        else:
-            found.append(checkpoint)
-            if is_folder:
-                print(f"Generating with {checkpoint}, the latest there.")
-    return list(dict.fromkeys(found))
+def _build(plan: Plan) -> Stack:
+    """The networks of a plan, those at the top without their weights."""
+    options = plan.options
+    tops = [registry.build(config, options.precision) for config in plan.configs]
+    top = Blend(*tops, options.blend) if len(tops) > 1 else tops[0]
+    return Stack(top, plan.chain, plan.learnt_rate, options.precision, options.jit_compile, **plan.of_output)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is to be generated with a checkpoint.
-
-    Attributes:
-        checkpoint, config: of the model at the top.
-        chain: those below it.
-        learnt_rate: of the audio that they have learnt, Hz.
-        options: in which nothing is left open.
-        of_output: those of them that the network's output has.
-        to_decode: what an autoencoder is to decode.
-    """
-
-    checkpoint: Path
-    config: Config
-    chain: Chain
-    learnt_rate: int
-    options: GenerationOptions
-    of_output: dict[str, Any]
-    to_decode: ToDecode | None
-
-    def has_the_network_of(self, other: _Plan) -> bool:
-        """Whether the two differ in nothing but the weights at the top."""
-        names = ("config", "chain", "learnt_rate", "of_output")
-        return all(getattr(self, name) == getattr(other, name) for name in names)
-
-    def build(self) -> Stack:
-        """The networks, that at the top without its weights."""
-        top, options = registry.build(self.config, self.options.precision), self.options
-        return Stack(top, self.chain, self.learnt_rate, options.precision, options.jit_compile, **self.of_output)
-
-    def generate(self, stack: Stack) -> list[Path]:
-        """Load the checkpoint into what was built, and write the files."""
-        options = self.options
-        checkpoints.restore(self.checkpoint, stack.top)
-        codes, of_codes = self.to_decode.codes(stack) if self.to_decode else (None, {})
-        level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
-        facts = of_codes | facts_of_chain(self.config, self.chain, options)
-        learnt = partial(items_trained_on, self.checkpoint, self.config)
-        return generate_files(level, self.checkpoint, options, facts, learnt)
+def _generate(plan: Plan, stack: Stack) -> list[Path]:
+    """Load the checkpoints of a plan into what was built, and write the files."""
+    options = plan.options
+    for checkpoint, network in zip(plan.checkpoints, stack.top.networks):
+        checkpoints.restore(checkpoint, network)
+    codes, facts = plan.to_decode.codes(stack) if plan.to_decode else (None, {})
+    level = level_of(stack, options, stack.contexts(options, options.seed_dur), codes)
+    facts |= facts_of_chain(plan.configs[0], plan.chain, options)
+    if len(plan.configs) > 1:
+        facts["blend"] = {
+            "share": options.blend,
+            "checkpoint": _known_by(plan.checkpoints[1]),
+            "config": registry.config_to_dict(plan.configs[1]),
+        }
+    return generate_files(level, plan.checkpoints, options, facts, partial(_trained_on, plan))
 
 
-def _plan(checkpoint: Path, options: GenerationOptions) -> _Plan:
-    """Find all that a generation needs; InputError where something is wrong with it."""
-    config = model_config(checkpoint, options.config_file)
-    if said := remark_on(checkpoint, config):
-        print(said)
-    known = read_settings(checkpoint) or {}
-    rate = choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on")
-    options = replace(options, checkpoint_path=(str(checkpoint),), sample_rate=rate)
-    of_output = options_of_output(config, options)
-    learnt_rate = known.get("sample_rate") or options.sample_rate
-    remedy = "name by --decoder_path where it lies"
-    chain = chain_below(checkpoint, config, options.decoder_path, remedy)
-    _check_decoder_temperature(options, checkpoint, chain)
-    output = output_of(configs_of(chain)[-1] if chain else config)  # of which only lengths are asked
-    output.count(options.dur or output.default_dur, options.sample_rate)
-    hop = hop_of([config, *configs_of(chain)])
-    to_decode = find_to_decode(options, checkpoint, config, hop, learnt_rate)
-    options = replace(options, dur=_duration(options, to_decode and to_decode.number, hop, output.default_dur))
-    return _Plan(checkpoint, config, chain, learnt_rate, options, of_output, to_decode)
+def _trained_on(plan: Plan) -> Iterable[tuple[str, np.ndarray]]:
+    """The names and items of what the networks at the top have learnt."""
+    return itertools.chain.from_iterable(map(items_trained_on, plan.checkpoints, plan.configs))
 
 
 def level_of(
@@ -320,37 +273,3 @@ def facts_of_chain(config: Config, chain: Chain, options: GenerationOptions) -> 
     """What the JSON of a sequence says of a stack: of the top's config, and of the autoencoders below it."""
     below = {"chain": as_settings(chain), "decoder_temperature": list(options.decoder_temperature)} if chain else {}
     return {"config": registry.config_to_dict(config), **below}
-
-
-def _check_decoder_temperature(options: GenerationOptions, checkpoint: Path, chain: Chain) -> None:
-    """There are as many as decoders, or one; InputError where that is not so."""
-    given = options.decoder_temperature
-    if not chain and given != (DEFAULT_TEMPERATURE,):
-        raise InputError(f"--decoder_temperature: nothing is below {checkpoint}; leave the flag out")
-    if len(given) > max(1, len(chain)):
-        raise InputError(
-            f"--decoder_temperature: {counted(len(given), 'value')} for {counted(len(chain), 'autoencoder')} below"
-            f" {checkpoint}; give one for all or one for each"
-        )
-
-
-def _duration(options: GenerationOptions, number: int | None, hop: int, default: float) -> float:
-    """What is wished, else as long as the codes that are given to decode, or the default, in seconds."""
-    if number is None:
-        return options.dur or default
-    longest = seconds_of_codes(number, hop, options.sample_rate)
-    if options.dur and options.dur > longest:
-        raise InputError(f"--dur {options.dur}: there are codes of only {longest} seconds; choose less")
-    return options.dur or longest
-
-
-def seconds_of_codes(number: int, hop: int, sample_rate: int) -> float:
-    """How long what so many codes are decoded to is at a rate in Hz."""
-    return number * hop / sample_rate
-
-
-def choose_sample_rate(given: int | None, known: int | None, source: str) -> int:
-    """The flag's rate, else the known one, else the default; a flag that contradicts what is known is remarked on."""
-    if given and known and given != known:
-        log.warning("--sample_rate %d, though %s %d Hz: pitch and tempo will differ.", given, source, known)
-    return given or known or DEFAULT_SAMPLE_RATE

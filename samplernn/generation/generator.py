@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from samplernn.generation.output import output_of
 from samplernn.models.config import NO_ITEM
-from samplernn.models.model import Autoencoder, AutoregressiveModel
-from samplernn.options import temperature as temperatures
+from samplernn.models.model import Autoencoder, Generative
+from samplernn.options import envelope
 from samplernn.options.options import DEFAULT_SAMPLE_RATE
 from samplernn.system.device import has_gpu, number_of_cores, use_xla
 from samplernn.system.errors import RunError
@@ -30,7 +30,7 @@ class Generator:
 
     def __init__(
         self,
-        model: AutoregressiveModel,
+        model: Generative,
         jit_compile: bool | None = None,
         **of_output: Any,
     ):
@@ -78,6 +78,11 @@ class Generator:
         for window in overlapping(codes, number + 2 * of_model.reach, number):
             yield self._condition(tf.constant(window))
 
+    def _conditioning_at(self, seconds: np.ndarray, rows: int) -> tf.Tensor | None:
+        """What items at moments depend on besides, the same in all rows."""
+        conditioning = self.model.conditioning_at(seconds)
+        return None if conditioning is None else tf.constant(np.stack([conditioning] * rows))
+
     def __call__(
         self,
         context: np.ndarray,
@@ -118,7 +123,9 @@ class Generator:
             numbers = [self.output.random(stream, start, length) for stream in random]
             numbers = np.stack(numbers, axis=1)  # [length, B, …]
             seconds = np.arange(start, start + length) / sample_rate
-            values = np.stack([temperatures.at(value, seconds) for value in temperature], axis=1)  # [length, B]
+            values = np.stack([envelope.at(value, seconds) for value in temperature], axis=1)  # [length, B]
+            if conditioning is None:
+                conditioning = self._conditioning_at(seconds, len(context))
             items, context, state = self._parts(
                 context, state, weights, values.astype(np.float32), numbers, conditioning
             )

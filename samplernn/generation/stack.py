@@ -14,7 +14,7 @@ from samplernn.generation.encoding import Encoder, read_tokens
 from samplernn.generation.generator import Generator
 from samplernn.generation.level import GivenCodes, Level
 from samplernn.models.config import Config, hop_of
-from samplernn.models.model import AutoregressiveModel
+from samplernn.models.model import Generative
 from samplernn.options.options import SoundOptions
 
 
@@ -26,7 +26,7 @@ class Stack:
 
     def __init__(
         self,
-        top: AutoregressiveModel,
+        top: Generative,
         chain: Chain,
         sample_rate: int,
         precision: str = "float32",

@@ -49,6 +49,13 @@ class Grid:
         _, steps_per_beat, tempo = self._clock
         return Fraction(tempo, steps_per_beat * MICROSECONDS)
 
+    @property
+    def in_words(self) -> str:
+        """What its steps are, whatever the tempo at which they are written."""
+        each = f"{self.step / MICROSECONDS:g} s" if self.step else f"1/{self.steps_per_beat} beat"
+        onsets = " with onsets" if self.onsets else ""
+        return f"steps of {each} of the pitches from {self.low} to {self.high - 1}{onsets}"
+
     def steps(self, tune: Tune) -> int:
         """How many its roll has, which are those that begin before its end."""
         return int(self._steps_before(tune, np.array(tune.length)))

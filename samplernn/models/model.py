@@ -165,8 +165,25 @@ class Model(keras.Model, ABC):
         return {"random/dropout": self.dropout_seed.state}
 
 
-class AutoregressiveModel(Model):
-    """A network that also generates, block by block."""
+class Generative(ABC):
+    """What generates items, block by block: a network, or several together.
+
+    Attributes:
+        config: of which what is about data and generation is asked.
+        has_cudnn_kernels: as of `Model`.
+    """
+
+    config: Config
+    has_cudnn_kernels: bool
+
+    @property
+    @abstractmethod
+    def networks(self) -> tuple[AutoregressiveModel, ...]:
+        """Those that have the weights."""
+
+    @abstractmethod
+    def initial_state(self, rows: int) -> Any:
+        """The state before a recording's first item."""
 
     @abstractmethod
     def read(self, items: tf.Tensor, state: Any, conditioning: tf.Tensor | None = None) -> Any:
@@ -174,28 +191,83 @@ class AutoregressiveModel(Model):
 
         Args:
             items: [B, left + n, ...], where n is a multiple of the config's seed_multiple.
-            state: as for `forward`.
+            state: from `initial_state`, or after what was read or generated before.
             conditioning: as for `generate_block`, of the n items.
         """
 
     def step_weights(self) -> Any:
-        """What `generate_block` derives from the weights, to be computed once for many blocks."""
+        """What generation derives from the weights, to be computed once for many items."""
         return ()
 
+    def conditioning_at(self, seconds: np.ndarray) -> np.ndarray | None:
+        """The conditioning of items [n] at moments of what is generated, where it follows from these: [n, ...]."""
+        return None
+
+    # --- Item by item ---
+
+    def begin_steps(self, state: Any) -> Any:
+        """What `step` hands on from item to item, from the state before the first of them."""
+        return state
+
     @abstractmethod
+    def step(self, before, handed_on, position, weights=None, conditioning=None) -> tuple[tf.Tensor, Any]:
+        """Predict an item from those before it.
+
+        Args:
+            before: [B, left, ...].
+            handed_on: from `begin_steps`, or of the item before.
+            position: how many items there were since `begin_steps`, int scalar.
+            weights: from `step_weights`.
+            conditioning: what else the item depends on, [B, 1, ...].
+
+        Returns:
+            Its logits [B, ..., Q], and what is handed on.
+        """
+
+    def end_steps(self, handed_on: Any) -> Any:
+        """The state after steps, of which there were a multiple of the config's seed_multiple."""
+        return handed_on
+
+    # --- Block by block ---
+
     def generate_block(self, context, state, draw, weights=None, conditioning=None) -> tuple[tf.Tensor, Any]:
         """Generate the next block, one item after the other.
 
         Args:
             context: [B, left, ...], the items before.
             state: from `initial_state`, or of the block before.
-            draw: function of logits [B, Q] and the position in the block, int scalar, that returns items [B].
+            draw: function of logits [B, ..., Q] and the position in the block, int scalar, that returns items [B, ...].
             weights: from `step_weights`.
             conditioning: what else the block depends on, [B, N, ...], each for block_length / N items.
 
         Returns:
             The items [B, block_length, ...], and the next state.
         """
+        weights, length = weights or self.step_weights(), self.config.block_length
+
+        def generate_item(position, before, handed_on, items):
+            given = None
+            if conditioning is not None:
+                given = conditioning[:, position // (length // conditioning.shape[1])][:, None]
+            logits, handed_on = self.step(before, handed_on, position, weights, given)
+            item = draw(logits, position)
+            before = tf.concat([before[:, 1:], item[:, None]], axis=1)
+            return position + 1, before, handed_on, items.write(position, item)
+
+        items = tf.TensorArray(context.dtype, length, element_shape=context[:, 0].shape)
+        *_, handed_on, items = tf.while_loop(
+            lambda position, *_: position < length, generate_item, (0, context, self.begin_steps(state), items)
+        )
+        items = items.stack()  # [L, B, ...]
+        return tf.transpose(items, [1, 0, *range(2, items.shape.rank)]), self.end_steps(handed_on)
+
+
+class AutoregressiveModel(Model, Generative):
+    """A network that also generates."""
+
+    @property
+    def networks(self) -> tuple[AutoregressiveModel, ...]:
+        return (self,)
 
 
 class Autoencoder(AutoregressiveModel):

@@ -19,6 +19,7 @@ from samplernn.options.values import (
     PROBABILITY,
     SAMPLE_RATE,
     SECONDS,
+    SHARE,
     TEMPERATURE,
     automatic,
     one_of,
@@ -170,6 +171,13 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         repeatable=True,
     )
     all_checkpoints: bool = option(False, BOOLEAN, "generate with all checkpoints of the run folders, not the latest")
+    blend: float | str | None = option(
+        None,
+        optional(SHARE),
+        "generate with two checkpoints together: the share of the second, from 0 to 1, in what is predicted, or its"
+        " envelope over time, such as 0@0,1@30",
+        "each by itself",
+    )
     config_file: str | None = option(
         None, optional(PATH), "JSON file with the parameters of the model", "the one beside the checkpoint"
     )
@@ -243,6 +251,8 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         for name in ("seed_dur", "include_seed"):
             if getattr(self, name) and not self.seed:
                 raise InputError(f"--{name} is about the seed, and there is none; name it by --seed")
+        if self.all_checkpoints and self.blend is not None:
+            raise InputError("--all_checkpoints generates with each by itself, --blend with two; leave out one of them")
         sources = [f"--{name}" for name in ("seed", "reconstruct", "codes") if getattr(self, name)]
         if len(sources) > 1:
             raise InputError(f"{' and '.join(sources)} say different things to begin from; leave out all but one")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from samplernn.options import temperature as temperatures
+from samplernn.options import envelope
 from samplernn.system.words import is_address, shortened
 
 MAX_SAMPLE_RATE = 10**6  # Hz
@@ -153,6 +153,20 @@ def several(values: Values, expected: str | None = None) -> Values:
     return replace(values, expected=expected or values.expected, holds=all_hold, numeric=False, several=True)
 
 
+def over_time(numbers: Values, name: str, example: str) -> Values:
+    """Numbers that are called so, or envelopes of them, of which there is an example."""
+
+    def parse(text: str) -> float | str:
+        if "@" not in text:
+            return numbers.parse(text)
+        try:
+            return envelope.as_kept(text, numbers.parse)
+        except ValueError as error:
+            raise ValueError(f"{shortened(text)} is no envelope such as {example}: {error}") from None
+
+    return Values(f"{name}, or an envelope such as {example}", parse)
+
+
 def _parse_boolean(text: str) -> bool:
     """True or False in any case, or a beginning of either."""
     for name, value in (("true", True), ("false", False)):
@@ -182,15 +196,6 @@ def _parse_folder_name(text: str) -> str:
     if text.startswith("."):  # as does that of the codes of all runs
         raise ValueError(f"{shortened(text)!r} begins with a dot, as only hidden folders do")
     return text
-
-
-def _parse_temperature(text: str) -> float | str:
-    if "@" not in text:
-        return _TEMPERATURE_NUMBERS.parse(text)
-    try:
-        return temperatures.envelope(text)
-    except ValueError as error:
-        raise ValueError(f"{shortened(text)} is no envelope such as 0.75@0,1.1@5: {error}") from None
 
 
 def _parse_policy(text: str) -> str:
@@ -228,8 +233,12 @@ GPUS = _numbers(
     lambda value: 0 <= value < 1 or value == int(value) > 0,
     "0, a fraction of one GPU such as 0.5, or a whole number of them",
 )
-_TEMPERATURE_NUMBERS = _numbers(float, temperatures.is_temperature, f"a number {temperatures.LIMITS}, such as 0.95")
-TEMPERATURE = Values("a temperature, or an envelope such as 0.75@0,1.1@5", _parse_temperature)
+TEMPERATURE = over_time(
+    _numbers(float, lambda value: 1e-6 <= value <= 1e6, "a number from 0.000001 to 1000000, such as 0.95"),
+    "a temperature",
+    "0.75@0,1.1@5",
+)
+SHARE = over_time(number(0, 1), "a share from 0 to 1", "0@0,1@30")
 POLICY = Values("Always or Best", _parse_policy)
 ADDRESS_OF_PAGE = Values("an address that begins with http:// or https://", _parse_address_of_page)
 ADDRESS = Values("the address of a cluster, such as 10.0.0.1:6379", _parse_address)

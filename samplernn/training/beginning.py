@@ -17,8 +17,8 @@ from samplernn.corpus.seed import find_stretch
 from samplernn.corpus.split import Split, split_corpus
 from samplernn.generation.chain import Chain, chain_below, chain_from, configs_of
 from samplernn.generation.coded_corpus import as_codes, make_codes
-from samplernn.generation.generate import choose_sample_rate
 from samplernn.generation.output import output_of
+from samplernn.generation.plan import choose_sample_rate
 from samplernn.models.config import Config, hop_of
 from samplernn.options.options import TrainingOptions
 from samplernn.system.errors import InputError

@@ -11,9 +11,10 @@ import soundfile
 
 from samplernn.audio.wav import Recording, examine, read_mono, to_pcm16, wav_writer
 from samplernn.checkpoints.trained_on import items_of
-from samplernn.generation.generate import facts_of_chain, generate_files, level_of, seconds_of_codes
+from samplernn.generation.generate import facts_of_chain, generate_files, level_of
 from samplernn.generation.level import GivenCodes
 from samplernn.generation.output import output_of
+from samplernn.generation.plan import seconds_of_codes
 from samplernn.generation.stack import Stack
 from samplernn.models.model import Model
 from samplernn.options.options import GenerationOptions, TrainingOptions
@@ -52,7 +53,7 @@ class Clips:
         level, beginning = level_of(self._stack, clip, self._contexts, codes), self._beginning
         facts = (facts or {}) | facts_of_chain(beginning.config, beginning.chain, clip)
         trained_on = partial(items_of, beginning.split.training, beginning.config)
-        return generate_files(level, checkpoint, clip, facts, trained_on)
+        return generate_files(level, [checkpoint], clip, facts, trained_on)
 
     def _reconstruct(self, recording: Recording, checkpoint: Path, clip: GenerationOptions) -> list[Path]:
         name = f"{self._options.id}_{'_'.join(PurePosixPath(recording.name).with_suffix('').parts)}"

@@ -26,8 +26,9 @@ from samplernn.commands import cli
 from samplernn.corpus.seed import Context
 from samplernn.generation import generate, report
 from samplernn.generation import generator as generation
-from samplernn.generation.generate import choose_sample_rate, generate_from_checkpoints, match_temperatures
+from samplernn.generation.generate import generate_from_checkpoints, match_temperatures
 from samplernn.generation.generator import Generator
+from samplernn.generation.plan import choose_sample_rate
 from samplernn.generation.sound import Sound
 from samplernn.models import registry
 from samplernn.models.registry import config_to_dict, load_config

@@ -24,7 +24,7 @@ def test_the_contract_is_kept(short_turns, name):
     verify_contract(name)
 
 
-PLAIN = {name: getattr(Toy, name) for name in ("call", "forward", "read", "generate_block")}
+PLAIN = {name: getattr(Toy, name) for name in ("call", "forward", "read", "step", "generate_block")}
 
 
 def sees_its_target(self, x, y, state, training):
@@ -58,6 +58,10 @@ def generates_without_memory(self, context, state, draw, weights=None, condition
     return block, state
 
 
+def steps_without_memory(self, before, handed_on, position, weights=None, conditioning=None):
+    return PLAIN["step"](self, before, handed_on, position)[0], handed_on
+
+
 def moves_uphill(self, x, y, state, training):
     outcome = PLAIN["forward"](self, x, y, state, training)
     return outcome._replace(loss=-outcome.loss)
@@ -74,6 +78,7 @@ def moves_uphill(self, x, y, state, training):
         ("forward", moves_uphill),
         ("read", reads_too_little),
         ("generate_block", generates_without_memory),
+        ("step", steps_without_memory),
         ("checkpoint_key", lambda self, variable: "weight"),
     ],
 )

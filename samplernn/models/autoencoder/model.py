@@ -151,6 +151,10 @@ class DiscreteAutoencoder(Autoencoder):
     def step_weights(self):
         return self.local_model.step_weights()
 
+    def step(self, before, handed_on, position, weights=None, conditioning=None):
+        before = self._silent_outside(before[:, -1:])
+        return self.local_model.step(before, handed_on, position, weights, conditioning)
+
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
         before = self._silent_outside(context[:, -1:])
         return self.local_model.generate_block(before, state, draw, weights, conditioning)

@@ -146,19 +146,10 @@ class PianoRoll(AutoregressiveModel):
     def step_weights(self):
         return [layer.step_weights() for layer in self.lstms]
 
-    def generate_block(self, context, state, draw, weights=None, conditioning=None):
-        weights = weights or self.step_weights()
-
-        def step(position, item, state, items):
-            outputs, state = self._step(tf.transpose(self._heard(item)), state, weights)
-            item = draw(self._logits(self.notes(outputs)), position)
-            return position + 1, item, state, items.write(position, item)
-
-        items = tf.TensorArray(context.dtype, self.config.block_length, element_shape=context[:, 0].shape)
-        *_, state, items = tf.while_loop(
-            lambda position, *_: position < self.config.block_length, step, (0, context[:, -1], state, items)
-        )
-        return tf.transpose(items.stack(), [1, 0, 2]), state
+    def step(self, before, handed_on, position, weights=None, conditioning=None):
+        x = tf.transpose(self._heard(before[:, -1]))
+        outputs, state = self._step(x, handed_on, weights or self.step_weights())
+        return self._logits(self.notes(outputs)), state
 
     def _step(self, x, state, weights):
         """Of columns [N · planes, B] the outputs of all layers, float32 [B, D], and the next state."""

@@ -104,6 +104,10 @@ class Predictor(AutoregressiveModel):
             kernel = tf.zeros([0, config.item_size, config.hidden_size], self.compute_dtype)
         return Weights(table, kernel, tf.convert_to_tensor(self.bias), self.head.step_weights())
 
+    def step(self, before, handed_on, position, weights=None, conditioning=None):
+        weights = weights or self.step_weights()
+        return self.head(self._convolve(look_up(weights.table, before), weights)[:, 0], weights.head), handed_on
+
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
         """As every family; what the context adds to the convolutions of a block is computed at once."""
         weights = weights or self.step_weights()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import tensorflow as tf
 
@@ -129,6 +130,35 @@ class SampleRNN(AutoregressiveModel):
         sample_mlp, upsample_kernel = self.sample_mlp.step_weights(lowest.effective_upsample_kernel())
         of_upper = [tier.step_weights(tier.effective_upsample_kernel()) for tier in upper]
         return [*of_upper, lowest.step_weights(upsample_kernel)], sample_mlp
+
+    # --- Generation, item by item ---
+
+    def begin_steps(self, state):
+        """Beside the state what each tier makes of a frame, which is done anew where one begins: [ratio, D, B]."""
+        rows = tf.nest.flatten(state)[0].shape[-1]
+        return state, tuple(tf.zeros([tier.ratio, tier.dim, rows], tier.compute_dtype) for tier in self.tiers)
+
+    def step(self, before, handed_on, position, weights=None, conditioning=None):
+        of_tiers, of_sample_tier = weights or self.step_weights()
+        before, from_above, next_state, next_upsampled = tf.transpose(before), None, [], []
+        for tier, state, upsampled, own in zip(self.tiers, *handed_on, of_tiers):
+            size = tier.frame_size
+            upsampled, state = tf.cond(
+                position % size == 0,
+                partial(tier.step, before[-size:], state, from_above, own),
+                partial(tuple, (upsampled, state)),
+            )
+            from_above = upsampled[position % size // (size // tier.ratio)]
+            next_state.append(state)
+            next_upsampled.append(upsampled)
+        window = tf.maximum(before[-self.sample_mlp.frame_size :], 0)
+        logits = self.sample_mlp.step(window, from_above, of_sample_tier)
+        return tf.transpose(logits), (tuple(next_state), tuple(next_upsampled))
+
+    def end_steps(self, handed_on):
+        return handed_on[0]
+
+    # --- Generation, block by block ---
 
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
         """Generate the samples of one frame of the uppermost tier, which are the next block's context."""

@@ -59,16 +59,16 @@ class WaveNet(AutoregressiveModel):
         Returns:
             Logits [B, S, Q] for `tokens[:, 1:]`, and the state for the next window.
         """
-        skips, state = self._through_blocks(tokens, state, conditions, training)
+        skips, state = self._through_blocks(tokens[:, :-1], state, conditions, training)
         return tf.transpose(self.output_layer(skips), [1, 0, 2]), state
 
     def read(self, items, state, conditioning=None):
-        _, state = self._through_blocks(items, state, _by_block(conditioning), training=False)
+        _, state = self._through_blocks(items[:, :-1], state, _by_block(conditioning), training=False)
         return state
 
     def _through_blocks(self, tokens, state, conditions, training):
-        """The sum of the skips of all blocks, [S, B, skip], and the next state."""
-        x = self.input_layer(tf.transpose(tokens[:, :-1]))  # [S, B, residual]
+        """Of the tokens before the samples, [B, S], the sum of all skips, [S, B, skip], and the next state."""
+        x = self.input_layer(tf.transpose(tokens))  # [S, B, residual]
         total, next_state = 0.0, []
         for block, history, condition in zip(self.blocks, state, conditions or [None] * len(state)):
             x, skip, history = block(x, history, condition, training=training)
@@ -84,6 +84,10 @@ class WaveNet(AutoregressiveModel):
             [block.step_weights() for block in self.blocks],
             self.output_layer.step_weights(),
         )
+
+    def step(self, before, handed_on, position, weights=None, conditioning=None):
+        skips, state = self._through_blocks(before, handed_on, _by_block(conditioning), training=False)
+        return self.output_layer(skips)[0], state
 
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
         """As every family; the conditioning, [B, N, blocks, 2 · inner], is for block_length / N samples each."""
