@@ -27,13 +27,13 @@ class Made:
     """How a clip was made, as the JSON beside it says; None for what that does not say.
 
     Attributes:
-        checkpoint: the path of the checkpoint.
-        epoch: after how many epochs.
+        checkpoints: the path of the checkpoint, or of each that was blended.
+        epoch: after how many epochs the one was.
         temperature: a number or an envelope.
         flags: what was doubtful, as `Finding.to_json` has it.
     """
 
-    checkpoint: str | None = None
+    checkpoints: tuple[str, ...] = ()
     epoch: int | None = None
     temperature: float | str | None = None
     flags: tuple[dict[str, Any], ...] = ()
@@ -102,17 +102,24 @@ def made_as(path: Path) -> Made:
         return Made()
     if not isinstance(told, dict):
         return Made()
-    of_checkpoint, part = told.get("checkpoint"), told.get("excerpt")
-    path_of_checkpoint = of_checkpoint.get("path") if isinstance(of_checkpoint, dict) else None
-    known = isinstance(path_of_checkpoint, str) and len(path_of_checkpoint) <= LONGEST_PATH
+    checkpoints, part = tuple(_checkpoints_in(told)), told.get("excerpt")
     temperature, flags = told.get("temperature"), told.get("flags")
     begins = part.get("from") if isinstance(part, dict) else 0.0  # of what was cut out of a longer clip
     return Made(
-        checkpoint=path_of_checkpoint if known else None,
-        epoch=(run_folders.epoch_of(Path(path_of_checkpoint)) or None) if known else None,
+        checkpoints=checkpoints,
+        epoch=(run_folders.epoch_of(Path(checkpoints[0])) or None) if len(checkpoints) == 1 else None,
         temperature=temperature if _is_temperature(temperature) else None,
         flags=tuple(_flags_in(flags, begins)) if isinstance(flags, list) and NUMBER.holds(begins) else (),
     )
+
+
+def _checkpoints_in(told: dict[str, Any]) -> Iterator[str]:
+    """The paths of those that a JSON names."""
+    for of in (told, told.get("blend")):
+        checkpoint = of.get("checkpoint") if isinstance(of, dict) else None
+        path = checkpoint.get("path") if isinstance(checkpoint, dict) else None
+        if isinstance(path, str) and len(path) <= LONGEST_PATH:
+            yield path
 
 
 def _is_temperature(value: Any) -> bool:

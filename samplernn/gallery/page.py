@@ -148,7 +148,7 @@ def _told(card: Card, order: int, picture: str, input_dir: Path, folder: Path) -
         "name": excerpt.clip.name,
         "start": start,
         "end": end,
-        "checkpoint": made.checkpoint and "/".join(Path(made.checkpoint).parts[-2:]),
+        "checkpoint": " + ".join("/".join(Path(path).parts[-2:]) for path in made.checkpoints) or None,
         "epoch": made.epoch,
         "temperature": made.temperature,
         "flags": excerpt.flags,

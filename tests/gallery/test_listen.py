@@ -126,6 +126,13 @@ def test_chunks_are_the_recording_again_that_they_were_cut_from(tmp_path, music,
     np.testing.assert_allclose(second.read(), music[6 * RATE : round(9.5 * RATE)], atol=1 / 32768)
 
 
+def test_a_blend_is_of_both_checkpoints(put):
+    blend = {"share": "0@0,1@30", "checkpoint": {"path": "/runs/b/model.ckpt-5", "sha256": "0"}}
+    path = put("x.wav", noise(1), checkpoint={"path": "/runs/a/model.ckpt-12", "sha256": "0"}, blend=blend)
+    made = made_as(path)
+    assert made.checkpoints == ("/runs/a/model.ckpt-12", "/runs/b/model.ckpt-5") and made.epoch is None
+
+
 HOSTILE = '</script><script>alert(1)</script><!-- " onload="x'
 
 
@@ -139,7 +146,15 @@ def test_what_is_told_of_a_clip_stays_data(put, page_of, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"checkpoint": 3, "temperature": [], "flags": {}}', '{"flags": [1, {"flag": 2}]}']
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"checkpoint": 3, "temperature": [], "flags": {}, "blend": []}',
+        '{"flags": [1, {"flag": 2}], "blend": {"checkpoint": {"path": 3}}}',
+    ],
 )
 def test_another_programs_json_tells_nothing(put, text):
     path = put("x.wav", noise(1))

@@ -655,3 +655,21 @@ def test_a_search_over_codes_of_nothing_names_the_flag():
     options = KerasTunerOptions(data_dir=("d",), model="wavenet", codes_from="nowhere", space={"q_type": ("codes",)})
     with pytest.raises(InputError, match="^--codes_from: nowhere: "):
         Search(options)
+
+
+def test_models_over_the_codes_of_one_autoencoder_are_blended_and_of_others_are_not(stack, tmp_path):
+    second = replace(stack.top, id="second", logdir_root=str(tmp_path / "logdir"), random_seed=1, generate=False)
+    train(second)
+    both = (str(checkpoint(stack.top)), str(checkpoint(second)))
+    ends = [generate(stack, tmp_path, f"end{i}", checkpoint_path=(path,), dur=0.04) for i, path in enumerate(both)]
+    for share, ((expected, _),) in zip((0.0, 1.0), ends):
+        ((audio, _),) = generate(stack, tmp_path, f"blend{share}", checkpoint_path=both, dur=0.04, blend=share)
+        np.testing.assert_array_equal(audio, expected)
+    below = replace(stack.below, id="other", logdir_root=second.logdir_root, random_seed=1, generate=False)
+    train(below)
+    train(replace(second, id="third", codes_from=str(tmp_path / "logdir" / "other")))
+    third = str(checkpoint(replace(second, id="third")))
+    with pytest.raises(
+        InputError, match="^--blend: .* are over the codes of different autoencoders; name two over one$"
+    ):
+        generate(stack, tmp_path, checkpoint_path=(both[0], third), blend=0.5)

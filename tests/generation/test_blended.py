@@ -1,0 +1,168 @@
+"""Two checkpoints blended in one command: what is written, that it can be made again, and what cannot be blended."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from conftest import GOLDEN
+
+import generate as generate_py
+from samplernn.checkpoints import store
+from samplernn.generation.generate import generate_from_checkpoints
+from samplernn.models import registry
+from samplernn.models.autoencoder.config import VQVAEConfig
+from samplernn.models.optimizer import make_optimizer
+from samplernn.models.pianoroll.config import PianoRollConfig
+from samplernn.models.predictor.config import PredictorConfig
+from samplernn.models.registry import config_to_dict
+from samplernn.models.wavenet.config import WaveNetConfig
+from samplernn.options.options import GenerationOptions
+
+GRU = GOLDEN / "gru" / "model.ckpt-1"
+WAVENET = WaveNetConfig(seq_len=16, num_stages=3, residual_size=8, inner_size=8, skip_size=8)
+ROLLS = {"seq_len": 4, "layer_sizes": (4,), "note_range": (60, 65)}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A function that makes a checkpoint of a network of a config, after three epochs."""
+
+    def make(config, name="run", rate=16000):
+        model = registry.build(config)
+        for number, variable in enumerate(model.trainable_variables):
+            variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.5))
+        optimizer = make_optimizer("sgd", 0.1, 0.0, model)
+        optimizer.build(model.trainable_variables)
+        (tmp_path / name).mkdir()
+        settings = {"config": config_to_dict(config), **({"sample_rate": rate} if rate else {})}
+        store.save(tmp_path / name / "model.ckpt-3", model, optimizer, settings)
+        return tmp_path / name / "model.ckpt-3"
+
+    return make
+
+
+@pytest.fixture
+def generate(tmp_path):
+    """A function that generates, and returns the paths."""
+
+    def generate(*checkpoints, folder="out", **flags):
+        flags = {"dur": 0.03, "random_seed": 5, "jit_compile": False, "sample_rate": None} | flags
+        path = str(tmp_path / folder / "x")
+        options = GenerationOptions(output_path=path, checkpoint_path=tuple(map(str, checkpoints)), **flags)
+        return generate_from_checkpoints(options)
+
+    return generate
+
+
+def audio_of(paths):
+    return [soundfile.read(path, dtype="int16")[0] for path in paths]
+
+
+def test_at_the_ends_of_the_share_it_is_what_each_generates_and_between_them_neither(trained, generate):
+    wavenet = trained(WAVENET)
+    (first,), (second,) = audio_of(generate(GRU, folder="a")), audio_of(generate(wavenet, folder="b"))
+    (path,) = generate(GRU, wavenet, blend="0@0.01,1@0.02")
+    assert path.name == "x_e=1+3_t=0.95.wav"
+    (blended,) = audio_of([path])
+    np.testing.assert_array_equal(blended[:160], first[:160])
+    assert not np.array_equal(blended[160:320], first[160:320])
+    (ends,) = audio_of(generate(GRU, wavenet, blend=1.0, folder="end"))
+    np.testing.assert_array_equal(ends, second)
+    (turned,) = audio_of(generate(wavenet, GRU, blend="0@0.01,1@0.02", folder="turned"))
+    np.testing.assert_array_equal(turned[:160], second[:160])
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_its_command_makes_it_again(trained, generate, run_script, tmp_path, music, seeded):
+    wavenet = trained(WAVENET)
+    soundfile.write(tmp_path / "seed.wav", music[:4000], 16000)
+    seed = {"seed": str(tmp_path / "seed.wav"), "seed_dur": 0.1} if seeded else {}
+    path, _ = generate(GRU, wavenet, blend="0.25@0,1@0.5", num_seqs=2, top_k=9, temperature=("0.9@0,1.1@1",), **seed)
+    told = json.loads(path.with_suffix(".json").read_text())
+    assert told["checkpoint"]["path"] == str(GRU) and told["config"]["model"] == "samplernn"
+    assert told["blend"]["share"] == "0.25@0,1@0.5" and told["blend"]["config"] == config_to_dict(WAVENET)
+    assert told["blend"]["checkpoint"]["path"] == str(wavenet)
+    content = path.read_bytes()
+    status, out, _ = run_script(generate_py.main, *told["command"][2:])
+    again = path.with_name(f"{path.stem}_1.wav")
+    assert status == 0 and f"Wrote {again}" in out and again.read_bytes() == content
+
+
+def test_rolls_are_blended_too(trained, generate):
+    first, second = (trained(PianoRollConfig(**ROLLS, dt=dt), name, None) for name, dt in (("a", 0.25), ("b", 0.25)))
+    alone = generate(first, folder="a", dur=2)
+    (path,) = generate(first, second, blend="0@1,1@2", dur=4)
+    assert path.name == "x_e=3+3_t=0.95.mid" and path.stat().st_size > alone[0].stat().st_size
+
+
+def refused(run_script, tmp_path, *flags):
+    """What is said where a command is refused that leaves nothing."""
+    status, _, said = run_script(generate_py.main, "--output_path", "out/x.wav", *flags)
+    assert status == 2 and not (tmp_path / "out").exists() and said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "number"), [((GRU,), 1), ((GRU, GRU), 1), ((GRU, GOLDEN / "gru-linear" / "model.ckpt-1", 0), 3)]
+)
+def test_it_is_of_two(run_script, tmp_path, trained, checkpoints, number):
+    checkpoints = [each or trained(WAVENET) for each in checkpoints]
+    said = refused(run_script, tmp_path, "--checkpoint_path", *checkpoints, "--blend", "0.5")
+    assert f"--blend: it is of two checkpoints, and --checkpoint_path names {number}; name two" in said
+
+
+def test_not_with_all_checkpoints(run_script, tmp_path):
+    said = refused(
+        run_script, tmp_path, "--checkpoint_path", GRU.parent, WAVENET, "--blend", "0@0,1@9", "--all_checkpoints"
+    )
+    assert "--all_checkpoints generates with each by itself, --blend with two; leave out one of them" in said
+
+
+@pytest.mark.parametrize("share", ["1.5", "0@0,2@3", "0@3,1@1", "loud"])
+def test_what_is_no_share_is_refused(run_script, tmp_path, share):
+    assert "--blend" in refused(run_script, tmp_path, "--checkpoint_path", GRU, "b", "--blend", share)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rates", "said"),
+    [
+        (
+            WAVENET,
+            PredictorConfig(q_type="linear", q_levels=64),
+            (16000, 16000),
+            "predicts samples of 256 mu-law levels",
+        ),
+        (
+            WAVENET,
+            PredictorConfig(q_type="linear"),
+            (16000, 16000),
+            "256 mu-law levels, and .* 256 linear levels; name",
+        ),
+        (WAVENET, PredictorConfig(), (16000, 44100), "learnt audio at 16000 Hz, and .* at 44100; name networks of one"),
+        (
+            WAVENET,
+            PianoRollConfig(**ROLLS),
+            (16000, None),
+            "mu-law levels, and .* steps of 0.3 s of the pitches from 60",
+        ),
+        (
+            PianoRollConfig(**ROLLS),
+            PianoRollConfig(**ROLLS, steps_per_beat=4, onsets=True),
+            (None, None),
+            "predicts steps of 0.3 s of the pitches from 60 to 64, and .* 1/4 beat .* with onsets; name networks that",
+        ),
+        (
+            WAVENET,
+            VQVAEConfig.tiny(),
+            (16000, 16000),
+            "decodes codes, of which another has others; name networks that do",
+        ),
+    ],
+)
+def test_what_does_not_predict_alike_is_refused(trained, run_script, tmp_path, first, second, rates, said):
+    checkpoints = [trained(config, f"run{i}", rate) for i, (config, rate) in enumerate(zip((first, second), rates))]
+    printed = refused(run_script, tmp_path, "--checkpoint_path", *checkpoints, "--blend", "0@0,1@30")
+    assert re.search(f"--blend: .*{said}", printed), printed
