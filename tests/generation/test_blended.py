@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.registry import config_to_dict
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.options.options import GenerationOptions
+from samplernn.training.train import train
 
 GRU = GOLDEN / "gru" / "model.ckpt-1"
 WAVENET = WaveNetConfig(seq_len=16, num_stages=3, residual_size=8, inner_size=8, skip_size=8)
@@ -166,3 +168,45 @@ def test_what_does_not_predict_alike_is_refused(trained, run_script, tmp_path, f
     checkpoints = [trained(config, f"run{i}", rate) for i, (config, rate) in enumerate(zip((first, second), rates))]
     printed = refused(run_script, tmp_path, "--checkpoint_path", *checkpoints, "--blend", "0@0,1@30")
     assert re.search(f"--blend: .*{said}", printed), printed
+
+
+def noise_between(low, high, seconds, rate):
+    """Noise in a band of Hz."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).normal(size=seconds * rate))
+    hz = np.fft.rfftfreq(seconds * rate, 1 / rate)
+    spectrum[(hz < low) | (hz > high)] = 0
+    audio = np.fft.irfft(spectrum)
+    return 0.25 * audio / audio.std()
+
+
+def share_above(audio, limit, rate):
+    """The part of its power above a frequency in Hz."""
+    power = abs(np.fft.rfft(audio)) ** 2
+    return power[np.fft.rfftfreq(len(audio), 1 / rate) > limit].sum() / power.sum()
+
+
+@pytest.mark.long
+@pytest.mark.network
+def test_by_its_spectra_it_begins_like_the_one_and_ends_like_the_other(options, generate, tmp_path):
+    rate, checkpoints = 8000, []
+    configs = {
+        "low": PredictorConfig(seq_len=256, receptive_field=32, hidden_size=64, input_format="embedding"),
+        "high": WaveNetConfig(seq_len=256, num_stages=5, residual_size=32, inner_size=32, skip_size=32),
+    }
+    for (name, config), band in zip(configs.items(), ((200, 900), (2200, 3600))):
+        (tmp_path / name).mkdir()
+        for number, chunk in enumerate(np.split(noise_between(*band, 32, rate), 16)):
+            soundfile.write(tmp_path / name / f"{number:02}.wav", chunk, rate)
+        (tmp_path / f"{name}.json").write_text(json.dumps(config_to_dict(config)))
+        files = {"data_dir": (str(tmp_path / name),), "config_file": str(tmp_path / f"{name}.json")}
+        train(replace(options, id=name, num_epochs=6, learning_rate=0.003, batch_size=4, **files))
+        checkpoints.append(str(tmp_path / "logdir" / name))
+    shares = []
+    for number, (paths, blend) in enumerate(
+        ((checkpoints[:1], None), (checkpoints[1:], None), (checkpoints, "0@1,1@3"))
+    ):
+        (audio,) = audio_of(generate(*paths, folder=str(number), blend=blend, dur=4, jit_compile=None))
+        shares.append([share_above(part, 1500, rate) for part in np.split(audio / 32768, 4)])
+    low, high, blended = shares
+    assert max(low) < 0.2 and min(high) > 0.8
+    assert blended[0] < 0.2 and blended[3] > 0.8
