@@ -172,7 +172,10 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
     own, where = _own_config(checkpoint)
     config = load_config(config_file) if config_file else own
     if config is None:
-        raise InputError(f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file")
+        raise InputError(
+            f"{checkpoint}: no config is beside it; name the one it was trained with by --config_file, or put it there,"
+            " as model.config.json"
+        )
     if not is_foreign(checkpoint) and read_settings(checkpoint) is None:
         shapes = shapes_of(checkpoint)
         fitted, own = config.fitted_to(shapes), own and own.fitted_to(shapes)
@@ -197,6 +200,18 @@ def model_config(checkpoint: Path, config_file: str | None) -> Config:
     else:
         _check_size(checkpoint, config)
     return config
+
+
+def config_among(checkpoint: Path, number: int, config_file: str | None) -> Config:
+    """The config of the network of one of so many checkpoints; of several a config file is for those without their own.
+
+    Raises:
+        InputError: as for `model_config`.
+    """
+    if config_file and number > 1 and has_config(checkpoint):
+        log.warning("--config_file %s is not used for %s, which has a config of its own.", config_file, checkpoint)
+        config_file = None
+    return model_config(checkpoint, config_file)
 
 
 def check_weights(checkpoint: Path, config: Config) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from samplernn.audio.wav import Recording
 from samplernn.corpus.rolls import Rolls
 from samplernn.corpus.tokens import AudioTokens, CodeTokens
-from samplernn.models.config import Config
+from samplernn.models.config import Config, GenerationConfig
 
 if TYPE_CHECKING:
     from samplernn.corpus.corpus import Corpus, Examination
@@ -22,14 +22,14 @@ class Data(Protocol):
 
     Attributes:
         unit: what an item is called.
-        items: what they are, in words: those of two models mean the same where these are equal.
+        kind_of_items: what they are, in words: those of two models mean the same where these are equal.
         padding: the item that stands before a recording's first and behind its last, of a signed type: among targets
             there is NO_TARGET.
         reads: what decides which recordings are found in folders, and how long they are.
     """
 
     unit: str
-    items: str
+    kind_of_items: str
     padding: np.ndarray
     reads: Hashable
 
@@ -100,6 +100,6 @@ def padded(data: Data, length: int) -> np.ndarray:
     return np.broadcast_to(data.padding, [length, *data.padding.shape])
 
 
-def data_of(config: Config) -> Data:
+def data_of(config: GenerationConfig) -> Data:
     """The data of a model."""
-    return KINDS[config.data](config)
+    return KINDS[config.data](config.of_items)

@@ -25,7 +25,7 @@ class Rolls:
         self._config = config
         self.grid = self.reads = grid_of(config)
         self.padding = np.zeros(config.num_notes, np.int8)
-        self.items = self.grid.in_words
+        self.kind_of_items = self.grid.in_words
 
     def examine(self, data_dir: Sequence[str]) -> TuneExamination:
         return examine_tunes(data_dir, self.grid)

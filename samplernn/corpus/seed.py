@@ -13,7 +13,7 @@ import numpy as np
 
 from samplernn.audio.wav import Recording
 from samplernn.corpus.data import data_of, padded
-from samplernn.models.config import NO_ITEM, Config, hop_of
+from samplernn.models.config import NO_ITEM, GenerationConfig, hop_of
 from samplernn.system.errors import InputError
 from samplernn.system.files import sha256
 from samplernn.system.words import counted
@@ -52,7 +52,7 @@ class Stretch:
 
 
 def find_stretch(
-    configs: Sequence[Config], sample_rate: int | None, seed: str, offset: int = 0, dur: float | None = None
+    configs: Sequence[GenerationConfig], sample_rate: int | None, seed: str, offset: int = 0, dur: float | None = None
 ) -> Stretch:
     """Choose what a stack is to read of the seed.
 
@@ -87,7 +87,7 @@ def find_stretch(
 
 
 def read_seed(
-    configs: Sequence[Config],
+    configs: Sequence[GenerationConfig],
     encode: Callable[[np.ndarray], Sequence[np.ndarray]],
     sample_rate: int | None,
     seed: str,
@@ -121,7 +121,7 @@ def read_seed(
     return contexts
 
 
-def _context(config: Config, items: np.ndarray, codes: np.ndarray | None, source: dict[str, Any]) -> Context:
+def _context(config: GenerationConfig, items: np.ndarray, codes: np.ndarray | None, source: dict[str, Any]) -> Context:
     """Items that are read, behind padding, with the codes that an autoencoder follows there."""
     padding = padded(data_of(config), config.seed_padding)
     if config.codes:
@@ -129,7 +129,7 @@ def _context(config: Config, items: np.ndarray, codes: np.ndarray | None, source
     return Context(np.concatenate([padding, items]), source, config.seed_padding, codes)
 
 
-def _seed_length(configs: Sequence[Config]) -> int:
+def _seed_length(configs: Sequence[GenerationConfig]) -> int:
     """How many items of the top are read of a seed where nothing is said: as many as some level needs."""
     samples, lengths = 1, []
     for config in reversed(configs):
@@ -138,7 +138,7 @@ def _seed_length(configs: Sequence[Config]) -> int:
     return math.ceil(max(lengths) / samples)
 
 
-def _codes_that_do_not_hear_the_end(configs: Sequence[Config], samples: int) -> int:
+def _codes_that_do_not_hear_the_end(configs: Sequence[GenerationConfig], samples: int) -> int:
     """How many items of the top follow from samples alone, whatever comes behind them."""
     for config in reversed(configs):
         if config.codes:
@@ -146,7 +146,7 @@ def _codes_that_do_not_hear_the_end(configs: Sequence[Config], samples: int) -> 
     return samples
 
 
-def _samples_for(configs: Sequence[Config], number: int) -> int:
+def _samples_for(configs: Sequence[GenerationConfig], number: int) -> int:
     """How many samples so many items of the top follow from."""
     for config in configs:
         if config.codes:
@@ -154,7 +154,7 @@ def _samples_for(configs: Sequence[Config], number: int) -> int:
     return number
 
 
-def silence(config: Config) -> Context:
+def silence(config: GenerationConfig) -> Context:
     """What is before a recording's first item."""
     codes = np.full(config.codes.reach, NO_ITEM) if config.codes else None
     return Context(padded(data_of(config), config.window.left), codes=codes)

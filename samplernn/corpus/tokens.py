@@ -50,7 +50,7 @@ class AudioTokens(_OfAudio):
     def __init__(self, config: Config):
         self.quantizer = quantizer(config.q_type, config.q_levels)
         self.encode = self.quantizer.encode
-        self.items = f"samples of {config.q_levels} {config.q_type} levels"
+        self.kind_of_items = f"samples of {config.q_levels} {config.q_type} levels"
         self.padding = np.int32(NO_ITEM if config.marks_outside else self.quantizer.zero)
 
     def read(self, recording: Recording, start: int, length: int) -> np.ndarray:
@@ -89,7 +89,7 @@ class CodeTokens(_OfAudio):
 
     def __init__(self, config: Config):
         self._levels = config.q_levels
-        self.items = f"codes of {self._levels} levels"
+        self.kind_of_items = f"codes of {self._levels} levels"
         self.padding = np.int32(NO_ITEM)
 
     def read(self, recording: Recording, start: int, length: int) -> np.ndarray:

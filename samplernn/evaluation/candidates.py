@@ -15,8 +15,7 @@ from samplernn.checkpoints.settings import (
     arguments_of,
     best_of_run,
     check_weights,
-    has_config,
-    model_config,
+    config_among,
     read_settings,
     remark_on,
 )
@@ -82,11 +81,7 @@ def find_candidates(options: EvaluationOptions) -> list[Candidate]:
 
 def _find(path: str, options: EvaluationOptions) -> Candidate:
     checkpoint, why = best_of_run(path)
-    config_file = options.config_file
-    if config_file and len(options.checkpoint_path) > 1 and has_config(checkpoint):
-        log.warning("--config_file %s is not used for %s, which has a config of its own.", config_file, checkpoint)
-        config_file = None
-    config = model_config(checkpoint, config_file)
+    config = config_among(checkpoint, len(options.checkpoint_path), options.config_file)
     check_weights(checkpoint, config)  # before hours are spent on another one
     return Candidate(checkpoint, why, config, chain_below(checkpoint, config))
 

@@ -20,6 +20,7 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.trained_on import items_trained_on
 from samplernn.corpus.seed import Context
+from samplernn.generation.blend import Blend
 from samplernn.generation.chain import Chain, as_settings, hash_of
 from samplernn.generation.files import TOO_MANY_FILES, new_files, output_names
 from samplernn.generation.level import GivenCodes, Level
@@ -28,7 +29,6 @@ from samplernn.generation.plan import Plan, find_plans
 from samplernn.generation.report import Report
 from samplernn.generation.stack import Stack
 from samplernn.models import registry
-from samplernn.models.blend import Blend
 from samplernn.models.config import Config
 from samplernn.options.option import as_flags
 from samplernn.options.options import SCRIPTS, GenerationOptions

@@ -14,7 +14,7 @@ from samplernn.audio.listening import Finding
 from samplernn.generation.notes import Notes
 from samplernn.generation.shown import Shown
 from samplernn.generation.sound import Sound, Tokens
-from samplernn.models.config import Config
+from samplernn.models.config import Config, GenerationConfig
 from samplernn.options.option import options_of
 from samplernn.options.options import GenerationOptions
 from samplernn.system.errors import InputError
@@ -122,9 +122,9 @@ class Output(Protocol):
 KINDS: dict[str, type[Output]] = {"audio": Sound, "codes": Tokens, "rolls": Notes}
 
 
-def output_of(config: Config, **options: Any) -> Output:
+def output_of(config: GenerationConfig, **options: Any) -> Output:
     """The output of a model; options are those that its kind has."""
-    return KINDS[config.data](config, **options)
+    return KINDS[config.data](config.of_items, **options)
 
 
 def options_of_output(config: Config, options: GenerationOptions) -> dict[str, Any]:

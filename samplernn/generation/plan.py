@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from samplernn.checkpoints import run_folders
-from samplernn.checkpoints.settings import model_config, read_settings, remark_on
+from samplernn.checkpoints.settings import config_among, read_settings, remark_on
 from samplernn.corpus.data import data_of
 from samplernn.generation.chain import Chain, chain_below, configs_of
 from samplernn.generation.decoding import ToDecode, find_to_decode
@@ -17,6 +18,9 @@ from samplernn.models.config import Config, hop_of
 from samplernn.options.options import DEFAULT_SAMPLE_RATE, DEFAULT_TEMPERATURE, GenerationOptions
 from samplernn.system.errors import InputError
 from samplernn.system.words import counted
+
+LEARNT = "the checkpoint was trained on"
+LONGEST_FRAMES = 2**14  # items: a blend's blocks and seeds are multiples of so many
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +32,7 @@ class Plan:
     Attributes:
         checkpoints, configs: of the model at the top, or of two whose blend it is.
         chain: those below it.
-        learnt_rate: of the audio that they have learnt, Hz.
+        known_rate: that of the audio that they have learnt, Hz, where it is known.
         options: in which nothing is left open.
         of_output: those of them that the output has.
         to_decode: what an autoencoder is to decode.
@@ -37,10 +41,15 @@ class Plan:
     checkpoints: tuple[Path, ...]
     configs: tuple[Config, ...]
     chain: Chain
-    learnt_rate: int
+    known_rate: int | None
     options: GenerationOptions
     of_output: dict[str, Any]
     to_decode: ToDecode | None
+
+    @property
+    def learnt_rate(self) -> int:
+        """That of the audio that is taken to be what they have learnt, Hz."""
+        return self.known_rate or self.options.sample_rate
 
     def has_the_networks_of(self, other: Plan) -> bool:
         """Whether the two differ in nothing but the weights at the top."""
@@ -56,8 +65,14 @@ def find_plans(options: GenerationOptions) -> list[Plan]:
     """
     found = _find_checkpoints(options)
     if options.blend is not None and len(found) != 2:
-        raise InputError(f"--blend: it is of two checkpoints, and --checkpoint_path names {len(found)}; name two")
-    plans = [_plan(checkpoint, replace(options, all_checkpoints=False)) for checkpoint in found]
+        raise InputError(f"--blend: it takes two different checkpoints, and --checkpoint_path names {len(found)}")
+    known = [(read_settings(checkpoint) or {}).get("sample_rate") for checkpoint in found]
+    chosen = {rate: choose_sample_rate(options.sample_rate, rate, LEARNT) for rate in dict.fromkeys(known)}
+    options = replace(options, all_checkpoints=False)
+    plans = [
+        _plan(checkpoint, len(found), rate, replace(options, sample_rate=chosen[rate]))
+        for checkpoint, rate in zip(found, known)
+    ]
     return plans if options.blend is None else [_blended(*plans)]
 
 
@@ -79,44 +94,46 @@ def _find_checkpoints(options: GenerationOptions) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _plan(checkpoint: Path, options: GenerationOptions) -> Plan:
-    """Find all that a generation needs; InputError where something is wrong with it."""
-    config = model_config(checkpoint, options.config_file)
+def _plan(checkpoint: Path, among: int, known_rate: int | None, options: GenerationOptions) -> Plan:
+    """Find all that a generation needs by one of so many checkpoints; InputError where something is wrong with it."""
+    config = config_among(checkpoint, among, options.config_file)
+    if options.blend is not None and config.codes:
+        raise InputError(f"--blend: {checkpoint} is an autoencoder, which decodes codes of its own; name others")
     if said := remark_on(checkpoint, config):
         print(said)
-    if options.blend is not None and config.codes:
-        raise InputError(f"--blend: {checkpoint} decodes codes, of which another has others; name networks that do not")
-    known = read_settings(checkpoint) or {}
-    rate = choose_sample_rate(options.sample_rate, known.get("sample_rate"), "the checkpoint was trained on")
-    options = replace(options, checkpoint_path=(str(checkpoint),), sample_rate=rate)
+    options = replace(options, checkpoint_path=(str(checkpoint),))
     of_output = options_of_output(config, options)
-    learnt_rate = known.get("sample_rate") or options.sample_rate
     remedy = "name by --decoder_path where it lies"
     chain = chain_below(checkpoint, config, options.decoder_path, remedy)
     _check_decoder_temperature(options, checkpoint, chain)
     output = output_of(configs_of(chain)[-1] if chain else config)  # of which only lengths are asked
     output.count(options.dur or output.default_dur, options.sample_rate)
     hop = hop_of([config, *configs_of(chain)])
-    to_decode = find_to_decode(options, checkpoint, config, hop, learnt_rate)
+    to_decode = find_to_decode(options, checkpoint, config, hop, known_rate or options.sample_rate)
     options = replace(options, dur=_duration(options, to_decode and to_decode.number, hop, output.default_dur))
-    return Plan((checkpoint,), (config,), chain, learnt_rate, options, of_output, to_decode)
+    return Plan((checkpoint,), (config,), chain, known_rate, options, of_output, to_decode)
 
 
 def _blended(first: Plan, second: Plan) -> Plan:
     """Plans of one checkpoint each as that of their blend; InputError where their predictions can't be mixed."""
-    (one,), (other,) = first.checkpoints, second.checkpoints
-    items = [data_of(config).items for config in (*first.configs, *second.configs)]
+    checkpoints, configs = first.checkpoints + second.checkpoints, first.configs + second.configs
+    one, other = checkpoints
+    items = [data_of(config).kind_of_items for config in configs]
     if items[0] != items[1]:
-        raise InputError(
-            f"--blend: {one} predicts {items[0]}, and {other} {items[1]}; name networks that predict alike"
-        )
+        raise InputError(f"--blend: {one} predicts {items[0]}, and {other} {items[1]}; name two that predict alike")
     if [decoder.sha256 for decoder in first.chain] != [decoder.sha256 for decoder in second.chain]:
         raise InputError(f"--blend: {one} and {other} are over the codes of different autoencoders; name two over one")
-    if first.learnt_rate != second.learnt_rate:
-        rates = f"{one} has learnt audio at {first.learnt_rate} Hz, and {other} at {second.learnt_rate}"
+    if first.known_rate and second.known_rate and first.known_rate != second.known_rate:
+        rates = f"{one} has learnt audio at {first.known_rate} Hz, and {other} at {second.known_rate}"
         raise InputError(f"--blend: {rates}; name networks of one rate")
-    options = replace(first.options, checkpoint_path=(str(one), str(other)))
-    return replace(first, checkpoints=(one, other), configs=(*first.configs, *second.configs), options=options)
+    frames = [config.seed_multiple for config in configs]
+    if math.lcm(*frames) > LONGEST_FRAMES:
+        raise InputError(
+            f"--blend: {one} has frames of {frames[0]}, and {other} of {frames[1]}, which begin together only every"
+            f" {math.lcm(*frames)}; name networks of which one's are a multiple of the other's"
+        )
+    known = first if first.known_rate else second
+    return replace(known, checkpoints=checkpoints, configs=configs)
 
 
 def _check_decoder_temperature(options: GenerationOptions, checkpoint: Path, chain: Chain) -> None:

@@ -13,7 +13,7 @@ from samplernn.generation.chain import Chain
 from samplernn.generation.encoding import Encoder, read_tokens
 from samplernn.generation.generator import Generator
 from samplernn.generation.level import GivenCodes, Level
-from samplernn.models.config import Config, hop_of
+from samplernn.models.config import GenerationConfig, hop_of
 from samplernn.models.model import Generative
 from samplernn.options.options import SoundOptions
 
@@ -43,7 +43,7 @@ class Stack:
         """
         models = [top, *(decoder.load(precision) for decoder in chain)]
         self.top = top
-        self.configs: list[Config] = [model.config for model in models]
+        self.configs: list[GenerationConfig] = [model.config for model in models]
         self.sample_rate = sample_rate
         self.generators = [Generator(model, jit_compile, **of_output) for model in models]
         self.encoders = [Encoder(model, jit_compile) for model in models if model.config.codes]

@@ -52,7 +52,7 @@ class Grid:
     @property
     def in_words(self) -> str:
         """What its steps are, whatever the tempo at which they are written."""
-        each = f"{self.step / MICROSECONDS:g} s" if self.step else f"1/{self.steps_per_beat} beat"
+        each = f"{self.step / MICROSECONDS:.8g} s" if self.step else f"1/{self.steps_per_beat} beat"
         onsets = " with onsets" if self.onsets else ""
         return f"steps of {each} of the pitches from {self.low} to {self.high - 1}{onsets}"
 

@@ -68,14 +68,59 @@ class Codes:
     reach: int
 
 
-class Config(ABC):
+class GenerationConfig(ABC):
+    """What generation asks of a config: a network's, or that of several that generate as one.
+
+    Attributes:
+        data: the name of the kind of data that it is for, one of `corpus.data.KINDS`; there may be a property.
+        codes: of an autoencoder, what it makes of its items.
+    """
+
+    data: str
+    codes: ClassVar[Codes | None] = None
+
+    @property
+    @abstractmethod
+    def of_items(self) -> Config:
+        """The one that says what its items are."""
+
+    @property
+    @abstractmethod
+    def window(self) -> Window:
+        """What it is trained on; where nothing is, what is left of it is the context that an item needs."""
+
+    @property
+    @abstractmethod
+    def fits_in_cache(self) -> bool:
+        """Whether a processor may be expected to have the weights in its caches from one item to the next."""
+
+    @property
+    @abstractmethod
+    def block_length(self) -> int:
+        """Items that are generated at once."""
+
+    @property
+    def seed_length(self) -> int:
+        """Items of a seed that are read where the user does not say how many."""
+        return self.window.left
+
+    @property
+    def seed_padding(self) -> int:
+        """How much of the context of a seed's first item is padding, as before a recording; the rest are its own."""
+        return 0
+
+    @property
+    def seed_multiple(self) -> int:
+        """What the number of items of a seed is a multiple of."""
+        return 1
+
+
+class Config(GenerationConfig):
     """The parameters of a model, as the JSON config spells them; a frozen dataclass whose fields are options.
 
     A family derives its own, with a parameter `seq_len`, the length of its windows.
 
     Attributes:
-        data: the name of the kind of data that it is for, one of `corpus.data.KINDS`; a family may have a property.
-        codes: of an autoencoder, what it makes of its items.
         marks_outside: whether it is told what is outside a recording, by NO_ITEM, where others are given silence.
         every_item_counts: whether it is trained on all recordings to their last items, by windows and batches that are
             not full; others learn whole windows of whole batches.
@@ -87,8 +132,6 @@ class Config(ABC):
         InputError: a value has a wrong type or breaks a rule.
     """
 
-    data: str
-    codes: ClassVar[Codes | None] = None
     marks_outside: ClassVar[bool] = False
     every_item_counts: ClassVar[bool] = False
     passes_per_batch: ClassVar[int] = 1
@@ -210,11 +253,6 @@ class Config(ABC):
 
     @property
     @abstractmethod
-    def window(self) -> Window:
-        """What it is trained on."""
-
-    @property
-    @abstractmethod
     def parameters(self) -> dict[str, int]:
         """The number of parameters of each part of the network, counted without making it."""
 
@@ -224,8 +262,11 @@ class Config(ABC):
         return sum(self.parameters.values())
 
     @property
+    def of_items(self) -> Config:
+        return self
+
+    @property
     def fits_in_cache(self) -> bool:
-        """Whether a processor may be expected to have the weights in its caches from one item to the next."""
         return self.num_parameters < CACHED_NUMBERS
 
     @property
@@ -256,29 +297,7 @@ class Config(ABC):
         """
         return ()
 
-    # --- Generation ---
 
-    @property
-    @abstractmethod
-    def block_length(self) -> int:
-        """Items that are generated at once."""
-
-    @property
-    def seed_length(self) -> int:
-        """Items of a seed that are read where the user does not say how many."""
-        return self.window.left
-
-    @property
-    def seed_padding(self) -> int:
-        """How much of the context of a seed's first item is padding, as before a recording; the rest are its own."""
-        return 0
-
-    @property
-    def seed_multiple(self) -> int:
-        """What the number of items of a seed is a multiple of."""
-        return 1
-
-
-def hop_of(configs: Iterable[Config]) -> int:
+def hop_of(configs: Iterable[GenerationConfig]) -> int:
     """How many items at the bottom one stands for that is at the top of autoencoders; 1 where there are none."""
     return math.prod(config.codes.hop for config in configs if config.codes)

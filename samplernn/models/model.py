@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from samplernn.models.averages import Averages
-from samplernn.models.config import Config
+from samplernn.models.config import Config, GenerationConfig
 
 CLIP_NORM = 5.0
 
@@ -169,11 +169,11 @@ class Generative(ABC):
     """What generates items, block by block: a network, or several together.
 
     Attributes:
-        config: of which what is about data and generation is asked.
+        config: what is asked of it.
         has_cudnn_kernels: as of `Model`.
     """
 
-    config: Config
+    config: GenerationConfig
     has_cudnn_kernels: bool
 
     @property
@@ -264,6 +264,8 @@ class Generative(ABC):
 
 class AutoregressiveModel(Model, Generative):
     """A network that also generates."""
+
+    config: Config
 
     @property
     def networks(self) -> tuple[AutoregressiveModel, ...]:

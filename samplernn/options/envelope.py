@@ -24,10 +24,11 @@ def as_kept(text: str, parse: Callable[[str], float]) -> str:
         ValueError: it is none; the message says why.
     """
     points = [_point(point, parse) for point in text.split(",")]
-    for (before, _), (second, _) in zip(points, points[1:]):
-        if second <= before:
-            raise ValueError(f"its seconds do not ascend: after {before:.12g} comes {second:.12g}")
-    return ",".join(f"{value:.12g}@{second:.12g}" for second, value in points)
+    kept = [(f"{second:.12g}", f"{value:.12g}") for second, value in points]
+    for (before, _), (second, _) in zip(kept, kept[1:]):
+        if float(second) <= float(before):
+            raise ValueError(f"its seconds do not ascend: after {before} comes {second}")
+    return ",".join(f"{value}@{second}" for second, value in kept)
 
 
 def at(value: float | str, seconds: np.ndarray) -> np.ndarray:

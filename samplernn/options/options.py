@@ -167,7 +167,7 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         MISSING,
         several(PATH),
         "checkpoint, such as logdir/default/26.07.2020_20.48.51/model.ckpt-100, or a run folder, for its latest; or"
-        " several, with each of which all is generated",
+        " several, with each of which all is generated, unless --blend has two generate together",
         repeatable=True,
     )
     all_checkpoints: bool = option(False, BOOLEAN, "generate with all checkpoints of the run folders, not the latest")
@@ -179,7 +179,10 @@ class GenerationOptions(SoundOptions, ComputationOptions):
         "each by itself",
     )
     config_file: str | None = option(
-        None, optional(PATH), "JSON file with the parameters of the model", "the one beside the checkpoint"
+        None,
+        optional(PATH),
+        "JSON file with the parameters of the model; of several checkpoints it is for those without one of their own",
+        "the one beside the checkpoint",
     )
     dur: float | None = option(
         None,

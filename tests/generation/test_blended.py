@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,8 @@ from conftest import GOLDEN
 
 import generate as generate_py
 from samplernn.checkpoints import store
+from samplernn.corpus.rolls import grid_of
+from samplernn.corpus.tunes import open_tune, read_roll
 from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models import registry
 from samplernn.models.autoencoder.config import VQVAEConfig
@@ -19,13 +22,18 @@ from samplernn.models.optimizer import make_optimizer
 from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.registry import config_to_dict
+from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.options.options import GenerationOptions
+from samplernn.system.errors import InputError
 from samplernn.training.train import train
 
 GRU = GOLDEN / "gru" / "model.ckpt-1"
 WAVENET = WaveNetConfig(seq_len=16, num_stages=3, residual_size=8, inner_size=8, skip_size=8)
 ROLLS = {"seq_len": 4, "layer_sizes": (4,), "note_range": (60, 65)}
+QUARTERS = PianoRollConfig(**ROLLS, dt=0.25)
+DEEPER_QUARTERS = PianoRollConfig(**ROLLS | {"layer_sizes": (3, 5)}, dt=0.25)
+GRID = grid_of(QUARTERS)
 
 
 @pytest.fixture
@@ -94,10 +102,12 @@ def test_its_command_makes_it_again(trained, generate, run_script, tmp_path, mus
 
 
 def test_rolls_are_blended_too(trained, generate):
-    first, second = (trained(PianoRollConfig(**ROLLS, dt=dt), name, None) for name, dt in (("a", 0.25), ("b", 0.25)))
-    alone = generate(first, folder="a", dur=2)
-    (path,) = generate(first, second, blend="0@1,1@2", dur=4)
-    assert path.name == "x_e=3+3_t=0.95.mid" and path.stat().st_size > alone[0].stat().st_size
+    first, second = (trained(config, name, None) for name, config in (("a", QUARTERS), ("b", DEEPER_QUARTERS)))
+    (alone,), (path,) = generate(first, folder="a", dur=4), generate(first, second, blend="0@1,1@2", dur=4)
+    assert path.name == "x_e=3+3_t=0.95.mid"
+    expected, roll = (read_roll(open_tune(str(file), GRID, "seed"), GRID, 0, 16) for file in (alone, path))
+    np.testing.assert_array_equal(roll[:4], expected[:4])
+    assert expected[:4].any() and not np.array_equal(roll[4:], expected[4:])
 
 
 def refused(run_script, tmp_path, *flags):
@@ -113,7 +123,7 @@ def refused(run_script, tmp_path, *flags):
 def test_it_is_of_two(run_script, tmp_path, trained, checkpoints, number):
     checkpoints = [each or trained(WAVENET) for each in checkpoints]
     said = refused(run_script, tmp_path, "--checkpoint_path", *checkpoints, "--blend", "0.5")
-    assert f"--blend: it is of two checkpoints, and --checkpoint_path names {number}; name two" in said
+    assert f"--blend: it takes two different checkpoints, and --checkpoint_path names {number}\n" in said
 
 
 def test_not_with_all_checkpoints(run_script, tmp_path):
@@ -121,6 +131,32 @@ def test_not_with_all_checkpoints(run_script, tmp_path):
         run_script, tmp_path, "--checkpoint_path", GRU.parent, WAVENET, "--blend", "0@0,1@9", "--all_checkpoints"
     )
     assert "--all_checkpoints generates with each by itself, --blend with two; leave out one of them" in said
+
+
+def test_where_one_rate_is_not_known_it_is_the_others(trained, generate):
+    for number, rate in enumerate((22050, None)):
+        (path,) = generate(GRU, trained(WAVENET, f"run{number}", rate), blend=0.5, folder=str(number))
+        assert soundfile.info(path).samplerate == (rate or 16000)
+
+
+def test_a_config_file_is_for_the_one_without(trained, generate, tmp_path, caplog):
+    (tmp_path / "bare").mkdir()
+    for file in GRU.parent.glob("model.ckpt-1.*"):
+        shutil.copy(file, tmp_path / "bare")
+    config = str(next(GRU.parent.glob("*.config.json")))
+    wavenet, bare = trained(WAVENET), tmp_path / "bare" / "model.ckpt-1"
+    with pytest.raises(InputError, match="no config is beside it; name .* by --config_file, or put it there, as model"):
+        generate(bare, wavenet, blend=0.5)
+    assert generate(bare, wavenet, blend=0.5, config_file=config)
+    assert f"--config_file {config} is not used for {wavenet}, which has a config of its own" in caplog.text
+
+
+def test_frames_that_rarely_begin_together_are_refused(trained, run_script, tmp_path):
+    sizes = {"seq_len": 1021, "dim": 4, "num_rnn_layers": 1, "emb_size": 4}
+    long, wide = (SampleRNNConfig(frame_sizes=[size], **sizes | {"seq_len": size}) for size in (1021, 997))
+    paths = trained(long, "long"), trained(wide, "wide")
+    said = refused(run_script, tmp_path, "--checkpoint_path", *paths, "--blend", "0.5")
+    assert "has frames of 1021, and " in said and "of 997, which begin together only every 1017937; name" in said
 
 
 @pytest.mark.parametrize("share", ["1.5", "0@0,2@3", "0@3,1@1", "loud"])
@@ -154,13 +190,13 @@ def test_what_is_no_share_is_refused(run_script, tmp_path, share):
             PianoRollConfig(**ROLLS),
             PianoRollConfig(**ROLLS, steps_per_beat=4, onsets=True),
             (None, None),
-            "predicts steps of 0.3 s of the pitches from 60 to 64, and .* 1/4 beat .* with onsets; name networks that",
+            "predicts steps of 0.3 s of the pitches from 60 to 64, and .* 1/4 beat .* with onsets; name two that",
         ),
         (
             WAVENET,
             VQVAEConfig.tiny(),
             (16000, 16000),
-            "decodes codes, of which another has others; name networks that do",
+            "is an autoencoder, which decodes codes of its own; name others",
         ),
     ],
 )

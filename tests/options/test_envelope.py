@@ -31,6 +31,7 @@ def test_an_envelope_is_kept_in_its_shortest_form():
     [
         ("0.5@0,0.7@5,0.9@5", "do not ascend: after 5 comes 5"),
         ("0.5@5,0.7@1", "do not ascend: after 5 comes 1"),
+        ("0.5@1,0.7@1.00000000000001", "do not ascend: after 1 comes 1"),
         ("0.5@0,", "'' is not a value at a second"),
         ("0.5@0,0.7", "'0.7' is not a value at a second"),
         ("0.5@0@1", "'0.5@0@1' is not a value at a second"),

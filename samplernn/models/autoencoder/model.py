@@ -151,9 +151,15 @@ class DiscreteAutoencoder(Autoencoder):
     def step_weights(self):
         return self.local_model.step_weights()
 
+    def begin_steps(self, state):
+        return self.local_model.begin_steps(state)
+
     def step(self, before, handed_on, position, weights=None, conditioning=None):
         before = self._silent_outside(before[:, -1:])
         return self.local_model.step(before, handed_on, position, weights, conditioning)
+
+    def end_steps(self, handed_on):
+        return self.local_model.end_steps(handed_on)
 
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
         before = self._silent_outside(context[:, -1:])

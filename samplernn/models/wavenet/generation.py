@@ -32,7 +32,7 @@ class BlockOfSamples:
         blocks: Sequence[Block],
         head: Head,
         weights: tuple[tf.Tensor, list[BlockWeights], HeadWeights],
-        draw: Callable,
+        draw: Callable | None = None,
         conditions: Sequence[tf.Tensor] | None = None,
     ):
         """
@@ -40,7 +40,7 @@ class BlockOfSamples:
             turns: the samples in a turn of each loop, from the outermost in to 1; each is a multiple of the next.
             blocks, head: the network's layers.
             weights: its `step_weights`.
-            draw: as for `generate_block`.
+            draw: as for `generate_block`; `predict` needs none.
             conditions: for each block what is added before its gate, [N, B, 2 · inner], each for turns[0] / N samples.
         """
         self._turns = turns
@@ -77,7 +77,8 @@ class BlockOfSamples:
             number: tf.TensorArray(tf.float32, length, element_shape=histories[number].shape[1:]) for number in own
         }
         if not inner:
-            token, inputs = self._sample(first, token, histories, pasts)
+            logits, inputs = self.predict(first, token, histories, pasts)
+            token = self._draw(logits, first)
             starts = {number: start for number, (start, _) in pasts.items()}
             heard = {n: record.write(first - starts.get(n, first), inputs[n]) for n, record in heard.items()}
             tokens, rest = tokens.write(first, token), {}
@@ -106,8 +107,8 @@ class BlockOfSamples:
         condition = self._conditions[number]
         return tf.gather(condition, position // (self._turns[0] // condition.shape[0]))
 
-    def _sample(self, position, token, histories, pasts: Pasts):
-        """Draw a token [B], and what each block heard for it."""
+    def predict(self, position, token, histories: Histories, pasts: Pasts):
+        """The logits [B, Q] of what follows on a token [B], and what each block heard for them."""
         x, total, inputs = look_up(self._table, token), 0.0, []
         for number, (block, weights) in enumerate(zip(self._blocks, self._of_blocks)):
             inputs.append(x)
@@ -120,4 +121,4 @@ class BlockOfSamples:
                     gates += self._condition(number, position)
             x, skip = block.leave(x, gates, weights)
             total += skip
-        return self._draw(self._head(total, self._of_head), position), inputs
+        return self._head(total, self._of_head), inputs

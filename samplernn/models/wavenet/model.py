@@ -59,16 +59,16 @@ class WaveNet(AutoregressiveModel):
         Returns:
             Logits [B, S, Q] for `tokens[:, 1:]`, and the state for the next window.
         """
-        skips, state = self._through_blocks(tokens[:, :-1], state, conditions, training)
+        skips, state = self._through_blocks(tokens, state, conditions, training)
         return tf.transpose(self.output_layer(skips), [1, 0, 2]), state
 
     def read(self, items, state, conditioning=None):
-        _, state = self._through_blocks(items[:, :-1], state, _by_block(conditioning), training=False)
+        _, state = self._through_blocks(items, state, _by_block(conditioning), training=False)
         return state
 
     def _through_blocks(self, tokens, state, conditions, training):
-        """Of the tokens before the samples, [B, S], the sum of all skips, [S, B, skip], and the next state."""
-        x = self.input_layer(tf.transpose(tokens))  # [S, B, residual]
+        """The sum of the skips of all blocks, [S, B, skip], and the next state."""
+        x = self.input_layer(tf.transpose(tokens[:, :-1]))  # [S, B, residual]
         total, next_state = 0.0, []
         for block, history, condition in zip(self.blocks, state, conditions or [None] * len(state)):
             x, skip, history = block(x, history, condition, training=training)
@@ -85,17 +85,26 @@ class WaveNet(AutoregressiveModel):
             self.output_layer.step_weights(),
         )
 
+    def begin_steps(self, state):
+        """The histories as they are computed with, [(filter_length - 1) · dilation, B, residual_size]."""
+        return tuple(tf.transpose(history, [0, 2, 1]) for history in state)
+
     def step(self, before, handed_on, position, weights=None, conditioning=None):
-        skips, state = self._through_blocks(before, handed_on, _by_block(conditioning), training=False)
-        return self.output_layer(skips)[0], state
+        weights = weights or self.step_weights()
+        samples = BlockOfSamples((1,), self.blocks, self.output_layer, weights, conditions=_by_block(conditioning))
+        logits, inputs = samples.predict(0, before[:, -1], dict(enumerate(handed_on)), {})
+        joined = (tf.concat([history[1:], x[None]], axis=0) for history, x in zip(handed_on, inputs))
+        return logits, tuple(joined)
+
+    def end_steps(self, handed_on):
+        return tuple(tf.transpose(history, [0, 2, 1]) for history in handed_on)
 
     def generate_block(self, context, state, draw, weights=None, conditioning=None):
         """As every family; the conditioning, [B, N, blocks, 2 · inner], is for block_length / N samples each."""
         conditions, weights = _by_block(conditioning), weights or self.step_weights()
         generate = BlockOfSamples(self.config.turns, self.blocks, self.output_layer, weights, draw, conditions)
-        histories = {number: tf.transpose(history, [0, 2, 1]) for number, history in enumerate(state)}
-        tokens, histories = generate(context[:, 0], histories)
-        return tf.transpose(tokens), tuple(tf.transpose(histories[n], [0, 2, 1]) for n in range(len(state)))
+        tokens, histories = generate(context[:, 0], dict(enumerate(self.begin_steps(state))))
+        return tf.transpose(tokens), self.end_steps(histories[number] for number in range(len(state)))
 
 
 def _by_block(conditioning):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from samplernn.models.config import CACHED_NUMBERS, Config, Window
+from samplernn.models.config import CACHED_NUMBERS, Config, GenerationConfig, Window
 from samplernn.models.model import AutoregressiveModel, Generative
 from samplernn.options import envelope
 
-SHORTEST_BLOCK = 64  # items
+SHORTEST_BLOCK = 64  # items: between blocks all states are copied
 
 
 @dataclass(frozen=True)
-class BlendConfig:
-    """What is about data and generation in the config of two networks, whose items are alike.
+class BlendConfig(GenerationConfig):
+    """That of two networks whose items are alike.
 
     Attributes:
         first, second: their configs.
@@ -27,17 +26,22 @@ class BlendConfig:
     first: Config
     second: Config
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.first, name)  # what items are
+    @property
+    def data(self) -> str:
+        return self.first.data
+
+    @property
+    def of_items(self) -> Config:
+        return self.first
 
     @property
     def window(self) -> Window:
-        """Of which only the context before an item is asked for: as much as either needs."""
+        """With as much context as either needs."""
         return Window(self.block_length, left=max(self.first.window.left, self.second.window.left))
 
     @property
     def seed_multiple(self) -> int:
-        """Where a frame of the one begins and one of the other."""
+        """From where a frame of each begins to where that is so again."""
         return math.lcm(self.first.seed_multiple, self.second.seed_multiple)
 
     @property
@@ -94,8 +98,8 @@ class Blend(Generative):
 
     def step(self, before, handed_on, position, weights=None, conditioning=None):
         shares, total, next_handed_on = (1 - conditioning[:, 0], conditioning[:, 0]), 0.0, []
-        for network, own, of_model, share in zip(self.networks, handed_on, weights or self.step_weights(), shares):
-            logits, own = network.step(before[:, -network.config.window.left :], own, position, of_model)
+        for network, own, of_network, share in zip(self.networks, handed_on, weights or self.step_weights(), shares):
+            logits, own = network.step(before[:, -network.config.window.left :], own, position, of_network)
             next_handed_on.append(own)
             share = tf.reshape(share, [-1] + [1] * (logits.shape.rank - 1))
             total += share * tf.nn.log_softmax(logits)

@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from samplernn.corpus.data import data_of
 from samplernn.corpus.seed import silence
+from samplernn.generation.blend import Blend
 from samplernn.generation.generator import Generator
 from samplernn.models import registry
-from samplernn.models.blend import Blend
 from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.samplernn.config import SampleRNNConfig
