@@ -622,8 +622,15 @@ def test_a_pickle_too_long_is_refused(tmp_path):
         torch_file.read(tmp_path / "a")
 
 
-@pytest.mark.parametrize("nested", [b"\x85", b"q\x00]h\x00a", b"q\x00}" + text("a") + b"h\x00s"])
-@pytest.mark.parametrize("end", [b".", b"Q.", b")R.", b"}b.", b"}" + b"h\x00K\x01s.", b"h\x00a."])
+NESTED, ENDS = (
+    [b"\x85", b"q\x00]h\x00a", b"q\x00}" + text("a") + b"h\x00s"],
+    [b"Q.", b")R.", b"}b.", b"}h\x00K\x01s.", b"h\x00a."],
+)
+
+
+@pytest.mark.parametrize(
+    ("nested", "end"), [*((nested, b".") for nested in NESTED), *((NESTED[0], end) for end in ENDS)]
+)
 def test_what_is_nested_deep_is_walked_through_by_nothing(read, nested, end):
     depth = torch_pickle.MAX_OPERATIONS // 8
     with pytest.raises(ValueError):

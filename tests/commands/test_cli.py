@@ -124,7 +124,7 @@ def test_wrong_values_and_missing_flags_are_named_at_once(monkeypatch):
         (
             GENERATE,
             "--temperature 1 0.5@0,0@5",
-            "--temperature: 0.5@0,0@5 is no envelope such as 0.75@0,1.1@5: the temperature of '0@5' is not from",
+            "--temperature: 0.5@0,0@5 is no envelope such as 0.75@0,1.1@5: 0 is not a number from 0.000001",
         ),
         (GENERATE, "--top_k 0", "--top_k: 0 is not a whole number from 1 up"),
         (GENERATE, "--top_p 0", "--top_p: 0 is not a number above 0, up to 1"),

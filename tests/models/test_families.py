@@ -82,7 +82,7 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize("name", ALONE)
-@pytest.mark.parametrize("seeded", [False, True])
+@pytest.mark.parametrize("seeded", [pytest.param(False, marks=pytest.mark.long), True])
 def test_what_is_generated_greedily_is_what_evaluation_expects(tmp_path, music, saved, name, seeded):
     """From silence; behind a seed too, where that is read as a file is, from its start."""
     config = TINY[name]

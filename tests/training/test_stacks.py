@@ -12,10 +12,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+import tensorflow as tf
 from trainings import StopAt, runs, with_callback
 
 from samplernn.audio.quantize import MuLaw
 from samplernn.audio.wav import Recording, examine
+from samplernn.checkpoints import store
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.codes import read_codes, write_codes
 from samplernn.corpus.scan import scan_corpus
@@ -23,7 +25,7 @@ from samplernn.corpus.windows import batches
 from samplernn.evaluation.evaluate import evaluate
 from samplernn.generation import coded_corpus
 from samplernn.generation import generator as generation
-from samplernn.generation.chain import chain_below, chain_from, hash_of
+from samplernn.generation.chain import as_settings, chain_below, chain_from, hash_of
 from samplernn.generation.coded_corpus import as_codes, make_codes
 from samplernn.generation.encode import encode_files
 from samplernn.generation.encoding import Encoder
@@ -31,6 +33,7 @@ from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.generation.stack import Stack
 from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
 from samplernn.models.config import NO_ITEM
+from samplernn.models.optimizer import make_optimizer
 from samplernn.models.registry import build, config_to_dict
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.options.options import (
@@ -251,6 +254,7 @@ def test_stopping_and_resuming_over_codes_is_as_never_stopping(stack, tmp_path, 
 # --- Generating ---
 
 
+@pytest.mark.long
 def test_a_stack_generates_audio_the_same_in_any_pieces(stack, tmp_path, monkeypatch):
     options = {"dur": 0.05, "num_seqs": 2, "temperature": (1.0,), "decoder_temperature": (0.8,)}
     made = generate(stack, tmp_path, **options)
@@ -657,19 +661,29 @@ def test_a_search_over_codes_of_nothing_names_the_flag():
         Search(options)
 
 
+def with_other_weights(original, folder, **settings):
+    """A checkpoint like another in a new folder, whose weights are others."""
+    model = build(model_config(original, None))
+    for number, variable in enumerate(model.trainable_variables):
+        variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.3))
+    optimizer = make_optimizer("sgd", 0.1, 0.0, model)
+    optimizer.build(model.trainable_variables)
+    folder.mkdir()
+    store.save(folder / "model.ckpt-1", model, optimizer, read_settings(original) | settings)
+    return folder / "model.ckpt-1"
+
+
 def test_models_over_the_codes_of_one_autoencoder_are_blended_and_of_others_are_not(stack, tmp_path):
-    second = replace(stack.top, id="second", logdir_root=str(tmp_path / "logdir"), random_seed=1, generate=False)
-    train(second)
-    both = (str(checkpoint(stack.top)), str(checkpoint(second)))
-    ends = [generate(stack, tmp_path, f"end{i}", checkpoint_path=(path,), dur=0.04) for i, path in enumerate(both)]
-    for share, ((expected, _),) in zip((0.0, 1.0), ends):
-        ((audio, _),) = generate(stack, tmp_path, f"blend{share}", checkpoint_path=both, dur=0.04, blend=share)
-        np.testing.assert_array_equal(audio, expected)
-    below = replace(stack.below, id="other", logdir_root=second.logdir_root, random_seed=1, generate=False)
-    train(below)
-    train(replace(second, id="third", codes_from=str(tmp_path / "logdir" / "other")))
-    third = str(checkpoint(replace(second, id="third")))
-    with pytest.raises(
-        InputError, match="^--blend: .* are over the codes of different autoencoders; name two over one$"
-    ):
-        generate(stack, tmp_path, checkpoint_path=(both[0], third), blend=0.5)
+    first, second = checkpoint(stack.top), with_other_weights(checkpoint(stack.top), tmp_path / "second")
+
+    def generated(name, *checkpoints, **flags):
+        ((audio, _),) = generate(stack, tmp_path, name, checkpoint_path=tuple(map(str, checkpoints)), dur=0.04, **flags)
+        return audio
+
+    alone = generated("a", first), generated("b", second)
+    assert not np.array_equal(*alone)
+    np.testing.assert_array_equal(generated("blend", first, second, blend=1.0), alone[1])
+    other = with_other_weights(checkpoint(stack.below), tmp_path / "other")
+    third = with_other_weights(first, tmp_path / "third", chain=as_settings(chain_from(str(other))))
+    with pytest.raises(InputError, match="^--blend: .* are over the codes of different autoencoders; name two over"):
+        generated("c", first, third, blend=0.5)

@@ -60,7 +60,7 @@ LSTM = {
     ("optimizer", "config", "computation"),
     [
         ("adam", {}, {}),
-        ("rmsprop", {"q_type": "linear", "q_levels": 64}, {}),
+        pytest.param("rmsprop", {"q_type": "linear", "q_levels": 64}, {}, marks=pytest.mark.long),
         pytest.param("sgd", {}, {"precision": "mixed_bfloat16"}, marks=pytest.mark.long),
         pytest.param("adam", {}, {"precision": "mixed_float16"}, marks=pytest.mark.long),
     ],
@@ -780,7 +780,7 @@ class LookAtTheBeginning(keras.callbacks.Callback):
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("whose", ["ours", pytest.param("prism's", marks=pytest.mark.long)])
+@pytest.mark.parametrize("whose", ["prism's", pytest.param("ours", marks=pytest.mark.long)])
 def test_a_new_training_begins_with_the_weights_of_a_checkpoint(options, tmp_path, monkeypatch, capsys, music, whose):
     source, config_file = GOLDEN / "gru" / "model.ckpt-1", None
     if whose == "ours":

@@ -44,7 +44,7 @@ def learn(config, folder, options, epochs=1, batch_size=2):
     [
         pytest.param({}, marks=pytest.mark.long),
         pytest.param({"gradient_clip": 0.02}, marks=pytest.mark.long),
-        {"passes_per_batch": 3, "layer_rates": (0.5, 2.0, 0.1)},
+        pytest.param({"passes_per_batch": 3, "layer_rates": (0.5, 2.0, 0.1)}, marks=pytest.mark.long),
         {"tune_length": 5, "l1": 0.01},
         {"cost": "squared error", "onsets": True},
     ],
@@ -148,6 +148,7 @@ def test_evaluation_has_the_baselines_of_what_was_trained_on(of_tunes, squared):
     assert expected != data.baselines(held_out, list)
 
 
+@pytest.mark.long
 def test_weights_of_rnn4musics_can_be_gone_on_from(options, make_tunes):
     from conftest import GOLDEN
 

@@ -35,7 +35,7 @@ def network(config):
 
 VARIANTS = [
     {},
-    {"filter_length": 3, "q_type": "linear", "q_levels": 40},
+    pytest.param({"filter_length": 3, "q_type": "linear", "q_levels": 40}, marks=pytest.mark.long),
     {"input_format": "continuous", "num_repeats": 3, "num_stages": 3, "filter_length": 4},
 ]
 
