@@ -161,7 +161,6 @@ def test_resuming_is_exact_where_kernels_use_several_threads(tmp_path):
     assert_equal(whole / "model.ckpt-2", train("parts", 2) / "model.ckpt-2")
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("model", CONFIGS)
 def test_a_training_killed_at_random_moments_loses_nothing(tmp_path, model):
     figures = torture(tmp_path, kills=4, model=model)
