@@ -65,7 +65,9 @@ def find_plans(options: GenerationOptions) -> list[Plan]:
     """
     found = _find_checkpoints(options)
     if options.blend is not None and len(found) != 2:
-        raise InputError(f"--blend: it takes two different checkpoints, and --checkpoint_path names {len(found)}")
+        raise InputError(
+            f"--blend: it takes two different checkpoints, and --checkpoint_path names {len(found)}; name two"
+        )
     known = [(read_settings(checkpoint) or {}).get("sample_rate") for checkpoint in found]
     chosen = {rate: choose_sample_rate(options.sample_rate, rate, LEARNT) for rate in dict.fromkeys(known)}
     options = replace(options, all_checkpoints=False)

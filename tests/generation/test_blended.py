@@ -121,7 +121,7 @@ def refused(run_script, tmp_path, *flags):
 def test_it_is_of_two(run_script, tmp_path, trained, checkpoints, number):
     checkpoints = [each or trained(WAVENET) for each in checkpoints]
     said = refused(run_script, tmp_path, "--checkpoint_path", *checkpoints, "--blend", "0.5")
-    assert f"--blend: it takes two different checkpoints, and --checkpoint_path names {number}\n" in said
+    assert f"--blend: it takes two different checkpoints, and --checkpoint_path names {number}; name two\n" in said
 
 
 def test_not_with_all_checkpoints(run_script, tmp_path):

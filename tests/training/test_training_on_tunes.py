@@ -129,7 +129,8 @@ def test_a_training_that_goes_on_by_the_beats_keeps_its_tempo(of_tunes):
         assert settings["config"]["tempo"] == 120
 
 
-@pytest.mark.parametrize("squared", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("squared", [True, False])
 def test_evaluation_has_the_baselines_of_what_was_trained_on(of_tunes, squared):
     options = of_tunes(**({"cost": "squared error"} if squared else {}))
     train(options)
