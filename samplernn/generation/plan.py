@@ -134,7 +134,7 @@ def _blended(first: Plan, second: Plan) -> Plan:
             f"--blend: {one} has frames of {frames[0]}, and {other} of {frames[1]}, which begin together only every"
             f" {math.lcm(*frames)}; name networks of which one's are a multiple of the other's"
         )
-    known = first if first.known_rate else second
+    known = next((plan for plan in (first, second) if plan.known_rate), first)
     return replace(known, checkpoints=checkpoints, configs=configs)
 
 

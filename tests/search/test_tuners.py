@@ -98,12 +98,9 @@ def first_epoch_of(search):
 # --- The name that keras_tuner.py shares with the library ---
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "statement",
-    [
-        "from keras_tuner.engine import base_tuner; import keras_tuner",
-        pytest.param("import keras_tuner", marks=pytest.mark.long),
-    ],
+    "statement", ["from keras_tuner.engine import base_tuner; import keras_tuner", "import keras_tuner"]
 )
 def test_whoever_imports_the_librarys_name_gets_the_library(statement, tmp_path):
     assert keras_tuner.BayesianOptimization

@@ -673,6 +673,7 @@ def with_other_weights(original, folder, **settings):
     return folder / "model.ckpt-1"
 
 
+@pytest.mark.long
 def test_models_over_the_codes_of_one_autoencoder_are_blended_and_of_others_are_not(stack, tmp_path):
     first, second = checkpoint(stack.top), with_other_weights(checkpoint(stack.top), tmp_path / "second")
 
