@@ -6,6 +6,7 @@ What takes a training (resuming in mid-epoch to the bit, several devices, kills)
 import keras
 import numpy as np
 import tensorflow as tf
+from networks import randomized
 
 from samplernn.corpus.data import data_of
 from samplernn.generation.generator import Generator
@@ -42,18 +43,10 @@ class _Case:
 
     def __init__(self, config):
         self.config, self.window = config, config.window
-        self.model = registry.build(config)
-        for number, variable in enumerate(self.model.trainable_variables):
-            variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.3))
+        self.model = randomized(registry.build(config), stddev=0.3)
         generated = _read_length(config) + 2 * config.block_length
         length = self.window.left + max(LONG * self.window.length, generated) + self.window.right
-        self.items = self.draw([ROWS, length])
-
-    def draw(self, shape, seed=0):
-        """Items of the data, which are whole numbers, at random."""
-        padding = data_of(self.config).padding
-        levels = round(np.exp(self.config.uniform_loss / max(1, padding.size)))
-        return np.random.default_rng(seed).integers(0, levels, [*shape, *padding.shape]).astype(padding.dtype)
+        self.items = draw_items(config, [ROWS, length])
 
     def part(self, start, length):
         """Items from one on, with the context that they need, and the targets."""
@@ -68,6 +61,13 @@ class _Case:
         assert {name: tuple(value.shape) for name, value in outcome.sums.items()} == self.model.sum_shapes
         assert len({value.dtype for value in outcome.sums.values()}) == 1  # devices exchange them together
         return float(outcome.sums["nll"]), outcome.state
+
+
+def draw_items(config, shape, seed=0):
+    """Items of a model's data, which are whole numbers, at random."""
+    padding = data_of(config).padding
+    levels = round(np.exp(config.uniform_loss / max(1, padding.size)))
+    return np.random.default_rng(seed).integers(0, levels, [*shape, *padding.shape]).astype(padding.dtype)
 
 
 def _conditioning(case, start, length):
@@ -164,7 +164,7 @@ def _check_rows(case):
     _, state = case.nll(*case.part(case.window.length, case.window.length))
     for row in range(ROWS):
         expected, _ = case.nll(x, _only(y, row), state)
-        other = case.draw(x.shape[:2], seed=1)
+        other = draw_items(case.config, x.shape[:2], seed=1)
         other[row] = x[row]
         mixed = tf.nest.map_structure(
             lambda part, first, row=row: tf.where(tf.range(ROWS) == row, part, first),

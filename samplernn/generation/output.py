@@ -127,8 +127,8 @@ def output_of(config: GenerationConfig, **options: Any) -> Output:
     return KINDS[config.data](config.of_items, **options)
 
 
-def options_of_output(config: Config, options: GenerationOptions) -> dict[str, Any]:
-    """What the output of a model is to be told of options.
+def options_of_output(checkpoint: Path, config: Config, options: GenerationOptions) -> dict[str, Any]:
+    """What the output of a checkpoint's model is to be told of options.
 
     Raises:
         InputError: there are some that are about another kind of output.
@@ -138,5 +138,5 @@ def options_of_output(config: Config, options: GenerationOptions) -> dict[str, A
     for option in options_of(GenerationOptions):
         if option.name in foreign and getattr(options, option.name) != option.default:
             makes = KINDS[config.data].makes
-            raise InputError(f"--{option.name}: {' '.join(options.checkpoint_path)} makes {makes}; leave the flag out")
+            raise InputError(f"--{option.name}: {checkpoint} makes {makes}; leave the flag out")
     return {name: getattr(options, name) for name in own}

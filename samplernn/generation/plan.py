@@ -103,8 +103,7 @@ def _plan(checkpoint: Path, among: int, known_rate: int | None, options: Generat
         raise InputError(f"--blend: {checkpoint} is an autoencoder, which decodes codes of its own; name others")
     if said := remark_on(checkpoint, config):
         print(said)
-    options = replace(options, checkpoint_path=(str(checkpoint),))
-    of_output = options_of_output(config, options)
+    of_output = options_of_output(checkpoint, config, options)
     remedy = "name by --decoder_path where it lies"
     chain = chain_below(checkpoint, config, options.decoder_path, remedy)
     _check_decoder_temperature(options, checkpoint, chain)

@@ -629,7 +629,12 @@ NESTED, ENDS = (
 
 
 @pytest.mark.parametrize(
-    ("nested", "end"), [*((nested, b".") for nested in NESTED), *((NESTED[0], end) for end in ENDS)]
+    ("nested", "end"),
+    [
+        *((nested, b".") for nested in NESTED),
+        *((NESTED[0], end) for end in ENDS),
+        *(pytest.param(nested, end, marks=pytest.mark.long) for nested in NESTED[1:] for end in ENDS),
+    ],
 )
 def test_what_is_nested_deep_is_walked_through_by_nothing(read, nested, end):
     depth = torch_pickle.MAX_OPERATIONS // 8

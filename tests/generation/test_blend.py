@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from contract import draw_items
+from networks import randomized
 
-from samplernn.corpus.data import data_of
 from samplernn.corpus.seed import silence
 from samplernn.generation.blend import Blend
 from samplernn.generation.generator import Generator
@@ -33,21 +34,11 @@ ROWS, SECONDS_OF_ENVELOPE = 2, 0.01
 
 
 def network(name, seed):
-    model = registry.build(CONFIGS[name])
-    for number, variable in enumerate(model.trainable_variables):
-        variable.assign(tf.random.stateless_normal(variable.shape, [number, seed], stddev=0.5))
-    return model
+    return randomized(registry.build(CONFIGS[name]), seed)
 
 
 def blend_of(pair, share):
     return Blend(*(network(name, seed) for seed, name in enumerate(pair)), share)
-
-
-def some_items(config, length):
-    padding = data_of(config).padding
-    levels = round(np.exp(config.uniform_loss / max(1, padding.size)))
-    items = np.random.default_rng(0).integers(0, levels, [ROWS, length, *padding.shape])
-    return items.astype(np.int32)
 
 
 def log_p(model, items, left):
@@ -64,7 +55,7 @@ def test_it_predicts_by_both_with_their_own_states_what_the_envelope_says(pair):
     blend = blend_of(pair, f"0.2@0,0.9@{SECONDS_OF_ENVELOPE}")
     config = blend.config
     left, block, read = config.window.left, config.block_length, 2 * config.seed_multiple
-    items = some_items(config.first, left + read + 2 * block)
+    items = draw_items(config.first, [ROWS, left + read + 2 * block]).astype(np.int32)
     state = blend.read(tf.constant(items[:, : left + read]), blend.initial_state(ROWS))
     shares = blend.conditioning_at(np.arange(2 * block) / 1000 * SECONDS_OF_ENVELOPE)
     drawn = []
@@ -118,7 +109,7 @@ def test_seeds_are_heard_by_both_from_their_first_item_on():
     config = blend.config
     assert (config.window.left, config.seed_padding, config.seed_multiple) == (16, 16, 16)
     assert config.seed_length == max(of.seed_length for of in (config.first, config.second))
-    items = np.concatenate([silence(config).tokens, some_items(config.first, 32)[0]])
+    items = np.concatenate([silence(config).tokens, draw_items(config.first, [32])])
     state = Generator(blend).read(items)
     for model, own in zip(blend.networks, state):
         expected = model.read(tf.constant(items[None, 16 - model.config.window.left :]), model.initial_state(1))

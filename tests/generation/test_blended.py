@@ -8,17 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
 from conftest import GOLDEN
+from networks import randomized, saved
 
 import generate as generate_py
-from samplernn.checkpoints import store
 from samplernn.corpus.rolls import grid_of
 from samplernn.corpus.tunes import open_tune, read_roll
 from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models import registry
 from samplernn.models.autoencoder.config import VQVAEConfig
-from samplernn.models.optimizer import make_optimizer
 from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.registry import config_to_dict
@@ -41,15 +39,8 @@ def trained(tmp_path):
     """A function that makes a checkpoint of a network of a config, after three epochs."""
 
     def make(config, name="run", rate=16000):
-        model = registry.build(config)
-        for number, variable in enumerate(model.trainable_variables):
-            variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.5))
-        optimizer = make_optimizer("sgd", 0.1, 0.0, model)
-        optimizer.build(model.trainable_variables)
-        (tmp_path / name).mkdir()
-        settings = {"config": config_to_dict(config), **({"sample_rate": rate} if rate else {})}
-        store.save(tmp_path / name / "model.ckpt-3", model, optimizer, settings)
-        return tmp_path / name / "model.ckpt-3"
+        known = {"sample_rate": rate} if rate else {}
+        return saved(randomized(registry.build(config)), tmp_path / name / "model.ckpt-3", **known)
 
     return make
 

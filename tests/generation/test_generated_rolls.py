@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from networks import randomized, saved
 
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.data import data_of
@@ -20,7 +21,6 @@ from samplernn.midi.items import likelihoods_of, values_of
 from samplernn.midi.rolls import HELD, SILENT, STRUCK, write_roll
 from samplernn.midi.tunes import read_tune
 from samplernn.models import registry
-from samplernn.models.optimizer import make_optimizer
 from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.models.predictor.config import PredictorConfig
 from samplernn.options.options import GenerationOptions
@@ -32,13 +32,7 @@ SUFFIXES = (".mid", ".wav", ".roll.png", ".probabilities.png", ".json")
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    model = registry.build(CONFIG)
-    for number, variable in enumerate(model.trainable_variables):
-        variable.assign(tf.random.stateless_normal(variable.shape, [number, 7], stddev=0.7))
-    path = tmp_path / "model.ckpt-1"
-    settings = {"config": registry.config_to_dict(CONFIG), "arguments": {}}
-    checkpoints.save(path, model, make_optimizer("sgd", 0.1, 0.0, model), settings)
-    return str(path)
+    return str(saved(randomized(registry.build(CONFIG), 7, 0.7), tmp_path / "model.ckpt-1", arguments={}))
 
 
 @pytest.fixture
@@ -300,5 +294,5 @@ def test_flags_about_notes_are_refused_for_audio(tmp_path):
 
     for config in (registry.default_config(), PredictorConfig(q_type="codes", input_format="embedding")):
         with pytest.raises(InputError, match="--max_notes: here makes audio; leave the flag out"):
-            options_of_output(config, options)
+            options_of_output(Path("here"), config, options)
     assert output_of(registry.default_config()).options == ("top_k", "top_p")

@@ -83,6 +83,7 @@ def generated(generator, context, num_samples, temperature, seed=0, **kwargs):
     ("name", "frames", "jit_compile"),
     [
         *((name, frames, False) for name in ("gru", "lstm-skip") for frames in (2, 7)),
+        *(pytest.param(name, 3, False, marks=pytest.mark.long) for name in ("gru", "lstm-skip")),
         pytest.param("lstm-skip", 3, True, marks=pytest.mark.xla),
     ],
 )

@@ -48,7 +48,12 @@ RULES = [(1, None), (7, None), (40, None), (None, 0.07), (None, 0.73), (None, 1)
 
 
 @pytest.mark.parametrize(
-    ("jit_compile", "top_k", "top_p"), [*((False, *rule) for rule in RULES), (True, 7, None), (True, 9, 0.61)]
+    ("jit_compile", "top_k", "top_p"),
+    [
+        *((False, *rule) for rule in RULES),
+        *((True, *rule) for rule in ((7, None), (9, 0.61))),
+        *(pytest.param(True, *rule, marks=pytest.mark.long) for rule in RULES if rule not in ((7, None), (9, 0.61))),
+    ],
 )
 def test_the_likeliest_levels_are_drawn_as_by_the_plain_rules(jit_compile, top_k, top_p):
     """Of five distributions, two of them with many equally likely levels, by a grid of uniform numbers."""

@@ -3,19 +3,19 @@
 import json
 from dataclasses import replace
 
+import networks
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from networks import randomized
 from torture import assert_equal
 from trainings import StopAt, runs, with_callback
 
-from samplernn.checkpoints import store as checkpoints
 from samplernn.evaluation.evaluate import evaluate
 from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.generation.generator import Generator
 from samplernn.models import registry
-from samplernn.models.optimizer import make_optimizer
 from samplernn.options.options import EvaluationOptions, GenerationOptions
 from samplernn.training.train import train
 
@@ -61,10 +61,7 @@ def test_stopping_inside_an_epoch_and_resuming_is_as_never_stopping(of_family, m
 
 def certain(config):
     """A network of weights that make it certain of its predictions."""
-    model = registry.build(config)
-    for number, variable in enumerate(model.trainable_variables):
-        variable.assign(tf.random.stateless_normal(variable.shape, [number, 7]))
-    return model
+    return randomized(registry.build(config), 7, 1.0)
 
 
 @pytest.fixture
@@ -72,11 +69,7 @@ def saved(tmp_path):
     """A function that saves a network that is certain of its predictions, and returns its path."""
 
     def save(config):
-        model = certain(config)
-        path = tmp_path / "model.ckpt-1"
-        settings = {"config": registry.config_to_dict(config), "arguments": {}, "sample_rate": 16000}
-        checkpoints.save(path, model, make_optimizer("sgd", 0.1, 0.0, model), settings)
-        return str(path)
+        return str(networks.saved(certain(config), tmp_path / "model.ckpt-1", arguments={}, sample_rate=16000))
 
     return save
 

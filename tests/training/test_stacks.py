@@ -12,12 +12,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
+from networks import randomized, saved
 from trainings import StopAt, runs, with_callback
 
 from samplernn.audio.quantize import MuLaw
 from samplernn.audio.wav import Recording, examine
-from samplernn.checkpoints import store
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.corpus.codes import read_codes, write_codes
 from samplernn.corpus.scan import scan_corpus
@@ -33,7 +32,6 @@ from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.generation.stack import Stack
 from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
 from samplernn.models.config import NO_ITEM
-from samplernn.models.optimizer import make_optimizer
 from samplernn.models.registry import build, config_to_dict
 from samplernn.models.wavenet.config import WaveNetConfig
 from samplernn.options.options import (
@@ -663,14 +661,8 @@ def test_a_search_over_codes_of_nothing_names_the_flag():
 
 def with_other_weights(original, folder, **settings):
     """A checkpoint like another in a new folder, whose weights are others."""
-    model = build(model_config(original, None))
-    for number, variable in enumerate(model.trainable_variables):
-        variable.assign(tf.random.stateless_normal(variable.shape, [number, 0], stddev=0.3))
-    optimizer = make_optimizer("sgd", 0.1, 0.0, model)
-    optimizer.build(model.trainable_variables)
-    folder.mkdir()
-    store.save(folder / "model.ckpt-1", model, optimizer, read_settings(original) | settings)
-    return folder / "model.ckpt-1"
+    model = randomized(build(model_config(original, None)), stddev=0.3)
+    return saved(model, folder / "model.ckpt-1", **read_settings(original) | settings)
 
 
 @pytest.mark.long
