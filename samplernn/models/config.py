@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FAMILY = "model"  # the key by which a JSON config names its family
 CACHED_NUMBERS = 2**22  # 16 MB
+COMPLAINTS_SHOWN = 5  # in a message, which is one line
 NO_TARGET = -1  # the target where there is nothing to predict
 NO_ITEM = -1  # what stands outside a recording
 
@@ -148,7 +149,7 @@ class Config(GenerationConfig):
             self._normalize()
             complaints = [*self._broken_rules_of_size()]
         if complaints:
-            raise InputError("; ".join(complaints))
+            raise InputError(listed(complaints, "; ", COMPLAINTS_SHOWN))
 
     def _complaint(self, name: str, expected: str) -> str:
         return f"{self._given(name)}; it must be {expected}"
@@ -180,10 +181,11 @@ class Config(GenerationConfig):
         options = {option.name: option for option in options_of(cls)}
         known = [*options, FAMILY]
         hints = {name: did_you_mean(name, known, shown="'{}'") for name in values if name not in options}
-        complaints = [
+        unknown = [
             "; ".join(filter(None, (f"unknown parameter {shortened(repr(name))}", hint)))
             for name, hint in hints.items()
         ]
+        complaints = [listed(unknown, "; ", COMPLAINTS_SHOWN)] if unknown else []
         if not all(hints.values()):
             complaints.append(f"the parameters are {', '.join(known)}")
         given = {
@@ -196,7 +198,7 @@ class Config(GenerationConfig):
         except InputError as error:
             complaints.append(str(error))
         if complaints:
-            raise InputError(listed(complaints, "; "))
+            raise InputError("; ".join(complaints))
         return config
 
     def to_dict(self) -> dict[str, Any]:

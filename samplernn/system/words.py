@@ -35,10 +35,10 @@ def commonest_first(item: tuple[Any, int]) -> tuple[int, Any]:
     return -count, value
 
 
-def listed(names: Sequence[str], separator: str = ", ") -> str:
+def listed(names: Sequence[str], separator: str = ", ", most: int = NAMES_SHOWN) -> str:
     """As many names as one can take in, and how many more there are."""
-    rest = len(names) - NAMES_SHOWN
-    return separator.join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(names) - most
+    return separator.join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def format_duration(seconds: float) -> str:

@@ -165,3 +165,12 @@ def test_all_that_is_wrong_is_said_at_once():
         "rnn_dropout is 1; it must be a number from 0 to below 1",
     ):
         assert said in str(refused.value)
+
+
+def test_however_much_is_wrong_a_message_is_one_line():
+    """A list or a table in each parameter's place, as where one JSON file is taken for another."""
+    names = ["seq_len", "frame_sizes", "dim", "rnn_type", "num_rnn_layers", "q_levels", "emb_size", "skip_conn"]
+    for values in ({name: {"a" * 80: None} for name in names}, {f"{name} of {'a' * 80}": 1 for name in names}):
+        with pytest.raises(InputError, match=" and 3 more") as refused:
+            SampleRNNConfig.from_dict(values)
+        assert len(str(refused.value)) < 1000
