@@ -41,6 +41,8 @@ $(VENV)/.installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	@# The first import compiles; two at the same time would leave each other's code in the cache.
+	$(BIN)/python -c "import librosa.onset, librosa.feature.spectral"
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements-tuning.txt requirements-fetch.txt $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""What audio sounds like, in numbers, by librosa."""
+"""What audio sounds like, in numbers, by librosa and SciPy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import librosa
 import numpy as np
+from scipy.signal import find_peaks
 
 RATE = 16000  # Hz, at which all is heard, so that clips of any rates can be compared
 FFT, HOP = 2048, 1024  # samples of a frame, and from one to the next
@@ -60,9 +61,8 @@ def hear(audio: np.ndarray) -> Heard:
     chroma = librosa.feature.chroma_stft(S=power, sr=RATE, n_fft=FFT, tuning=0.0)  # to look for it takes long
     centroid = np.log2(1 + librosa.feature.spectral_centroid(S=np.sqrt(power) + SILENCE, sr=RATE, n_fft=FFT))
     strength = librosa.onset.onset_strength(S=level, sr=RATE, hop_length=HOP)
-    onsets = librosa.onset.onset_detect(
-        onset_envelope=strength, sr=RATE, hop_length=HOP, normalize=False, delta=ONSET_DB
-    )
+    # librosa would have Numba find them, which crashes once two processes have filled its cache at the same time.
+    onsets, _ = find_peaks(strength, prominence=ONSET_DB)
     parts = (
         level.mean(axis=1), level.std(axis=1), chroma.mean(axis=1), [centroid.mean(), centroid.std()],
         [len(onsets) * RATE / len(audio)],

@@ -1,7 +1,12 @@
 """Which excerpts sound alike: by properties of sounds that are known to be alike or not."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from samplernn.gallery import likeness
 from samplernn.gallery.features import GROUPS, RATE, hear
@@ -42,6 +47,34 @@ def test_a_description_says_what_is_heard():
 def test_however_short_or_silent_audio_is_it_has_a_description(length):
     for audio in (np.zeros(length, np.float32), np.ones(length, np.float32)):
         assert np.isfinite(hear(audio).description).all()
+
+
+HEAR_AND_DRAW = """
+import numpy as np
+from samplernn.audio.spectrogram import draw
+from samplernn.gallery.features import RATE, hear
+audio = np.random.default_rng(0).normal(size=2 * RATE).astype(np.float32)
+hear(audio)
+draw(audio, RATE, "noise")
+"""
+
+
+@pytest.mark.long
+def test_nothing_is_called_that_numba_has_cached(tmp_path):
+    """Two processes that import librosa for the first time can leave the code of one signature under another."""
+
+    def hear_and_draw():
+        env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        return subprocess.run([sys.executable, "-c", HEAR_AND_DRAW], env=env, timeout=240).returncode
+
+    assert hear_and_draw() == 0
+    of_functions = [sorted(tmp_path.rglob(f"{index.stem}.*.nbc")) for index in tmp_path.rglob("*.nbi")]
+    assert max(map(len, of_functions)) > 1
+    for paths in of_functions:
+        codes = [path.read_bytes() for path in paths]
+        for path, code in zip(paths, codes[1:] + codes[:1]):
+            path.write_bytes(code)
+    assert hear_and_draw() == 0
 
 
 @pytest.fixture(scope="module")
