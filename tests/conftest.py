@@ -26,6 +26,11 @@ MUSIC = ROOT / "examples" / "demo-chorales.flac"
 TINY = {"seq_len": 128, "frame_sizes": [4, 16], "dim": 8, "num_rnn_layers": 1, "emb_size": 8}
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the longest, lest at the end one process works at them while the others have nothing left to do."""
+    items.sort(key=lambda item: item.path.name != "test_long.py")
+
+
 def can_mount():
     mount = ["unshare", "-Urm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]  # of a namespace of its own, seen by no other
     return shutil.which("unshare") and subprocess.run(mount, capture_output=True).returncode == 0

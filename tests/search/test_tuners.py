@@ -389,7 +389,7 @@ def test_an_epoch_that_an_interrupted_trial_tells_again_is_no_matter_to_the_baye
     ("space", "values", "by_default"),
     [
         (SPACE, "--frame_sizes 4 16 --frame_sizes 8 16", {"skip_conn": False}),
-        (SPACE_OF_WAVENETS, "--num_stages 2 3", {"dropout": 0}),
+        pytest.param(SPACE_OF_WAVENETS, "--num_stages 2 3", {"dropout": 0}, marks=pytest.mark.shown),
         (
             f"{SPACE_OF_TUNES} --cost 'squared error'",
             "--layer_sizes 6 5 --layer_sizes 8",

@@ -120,7 +120,7 @@ class Process:
         return [line for line in lines if not line.startswith(("WARNING:", "I0000", "E0000"))]
 
     def end(self):
-        return self.process.wait(timeout=240)
+        return self.process.wait(timeout=600)
 
     def records(self):
         assert self.end() == 0, self.errors
