@@ -311,8 +311,7 @@ def wait_for(text, process):
 
 @pytest.mark.long
 @pytest.mark.alone
-@pytest.mark.parametrize("victim", [0, 1])
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(("victim", "sent"), [(1, signal.SIGKILL), (0, signal.SIGSTOP), (1, signal.SIGSTOP)])
 def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sent):
     runs = endless(work, tmp_path / "logdir")
     workers = [Process(tmp_path / str(i), runs, tf_config=config) for i, config in enumerate(cluster(2))]
