@@ -7,7 +7,7 @@ import sys
 
 from samplernn.commands import check as setup_check
 from samplernn.commands import cli
-from samplernn.options.options import CheckOptions
+from samplernn.options.train import CheckOptions
 from samplernn.system.device import prepare_device
 
 

@@ -47,7 +47,9 @@ from samplernn.models.model import AutoregressiveModel  # noqa: E402
 from samplernn.models.samplernn.config import SampleRNNConfig  # noqa: E402
 from samplernn.models.wavenet.config import WaveNetConfig  # noqa: E402
 from samplernn.models.wavenet.model import WaveNet  # noqa: E402
-from samplernn.options.options import PRECISIONS, ChunkOptions, TrainingOptions  # noqa: E402
+from samplernn.options.chunk_audio import ChunkOptions  # noqa: E402
+from samplernn.options.common import PRECISIONS  # noqa: E402
+from samplernn.options.train import TrainingOptions  # noqa: E402
 from samplernn.options.values import BOOLEAN, automatic  # noqa: E402
 from samplernn.system.device import use_xla  # noqa: E402
 from samplernn.training.steps import model_to_train, train_step  # noqa: E402

@@ -34,8 +34,9 @@ from samplernn.commands.flags import Parser
 from samplernn.corpus.loader import Loader
 from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models.registry import load_config
+from samplernn.options.common import CorpusOptions
 from samplernn.options.option import option, options_of, with_default
-from samplernn.options.options import CorpusOptions, TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.options.values import PATH, POSITIVE, one_of, several, whole
 from samplernn.system.errors import InputError
 from samplernn.system.files import make_writable_folder

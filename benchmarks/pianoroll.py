@@ -34,7 +34,7 @@ from samplernn.models.config import Config
 from samplernn.models.model import Model
 from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.options.option import option, options_of, with_default
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.options.values import PATH, POSITIVE, several, whole
 from samplernn.system.device import prepare_device
 from samplernn.system.errors import InputError

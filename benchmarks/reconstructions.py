@@ -24,8 +24,9 @@ from samplernn.commands.flags import Parser
 from samplernn.evaluation.candidates import find_candidates
 from samplernn.generation.stack import Stack
 from samplernn.models import registry
+from samplernn.options.common import SoundOptions
+from samplernn.options.evaluate import EvaluationOptions
 from samplernn.options.option import option, options_of, with_default
-from samplernn.options.options import EvaluationOptions, SoundOptions
 from samplernn.options.values import PATH, TEMPERATURE, whole
 from samplernn.system.errors import InputError
 

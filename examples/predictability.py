@@ -19,8 +19,9 @@ sys.path.insert(0, str(ROOT))
 from samplernn.commands import cli  # noqa: E402
 from samplernn.commands.flags import Parser  # noqa: E402
 from samplernn.models.predictor.config import PredictorConfig  # noqa: E402
+from samplernn.options.common import CorpusOptions  # noqa: E402
 from samplernn.options.option import option, options_of, with_default  # noqa: E402
-from samplernn.options.options import CorpusOptions, TrainingOptions  # noqa: E402
+from samplernn.options.train import TrainingOptions  # noqa: E402
 from samplernn.options.values import PATH, whole  # noqa: E402
 from samplernn.system.device import prepare_device  # noqa: E402
 from samplernn.system.files import make_writable_folder, write_whole, written_aside  # noqa: E402

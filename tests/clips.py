@@ -12,7 +12,7 @@ from samplernn.generation.generator import Generator
 from samplernn.generation.level import Level
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
-from samplernn.options.options import GenerationOptions
+from samplernn.options.generate import GenerationOptions
 
 CHECKPOINT = GOLDEN / "gru" / "model.ckpt-1"
 SILENCE = Context(np.full(16, 128, np.int32))

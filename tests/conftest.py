@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # the figures are exact on the CPU
 for pool in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):

@@ -21,7 +21,7 @@ from nbclient import NotebookClient
 from torture import assert_equal, torture
 
 from samplernn.audio.chunking import chunk_files
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 
 pytestmark = pytest.mark.long
 

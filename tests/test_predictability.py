@@ -15,7 +15,7 @@ import soundfile
 from samplernn.corpus.codes import read_codes
 from samplernn.models.autoencoder.config import VQVAEConfig
 from samplernn.models.registry import config_to_dict
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.training.train import train
 
 PERIOD, FAITH = 4, 0.9  # a sample is that of four before with this probability, else any of the levels

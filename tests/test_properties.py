@@ -24,7 +24,7 @@ from samplernn.corpus.overlaps import find_overlaps
 from samplernn.corpus.split import Split, split_corpus
 from samplernn.corpus.windows import plan_rows
 from samplernn.models.registry import config_from_dict, config_to_dict
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 from samplernn.options.values import FRACTION, GPUS, POSITIVE, SAMPLE_RATE, SECONDS, TEMPERATURE, whole
 from samplernn.system.errors import InputError
 from samplernn.system.files import read_json

@@ -23,7 +23,8 @@ from samplernn.checkpoints.settings import model_config
 from samplernn.evaluation.evaluate import evaluate
 from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.models.registry import build, config_from_dict
-from samplernn.options.options import EvaluationOptions, GenerationOptions
+from samplernn.options.evaluate import EvaluationOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.system.errors import InputError
 from samplernn.training.train import train
 

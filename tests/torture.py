@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 from samplernn.audio.chunking import chunk_files  # noqa: E402
 from samplernn.checkpoints import run_folders  # noqa: E402
 from samplernn.checkpoints.settings import read_settings  # noqa: E402
-from samplernn.options.options import ChunkOptions  # noqa: E402
+from samplernn.options.chunk_audio import ChunkOptions  # noqa: E402
 
 CONFIGS = {  # much to write, little to compute, as far as a WaveNet can be that
     "samplernn": {"seq_len": 1024, "frame_sizes": [64, 256], "dim": 192, "num_rnn_layers": 1, "emb_size": 64},

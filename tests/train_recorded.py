@@ -23,7 +23,7 @@ from samplernn.commands import cli
 from samplernn.corpus import tokens
 from samplernn.models import registry
 from samplernn.models.samplernn import model as network
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.device import import_tensorflow
 from samplernn.training import train as training
 

@@ -17,7 +17,7 @@ from samplernn.audio.levels import LOWEST_RATE, MOST_CHANNELS, Level, find_level
 from samplernn.audio.recordings import SUFFIXES, Reader, examine
 from samplernn.audio.resample import can_be_resampled, converted, converted_length
 from samplernn.audio.wav import Recording
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import files_below
 from samplernn.system.progress import ProgressBar

@@ -15,7 +15,7 @@ from samplernn.audio.chunk_notes import Note
 from samplernn.audio.chunk_sources import Source, examine_all, find_recordings, leveled, long_enough
 from samplernn.audio.chunks import Chunk, chunks, hop_between_chunks, number_of_chunks
 from samplernn.audio.wav import wav_writer
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, make_writable_folder, sha256, written_aside

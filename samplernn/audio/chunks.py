@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from samplernn.audio.wav import mean_square
-from samplernn.options.options import SILENCE_DB, ChunkOptions
+from samplernn.options.chunk_audio import SILENCE_DB, ChunkOptions
 
 
 @dataclass(frozen=True)

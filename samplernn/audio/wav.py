@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from samplernn.options.options import SILENCE_DB
+from samplernn.options.chunk_audio import SILENCE_DB
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system import files
 from samplernn.system.device import quiet_stderr

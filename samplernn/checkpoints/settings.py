@@ -16,7 +16,7 @@ from samplernn.checkpoints.foreign import is_foreign
 from samplernn.checkpoints.store import foreign_tensors, foreign_weights, restore, shapes_of
 from samplernn.models.config import Config
 from samplernn.models.registry import build, config_from_dict, config_of_tensors, load_config, name_of
-from samplernn.options.options import MONITORS, better
+from samplernn.options.train import MONITORS, better
 from samplernn.options.values import SAMPLE_RATE
 from samplernn.system.errors import InputError, naming
 from samplernn.system.files import read_json

@@ -10,7 +10,7 @@ from samplernn.commands import check_training as training
 from samplernn.commands.check_lines import Lines, guarded
 from samplernn.models.memory import checkpoint_size, expected_memory
 from samplernn.models.registry import default_config
-from samplernn.options.options import CheckOptions
+from samplernn.options.train import CheckOptions
 from samplernn.system.words import counted
 
 

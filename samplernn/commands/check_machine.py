@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from samplernn.commands.check_lines import GB, INSTALL, Line, Lines, guarded, note, ok, problem
 from samplernn.models.registry import default_config, load_config
-from samplernn.options.options import SCRIPTS, CheckOptions
+from samplernn.options.common import SCRIPTS
+from samplernn.options.train import CheckOptions
 from samplernn.system.device import prepare_gpus, quiet_stderr, use_xla
 from samplernn.system.errors import InputError
 

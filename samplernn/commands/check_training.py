@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samplernn.commands.check_lines import GB, Line, Lines, guarded, note, ok, problem
-from samplernn.options.options import CheckOptions
+from samplernn.options.train import CheckOptions
 from samplernn.system.words import counted
 
 if TYPE_CHECKING:

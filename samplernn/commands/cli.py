@@ -14,18 +14,15 @@ from typing import Any
 import samplernn
 from samplernn.commands.flags import Parser, look_ahead
 from samplernn.models.registry import families_by_parameter
+from samplernn.options.chunk_audio import ChunkOptions
+from samplernn.options.encode import EncodingOptions
+from samplernn.options.evaluate import EvaluationOptions
+from samplernn.options.fetch_audio import FetchOptions
+from samplernn.options.generate import GenerationOptions
+from samplernn.options.listen import ListenOptions
 from samplernn.options.option import options_of
-from samplernn.options.options import (
-    CheckOptions,
-    ChunkOptions,
-    EncodingOptions,
-    EvaluationOptions,
-    FetchOptions,
-    GenerationOptions,
-    ListenOptions,
-    RenderingOptions,
-    TrainingOptions,
-)
+from samplernn.options.render_midi import RenderingOptions
+from samplernn.options.train import CheckOptions, TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.space import hyperparameters
 from samplernn.system.errors import InputError, RunError, in_words

@@ -7,17 +7,15 @@ from collections.abc import Iterable
 
 from samplernn.models.config import FAMILY
 from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES
+from samplernn.options.chunk_audio import ChunkOptions
+from samplernn.options.encode import EncodingOptions
+from samplernn.options.evaluate import EvaluationOptions
+from samplernn.options.fetch_audio import FetchOptions
+from samplernn.options.generate import GenerationOptions
+from samplernn.options.listen import ListenOptions
 from samplernn.options.option import Option, options_of
-from samplernn.options.options import (
-    ChunkOptions,
-    EncodingOptions,
-    EvaluationOptions,
-    FetchOptions,
-    GenerationOptions,
-    ListenOptions,
-    RenderingOptions,
-    TrainingOptions,
-)
+from samplernn.options.render_midi import RenderingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.space import OF_TRAINING
 

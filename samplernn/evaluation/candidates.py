@@ -25,7 +25,7 @@ from samplernn.corpus.data import Data, data_of
 from samplernn.corpus.folders import parse_folder
 from samplernn.generation.chain import Chain, chain_below, configs_of
 from samplernn.models.config import Config, hop_of
-from samplernn.options.options import EvaluationOptions
+from samplernn.options.evaluate import EvaluationOptions
 from samplernn.system.errors import InputError
 from samplernn.system.words import counted, listed, shortened
 

@@ -21,7 +21,7 @@ from samplernn.generation.coded_corpus import by_level, make_codes
 from samplernn.models import registry
 from samplernn.models.config import Config
 from samplernn.models.model import Model
-from samplernn.options.options import EvaluationOptions
+from samplernn.options.evaluate import EvaluationOptions
 from samplernn.system.device import refusals_explained, use_xla
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import make_writable_folder

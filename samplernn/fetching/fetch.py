@@ -22,7 +22,7 @@ from samplernn.audio.resample import can_be_resampled, converted, converted_leng
 from samplernn.audio.wav import MAX_WAV_FRAMES, PROBLEMS, Recording, Unusable, wav_writer
 from samplernn.fetching.downloads import Chapter, Downloader, Found, Unavailable, as_name
 from samplernn.fetching.fetched import FETCHED, Download, Fetched, Track
-from samplernn.options.options import FetchOptions
+from samplernn.options.fetch_audio import FetchOptions
 from samplernn.system.device import quiet_stderr
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import cannot_be_written, make_writable_folder, numbered

@@ -22,7 +22,7 @@ from samplernn.gallery.features import HOP, RATE, Heard, hear, mel_of, power_spe
 from samplernn.gallery.page import Card, Found, NearCopy, require_own_page, write_page
 from samplernn.gallery.picks import export
 from samplernn.gallery.training_music import Passage, find_passages
-from samplernn.options.options import ListenOptions
+from samplernn.options.listen import ListenOptions
 from samplernn.system.files import make_writable_folder
 from samplernn.system.progress import ProgressBar
 from samplernn.system.words import NAMES_SHOWN, counted, printable

@@ -15,7 +15,7 @@ from samplernn.generation.encoding import examine_to_encode
 from samplernn.generation.level import GivenCodes
 from samplernn.generation.stack import Stack
 from samplernn.models.config import Config
-from samplernn.options.options import GenerationOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.system.errors import InputError, naming
 
 CodesAndFacts = tuple[GivenCodes, dict[str, Any]]  # the facts are what the JSON of a sequence says of the codes

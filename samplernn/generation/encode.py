@@ -14,7 +14,8 @@ from samplernn.generation.encoding import examine_to_encode, read_tokens
 from samplernn.generation.stack import Stack
 from samplernn.models import registry
 from samplernn.models.config import hop_of
-from samplernn.options.options import DEFAULT_SAMPLE_RATE, EncodingOptions
+from samplernn.options.common import DEFAULT_SAMPLE_RATE
+from samplernn.options.encode import EncodingOptions
 from samplernn.system.device import refusals_explained
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, make_writable_folder, numbered

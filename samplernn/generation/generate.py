@@ -30,8 +30,9 @@ from samplernn.generation.report import Report
 from samplernn.generation.stack import Stack
 from samplernn.models import registry
 from samplernn.models.config import Config
+from samplernn.options.common import SCRIPTS
+from samplernn.options.generate import GenerationOptions
 from samplernn.options.option import as_flags
-from samplernn.options.options import SCRIPTS, GenerationOptions
 from samplernn.system.device import has_gpu, refusals_explained, versions
 from samplernn.system.files import cannot_be_written
 from samplernn.system.words import counted

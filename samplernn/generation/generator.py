@@ -14,7 +14,7 @@ from samplernn.generation.output import output_of
 from samplernn.models.config import NO_ITEM
 from samplernn.models.model import Autoencoder, Generative
 from samplernn.options import envelope
-from samplernn.options.options import DEFAULT_SAMPLE_RATE
+from samplernn.options.common import DEFAULT_SAMPLE_RATE
 from samplernn.system.device import has_gpu, number_of_cores, use_xla
 from samplernn.system.errors import RunError
 

@@ -24,7 +24,7 @@ from samplernn.midi.pictures import draw_probabilities, draw_roll
 from samplernn.midi.rendering import Renderer
 from samplernn.midi.rolls import SILENT, Grid, write_roll
 from samplernn.models.config import Config
-from samplernn.options.options import DEFAULT_DUR_OF_NOTES, DEFAULT_NOTE_THRESHOLD
+from samplernn.options.generate import DEFAULT_DUR_OF_NOTES, DEFAULT_NOTE_THRESHOLD
 from samplernn.system.errors import InputError
 
 NO_NOTE = -1  # drawn from what is no distribution

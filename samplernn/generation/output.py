@@ -15,8 +15,8 @@ from samplernn.generation.notes import Notes
 from samplernn.generation.shown import Shown
 from samplernn.generation.sound import Sound, Tokens
 from samplernn.models.config import Config, GenerationConfig
+from samplernn.options.generate import GenerationOptions
 from samplernn.options.option import options_of
-from samplernn.options.options import GenerationOptions
 from samplernn.system.errors import InputError
 
 TrainedOn = Callable[[], Iterable[tuple[str, np.ndarray]]]  # gives the names and items of recordings

@@ -15,7 +15,8 @@ from samplernn.generation.chain import Chain, chain_below, configs_of
 from samplernn.generation.decoding import ToDecode, find_to_decode
 from samplernn.generation.output import options_of_output, output_of
 from samplernn.models.config import Config, hop_of
-from samplernn.options.options import DEFAULT_SAMPLE_RATE, DEFAULT_TEMPERATURE, GenerationOptions
+from samplernn.options.common import DEFAULT_SAMPLE_RATE, DEFAULT_TEMPERATURE
+from samplernn.options.generate import GenerationOptions
 from samplernn.system.errors import InputError
 from samplernn.system.words import counted
 

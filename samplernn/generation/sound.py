@@ -16,7 +16,7 @@ from samplernn.audio.wav import MAX_WAV_FRAMES, wav_frames, wav_writer
 from samplernn.generation.sampling import inverse_cdf, likeliest
 from samplernn.generation.shown import Shown, heard_of
 from samplernn.models.config import Config
-from samplernn.options.options import DEFAULT_DUR
+from samplernn.options.generate import DEFAULT_DUR
 from samplernn.system.errors import InputError
 
 

@@ -15,7 +15,7 @@ from samplernn.generation.generator import Generator
 from samplernn.generation.level import GivenCodes, Level
 from samplernn.models.config import GenerationConfig, hop_of
 from samplernn.models.model import Generative
-from samplernn.options.options import SoundOptions
+from samplernn.options.common import SoundOptions
 
 
 class Stack:

@@ -9,7 +9,7 @@ from samplernn.audio.wav import MAX_WAV_FRAMES, wav_writer
 from samplernn.midi.clock import MICROSECONDS
 from samplernn.midi.rendering import Renderer
 from samplernn.midi.tunes import SUFFIXES, read_tune
-from samplernn.options.options import RenderingOptions
+from samplernn.options.render_midi import RenderingOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import cannot_be_written, files_below, make_writable_folder, numbered, written_aside
 

@@ -12,7 +12,7 @@ from keras_tuner.errors import FailedTrialError
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 
 from samplernn.options.option import as_text
-from samplernn.options.options import better
+from samplernn.options.train import better
 from samplernn.options.values import Range
 from samplernn.search.options import KerasTunerOptions
 from samplernn.search.results import announce, winner_of, write_table

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from samplernn.models.registry import DEFAULT_FAMILY, FAMILIES
+from samplernn.options.common import ComputationOptions, CorpusOptions
 from samplernn.options.option import option
-from samplernn.options.options import MONITORS, ComputationOptions, CorpusOptions
+from samplernn.options.train import MONITORS
 from samplernn.options.values import ADDRESS, BOOLEAN, FOLDER_NAME, GPUS, PATH, automatic, one_of, optional, whole
 from samplernn.search.space import Space, complete, in_flight, varies
 from samplernn.system.errors import InputError

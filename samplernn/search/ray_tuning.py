@@ -35,7 +35,7 @@ from ray.tune.search import BasicVariantGenerator
 from ray.tune.search.optuna import OptunaSearch
 
 import samplernn
-from samplernn.options.options import better
+from samplernn.options.train import better
 from samplernn.search.options import RayTuneOptions
 from samplernn.search.population import BEST, REMARK, WORST, has_failed, population
 from samplernn.search.ray_space import distinct_points, domain

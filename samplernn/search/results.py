@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samplernn.checkpoints import run_folders
+from samplernn.options.common import SCRIPTS
 from samplernn.options.option import as_text, changed_flags
-from samplernn.options.options import SCRIPTS, TrainingOptions, better
+from samplernn.options.train import TrainingOptions, better
 from samplernn.system.errors import RunError
 from samplernn.system.files import shortest, write_json, write_whole
 

@@ -22,7 +22,7 @@ from samplernn.corpus.folders import absolute_folder
 from samplernn.corpus.overlaps import remark_on_overlaps
 from samplernn.models.registry import config_to_dict
 from samplernn.options.option import as_text, options_of
-from samplernn.options.options import TrainingOptions, better
+from samplernn.options.train import TrainingOptions, better
 from samplernn.options.values import Range
 from samplernn.search import space
 from samplernn.search.options import SearchOptions

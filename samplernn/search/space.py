@@ -13,7 +13,7 @@ from typing import Any
 from samplernn.models.config import Config
 from samplernn.models.registry import FAMILIES
 from samplernn.options.option import Option, as_text, options_of
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.options.values import Range
 from samplernn.system.errors import InputError
 

@@ -20,7 +20,7 @@ from samplernn.generation.coded_corpus import as_codes, make_codes
 from samplernn.generation.output import output_of
 from samplernn.generation.plan import choose_sample_rate
 from samplernn.models.config import Config, hop_of
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.errors import InputError
 from samplernn.system.stopping import print_unless_reader_is_gone
 from samplernn.system.words import counted

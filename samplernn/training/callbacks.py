@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import keras
 
-from samplernn.options.options import better
+from samplernn.options.train import better
 from samplernn.system.progress import StepLines
 from samplernn.system.stopping import StopRequest
 from samplernn.system.words import counted, format_duration, roughly

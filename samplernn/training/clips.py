@@ -17,7 +17,8 @@ from samplernn.generation.output import output_of
 from samplernn.generation.plan import seconds_of_codes
 from samplernn.generation.stack import Stack
 from samplernn.models.model import Model
-from samplernn.options.options import GenerationOptions, TrainingOptions
+from samplernn.options.generate import GenerationOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.errors import InputError
 from samplernn.system.files import make_writable_folder, numbered, written_aside
 from samplernn.training.beginning import Beginning, check_seed, clip_rate

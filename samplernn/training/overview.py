@@ -12,8 +12,10 @@ from samplernn.corpus.data import data_of
 from samplernn.corpus.windows import training_steps
 from samplernn.models.config import Config
 from samplernn.models.memory import expected_memory
+from samplernn.options.common import DEFAULT_SAMPLE_RATE, SCRIPTS
+from samplernn.options.generate import GenerationOptions
 from samplernn.options.option import changed_flags
-from samplernn.options.options import DEFAULT_SAMPLE_RATE, SCRIPTS, GenerationOptions, TrainingOptions, better
+from samplernn.options.train import TrainingOptions, better
 from samplernn.system.files import shortest
 from samplernn.system.words import counted, printable
 from samplernn.training.beginning import Beginning

@@ -23,8 +23,9 @@ from samplernn.corpus.windows import training_steps
 from samplernn.models.config import Config
 from samplernn.models.model import Model
 from samplernn.models.registry import default_config, load_config
+from samplernn.options.common import DEFAULT_CONFIG_FILE
 from samplernn.options.option import as_text, options_of
-from samplernn.options.options import DEFAULT_CONFIG_FILE, TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.distribution import gather_rows, hand_out_rows
 from samplernn.system.errors import InputError
 from samplernn.training.loop import Progress

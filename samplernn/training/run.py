@@ -15,7 +15,7 @@ from samplernn.generation.chain import as_settings, copy_into
 from samplernn.generation.output import output_of
 from samplernn.models.model import Model
 from samplernn.models.registry import config_to_dict
-from samplernn.options.options import TrainingOptions, better
+from samplernn.options.train import TrainingOptions, better
 from samplernn.system.device import versions
 from samplernn.system.files import make_writable_folder
 from samplernn.system.stopping import StopRequest

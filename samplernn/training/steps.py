@@ -11,7 +11,7 @@ from samplernn.models import registry
 from samplernn.models.config import NO_TARGET, Config
 from samplernn.models.model import Model
 from samplernn.models.optimizer import apply_gradients, loss_scale, make_optimizer
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.device import use_xla
 from samplernn.system.distribution import sum_over_replicas
 

@@ -18,7 +18,7 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints import store as checkpoints
 from samplernn.corpus.split import describe_mix
 from samplernn.models.model import Model
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.device import refusals_explained
 from samplernn.system.distribution import (
     Worker,

@@ -21,7 +21,7 @@ from samplernn.audio.chunking import chunk_files
 from samplernn.audio.chunks import chunks, is_silent
 from samplernn.audio.resample import resampled
 from samplernn.commands import cli
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 from samplernn.system.errors import InputError, RunError
 from samplernn.system.files import sha256
 

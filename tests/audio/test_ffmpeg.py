@@ -9,7 +9,7 @@ import soundfile
 from samplernn.audio import ffmpeg, recordings, wav
 from samplernn.audio.chunking import chunk_files
 from samplernn.audio.wav import Recording, Unusable
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 from samplernn.system.errors import InputError, RunError
 
 

@@ -28,7 +28,7 @@ from samplernn.corpus.scan import CACHE
 from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.models.registry import config_to_dict
 from samplernn.models.samplernn import model as network
-from samplernn.options.options import CheckOptions
+from samplernn.options.train import CheckOptions
 
 OPTIONS = CheckOptions(jit_compile=False)
 INSTALL = "pip install -r requirements.txt"

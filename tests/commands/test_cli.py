@@ -18,7 +18,9 @@ import generate
 import train
 from samplernn.commands import cli
 from samplernn.generation.generate import generate_from_checkpoints
-from samplernn.options.options import ChunkOptions, GenerationOptions, TrainingOptions
+from samplernn.options.chunk_audio import ChunkOptions
+from samplernn.options.generate import GenerationOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.errors import InputError, RunError
 
 SCRIPTS = ["train.py", "generate.py", "evaluate.py", "chunk_audio.py", "fetch_audio.py", "listen.py"]

@@ -13,7 +13,7 @@ from samplernn.corpus import overlaps, places
 from samplernn.corpus.overlaps import find_overlaps, remark_on_overlaps
 from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import Split
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 from samplernn.system.errors import RunError
 
 RATE = 16000

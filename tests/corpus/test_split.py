@@ -11,7 +11,7 @@ from samplernn.corpus.overlaps import find_overlaps
 from samplernn.corpus.places import Place, find_places
 from samplernn.corpus.scan import scan_corpus
 from samplernn.corpus.split import Split, recording_of, split_corpus
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 from samplernn.system.errors import InputError
 
 

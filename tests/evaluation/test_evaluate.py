@@ -20,7 +20,7 @@ from samplernn.checkpoints import store as checkpoints
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.evaluation.evaluate import evaluate
 from samplernn.models.samplernn.model import SampleRNN
-from samplernn.options.options import EvaluationOptions
+from samplernn.options.evaluate import EvaluationOptions
 from samplernn.system.errors import InputError, RunError
 from samplernn.training.train import train
 

@@ -17,7 +17,7 @@ import fetch_audio
 from samplernn.audio.chunking import chunk_files
 from samplernn.fetching import downloads, fetch
 from samplernn.fetching.fetched import FETCHED
-from samplernn.options.options import ChunkOptions
+from samplernn.options.chunk_audio import ChunkOptions
 
 SECOND = 16000
 

@@ -16,7 +16,8 @@ from samplernn.gallery.clips import Made, find_excerpts, made_as
 from samplernn.gallery.listen import listen as write_gallery
 from samplernn.gallery.picks import FADE_SECONDS
 from samplernn.gallery.training_music import find_passages
-from samplernn.options.options import ChunkOptions, ListenOptions
+from samplernn.options.chunk_audio import ChunkOptions
+from samplernn.options.listen import ListenOptions
 
 RATE = 16000
 

@@ -22,7 +22,7 @@ from samplernn.models.predictor.config import PredictorConfig
 from samplernn.models.registry import config_to_dict
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.wavenet.config import WaveNetConfig
-from samplernn.options.options import GenerationOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.system.errors import InputError
 from samplernn.training.train import train
 

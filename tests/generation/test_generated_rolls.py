@@ -23,7 +23,7 @@ from samplernn.midi.tunes import read_tune
 from samplernn.models import registry
 from samplernn.models.pianoroll.config import PianoRollConfig
 from samplernn.models.predictor.config import PredictorConfig
-from samplernn.options.options import GenerationOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.system.errors import InputError
 
 CONFIG = PianoRollConfig(seq_len=8, layer_sizes=(6,), note_range=(60, 72), dt=0.125, onsets=True)

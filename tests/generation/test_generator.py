@@ -33,7 +33,7 @@ from samplernn.generation.sound import Sound
 from samplernn.models import registry
 from samplernn.models.registry import config_to_dict, load_config
 from samplernn.models.samplernn.config import SampleRNNConfig
-from samplernn.options.options import GenerationOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.system import progress
 from samplernn.system.errors import InputError, RunError
 

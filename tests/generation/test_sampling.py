@@ -45,14 +45,15 @@ def plain_draw(logits, temperature, uniform, top_k, top_p):
 
 
 RULES = [(1, None), (7, None), (40, None), (None, 0.07), (None, 0.73), (None, 1), (9, 0.61), (40, 1)]
+COMPILED_AT_ONCE = [(7, None), (9, 0.61)]  # the others in the long tests
 
 
 @pytest.mark.parametrize(
     ("jit_compile", "top_k", "top_p"),
     [
         *((False, *rule) for rule in RULES),
-        *((True, *rule) for rule in ((7, None), (9, 0.61))),
-        *(pytest.param(True, *rule, marks=pytest.mark.long) for rule in RULES if rule not in ((7, None), (9, 0.61))),
+        *((True, *rule) for rule in COMPILED_AT_ONCE),
+        *(pytest.param(True, *rule, marks=pytest.mark.long) for rule in RULES if rule not in COMPILED_AT_ONCE),
     ],
 )
 def test_the_likeliest_levels_are_drawn_as_by_the_plain_rules(jit_compile, top_k, top_p):

@@ -9,7 +9,7 @@ from trainings import runs
 
 from samplernn.generation import stack
 from samplernn.generation.generate import generate_from_checkpoints
-from samplernn.options.options import GenerationOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.system.errors import InputError
 from samplernn.training.train import train
 

@@ -16,7 +16,8 @@ from samplernn.evaluation.evaluate import evaluate
 from samplernn.generation.generate import generate_from_checkpoints
 from samplernn.generation.generator import Generator
 from samplernn.models import registry
-from samplernn.options.options import EvaluationOptions, GenerationOptions
+from samplernn.options.evaluate import EvaluationOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.training.train import train
 
 TINY = {name: family.config.tiny() for name, family in registry.FAMILIES.items()}

@@ -8,8 +8,10 @@ from conftest import ROOT
 
 from samplernn.commands import cli
 from samplernn.models.registry import FAMILIES, load_config, name_of
+from samplernn.options.chunk_audio import ChunkOptions
+from samplernn.options.generate import GenerationOptions
 from samplernn.options.option import as_flags, changed_flags, option, options_of, with_default
-from samplernn.options.options import CheckOptions, ChunkOptions, GenerationOptions, TrainingOptions
+from samplernn.options.train import CheckOptions, TrainingOptions
 from samplernn.options.values import BOOLEAN, PATH, TEMPERATURE, automatic, one_of, optional, several, whole
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 

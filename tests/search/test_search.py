@@ -21,7 +21,7 @@ from samplernn.checkpoints import run_folders
 from samplernn.checkpoints.settings import model_config, read_settings
 from samplernn.commands import cli
 from samplernn.models.samplernn.config import SampleRNNConfig
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.options.values import Range
 from samplernn.search.options import KerasTunerOptions, RayTuneOptions
 from samplernn.search.results import announce, best_checkpoint, train_command, winner_of, write_table

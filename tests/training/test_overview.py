@@ -20,7 +20,7 @@ from samplernn.models.registry import load_config
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
 from samplernn.models.wavenet.config import WaveNetConfig
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system.progress import StepLines
 from samplernn.training import callbacks, overview
 from samplernn.training.callbacks import EarlyStopping, PrintStatistics, TimeLeft

@@ -34,13 +34,11 @@ from samplernn.models.autoencoder.config import AMAEConfig, VQVAEConfig
 from samplernn.models.config import NO_ITEM
 from samplernn.models.registry import build, config_to_dict
 from samplernn.models.wavenet.config import WaveNetConfig
-from samplernn.options.options import (
-    EncodingOptions,
-    EvaluationOptions,
-    GenerationOptions,
-    SoundOptions,
-    TrainingOptions,
-)
+from samplernn.options.common import SoundOptions
+from samplernn.options.encode import EncodingOptions
+from samplernn.options.evaluate import EvaluationOptions
+from samplernn.options.generate import GenerationOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.search.options import KerasTunerOptions
 from samplernn.search.results import train_command
 from samplernn.search.search import Search

@@ -33,7 +33,7 @@ from samplernn.models.optimizer import make_optimizer
 from samplernn.models.registry import config_from_dict
 from samplernn.models.samplernn.config import SampleRNNConfig
 from samplernn.models.samplernn.model import SampleRNN
-from samplernn.options.options import TrainingOptions
+from samplernn.options.train import TrainingOptions
 from samplernn.system import progress
 from samplernn.system.errors import InputError, RunError
 from samplernn.training import loop, resuming, steps

@@ -19,7 +19,7 @@ from samplernn.evaluation.evaluate import evaluate
 from samplernn.models import registry
 from samplernn.models.config import NO_TARGET
 from samplernn.models.pianoroll.config import PianoRollConfig
-from samplernn.options.options import EvaluationOptions
+from samplernn.options.evaluate import EvaluationOptions
 from samplernn.training.loop import fit
 from samplernn.training.steps import model_to_train
 from samplernn.training.train import train

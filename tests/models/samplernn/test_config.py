@@ -168,7 +168,7 @@ def test_all_that_is_wrong_is_said_at_once():
 
 
 def test_however_much_is_wrong_a_message_is_one_line():
-    """A list or a table in each parameter's place, as where one JSON file is taken for another."""
+    """A table in each parameter's place, or other parameters, as where one JSON file is taken for another."""
     names = ["seq_len", "frame_sizes", "dim", "rnn_type", "num_rnn_layers", "q_levels", "emb_size", "skip_conn"]
     for values in ({name: {"a" * 80: None} for name in names}, {f"{name} of {'a' * 80}": 1 for name in names}):
         with pytest.raises(InputError, match=" and 3 more") as refused:
