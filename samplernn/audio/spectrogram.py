@@ -1,4 +1,4 @@
-"""Pictures of audio: mel spectrograms. librosa, which takes a second to import, is imported when one is made."""
+"""Pictures of audio: mel spectrograms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import math
 import warnings
 
+import librosa.display
 import numpy as np
 from matplotlib.figure import Figure  # a figure of pyplot's would be kept, and look for a screen
 
@@ -17,8 +18,6 @@ RANGE = 80  # dB below the loudest that are drawn
 
 def mel_spectrogram(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """The power of audio, float32 [n], in bands equally wide in mel (as Slaney has it): dB [BANDS, 1 + n // hop]."""
-    import librosa
-
     power = librosa.feature.melspectrogram(
         y=audio, sr=sample_rate, n_fft=4 * _hop(sample_rate), hop_length=_hop(sample_rate), n_mels=BANDS,
         **_limits(sample_rate),
@@ -38,8 +37,6 @@ def _hop(sample_rate: int) -> int:
 
 def draw(audio: np.ndarray, sample_rate: int, title: str) -> bytes:
     """A PNG of the mel spectrogram of audio, float32 [n], over seconds and Hz."""
-    import librosa.display
-
     figure = Figure(figsize=(8, 3.5), dpi=80, layout="constrained")
     axes = figure.add_subplot()
     png = io.BytesIO()

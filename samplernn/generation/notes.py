@@ -20,7 +20,6 @@ from samplernn.corpus.tunes import MAX_STEPS, open_tune, read_roll
 from samplernn.generation.shown import Shown, heard_of
 from samplernn.midi.items import LEVELS, VALUE_BITS, likelihoods_of, values_of
 from samplernn.midi.judging import Repertoire, RollJudge
-from samplernn.midi.pictures import draw_probabilities, draw_roll
 from samplernn.midi.rendering import Renderer
 from samplernn.midi.rolls import SILENT, Grid, write_roll
 from samplernn.models.config import Config
@@ -121,6 +120,8 @@ class Notes:
 
     @contextmanager
     def begin(self, path: Path, sample_rate: int) -> Iterator[_GrowingMidi]:
+        from samplernn.midi.pictures import draw_probabilities, draw_roll  # which takes half a second
+
         file = _GrowingMidi(path, self.grid)
         yield file
         items = file.items

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from samplernn.audio import spectrogram
 from samplernn.audio.listening import Judge
 from samplernn.audio.quantize import quantizer
 from samplernn.audio.wav import MAX_WAV_FRAMES, wav_frames, wav_writer
@@ -72,6 +71,8 @@ class Sound(Tokens):
             yield _GrowingWav(path, write)
 
     def show(self, path: Path) -> Shown:
+        from samplernn.audio import spectrogram  # which takes a second: not for who draws no picture
+
         audio, rate = heard_of(path)
         return Shown(audio, rate, {"mel": spectrogram.draw(audio, rate, path.name)})
 

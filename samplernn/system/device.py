@@ -12,8 +12,9 @@ import logging
 import os
 import platform
 import re
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import samplernn
@@ -21,6 +22,8 @@ from samplernn.system.errors import InputError, RunError
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 MOST = 2**31 - 1
+# What Keras imports if it is there, for what is not used here: half of the time of TensorFlow's import.
+OPTIONAL_TO_KERAS = "matplotlib", "sklearn", "scipy", "pandas", "pyarrow"
 
 _quiet_lock = threading.Lock()
 _quiet_depth = 0
@@ -31,9 +34,21 @@ def import_tensorflow() -> None:
     """Import TensorFlow, without what it says to everyone."""
     # Warnings are for who writes a program: of functions traced anew, of strategies that run eagerly for once.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with quiet_stderr():
+    with quiet_stderr(), hidden(OPTIONAL_TO_KERAS):
         import tensorflow  # noqa: F401
     keep_freed_memory()
+
+
+@contextmanager
+def hidden(modules: Iterable[str]) -> Iterator[None]:
+    """Have modules that were not imported yet be as if they were not installed."""
+    absent = dict.fromkeys(set(modules) - sys.modules.keys())
+    sys.modules.update(absent)  # None: an import of it fails
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 def keep_freed_memory() -> None:

@@ -81,3 +81,20 @@ def test_memory_that_was_freed_is_not_asked_for_again(call, kept):
     said = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     first, second = map(int, said.split())
     assert (second < first / 10) == kept
+
+
+IMPORT_TENSORFLOW = """
+import sys
+import scipy
+from samplernn.system.device import OPTIONAL_TO_KERAS, import_tensorflow
+
+import_tensorflow()
+print(*sorted(sys.modules.keys() & OPTIONAL_TO_KERAS), sys.modules["scipy"] is scipy)
+import matplotlib.figure, sklearn.cluster
+"""
+
+
+def test_tensorflow_brings_no_library_along_that_is_not_needed_and_leaves_all_as_they_are():
+    command = [sys.executable, "-c", IMPORT_TENSORFLOW]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "scipy True\n"
