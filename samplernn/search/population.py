@@ -5,9 +5,12 @@ The settings are those of Dieleman, van den Oord and Simonyan: The challenge of 
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from ray.tune import Checkpoint
 from ray.tune.schedulers import PopulationBasedTraining, TrialScheduler
 
 from samplernn.options.option import as_text
@@ -19,6 +22,7 @@ from samplernn.search.space import in_flight, scalars, varies
 BEST = "best"  # the objective's best value so far, as a trial reports it
 REMARK = "remark"  # why a member is to be replaced
 WORST = 1e9  # a loss beyond every loss; finite, for ASHA computes percentiles
+TAKEN_OVER = "taken_over"  # in a member's folder: the checkpoint of another that it goes on from
 FACTORS = (1.2, 0.8)  # by which what a member takes over from another is changed
 
 
@@ -78,7 +82,12 @@ class _Population(PopulationBasedTraining):
         super()._checkpoint_or_exploit(trial, tune_controller, upper_quantile, lower_quantile)
 
     def _exploit(self, tune_controller, trial, trial_to_clone):
+        source = self._trial_state[trial_to_clone]
+        checkpoint = source.last_checkpoint
+        # By the time that this member has a process again, the other may have trained on, and have dropped its own.
+        source.last_checkpoint = _copied(checkpoint, Path(trial.path, TAKEN_OVER))
         super()._exploit(tune_controller, trial, trial_to_clone)
+        source.last_checkpoint = checkpoint
         values = " and ".join(f"{name} {as_text(trial.config[name])}" for name in self._hyperparam_mutations)
         remark = self._trial_state[trial].last_result.get(REMARK)
         before = f" Before: {remark}" if remark else ""
@@ -88,6 +97,16 @@ class _Population(PopulationBasedTraining):
 def has_failed(result: dict[str, Any]) -> bool:
     """Whether what a trial reports is that it has failed."""
     return abs(result.get(BEST, 0)) == WORST
+
+
+def _copied(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """A checkpoint in a folder of its own, in place of the one that was there."""
+    begun = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(begun, ignore_errors=True)
+    shutil.copytree(checkpoint.path, begun)
+    shutil.rmtree(folder, ignore_errors=True)
+    begun.rename(folder)
+    return Checkpoint.from_directory(folder)
 
 
 def _into_ranges(space: dict[str, list | Range], chosen: dict[str, Any]) -> dict[str, Any]:

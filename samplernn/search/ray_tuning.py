@@ -323,7 +323,7 @@ class _Progress(tune.Callback):
 
     def on_trial_error(self, iteration, trials, trial, **info):
         error = trial.get_error()
-        reason = str(getattr(error, "cause", error)).strip().splitlines()
+        reason = str(getattr(error, "cause", None) or error or "").strip().splitlines()
         self._end(trial, FAILED + (reason[-1] if reason else "its process ended"))
 
     def _end(self, trial, ended: str) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,8 +240,10 @@ class Member:
 
     status, experiment_tag, last_result = "RUNNING", "", None
 
-    def __init__(self, name, **config):
-        self.trial_id, self.config, self.checkpoint = name, config, f"checkpoint of {name}"
+    def __init__(self, name, folder, **config):
+        self.trial_id, self.config, self.path = name, config, str(folder / name)
+        (folder / name / "last").mkdir(parents=True)
+        self.checkpoint = tune.Checkpoint.from_directory(folder / name / "last")
         manager = SimpleNamespace(checkpoint_config=SimpleNamespace(num_to_keep=None))
         self.run_metadata = SimpleNamespace(checkpoint_manager=manager)
         self.set_experiment_tag, self.set_config = str, config.update
@@ -250,7 +253,7 @@ class Member:
 
 
 @pytest.fixture
-def population(monkeypatch):
+def population(tmp_path):
     """The scheduler, and members whose last losses are given by their names; None: not yet compared."""
     options = RayTuneOptions(
         data_dir=("d",), type="pbt", num_epochs=9, perturb_every=3, burn_in=4, space=POPULATION | SPACE_OF_THE_CORPUS
@@ -259,7 +262,7 @@ def population(monkeypatch):
     scheduler.set_search_properties("val_loss", "min")
 
     def of(**losses):
-        members = {name: Member(name, learning_rate=0.01, rnn_dropout=0.2) for name in losses}
+        members = {name: Member(name, tmp_path, learning_rate=0.01, rnn_dropout=0.2) for name in losses}
         for name, member in members.items():
             scheduler.on_trial_add(SimpleNamespace(search_alg=None), member)
             if losses[name] is not None:
@@ -319,12 +322,47 @@ def test_members_are_compared_after_the_burn_in_and_then_every_so_many_epochs(po
     assert decision == "STOP"  # nobody is left to go on from
 
 
+def test_what_a_member_goes_on_from_stays_though_the_other_drops_it(population):
+    scheduler, members = population(a=1.0, b=2.0)
+    controller, before = SimpleNamespace(pause_trial=lambda trial, should_checkpoint: None), members["a"].checkpoint
+    scheduler._trial_state[members["a"]].last_checkpoint = before
+    for weights in ("earlier", "later"):
+        Path(before.path, "weights").write_text(weights)
+        scheduler._exploit(controller, members["b"], members["a"])
+    assert scheduler._trial_state[members["a"]].last_checkpoint is before
+    shutil.rmtree(before.path)
+    taken_over = Path(members["b"].run_metadata.checkpoint_manager._latest_checkpoint_result.checkpoint.path)
+    assert {path.name: path.read_text() for path in taken_over.iterdir()} == {"weights": "later"}
+
+
 def test_no_member_becomes_a_copy_that_trains_no_more(population):
     scheduler, members = population(a=1.0, b=2.0)
     of_last_epoch = {"epoch": 9, "val_loss": 2.0, ray_tuning.BEST: 2.0}
     assert scheduler.on_trial_result(None, members["b"], of_last_epoch) == "CONTINUE"
     members["a"].last_result = of_last_epoch
     assert scheduler._quantiles() == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "said"),
+    [
+        (None, None, "its process ended"),
+        (RuntimeError(), None, "its process ended"),
+        (RuntimeError("trace\nValueError: gone"), None, "ValueError: gone"),
+        (RuntimeError("trace"), OSError("no disk"), "no disk"),
+    ],
+)
+def test_a_trial_that_fails_says_why_as_far_as_ray_knows(monkeypatch, capsys, error, cause, said):
+    if error:
+        error.cause = cause
+    trial = SimpleNamespace(trial_id="0", config={}, get_error=lambda: error)
+    monkeypatch.setattr(ray_tuning, "write_table", lambda search: None)
+    search = SimpleNamespace(
+        options=SimpleNamespace(space={}),
+        end_trial=lambda name, values, ended: Trial(name, values, 0.0, "", ended=ended),
+    )
+    ray_tuning._Progress(search).on_trial_error(1, [trial], trial)
+    assert capsys.readouterr().out == f"Trial 0 has ended: failed: {said}.\n"
 
 
 @pytest.mark.parametrize(("type_", "loss"), [("pbt", ray_tuning.WORST), ("random_search", 2.5)])
