@@ -170,7 +170,6 @@ def test_a_training_killed_at_random_moments_loses_nothing(tmp_path, model):
     assert figures.kills >= 4 and figures.while_writing >= 2 and figures.checkpoints_read >= 2
 
 
-@pytest.mark.alone
 def test_two_runs_of_one_id_in_the_same_second_have_folders_of_their_own(tmp_path, make_corpus, tiny_config_file):
     corpus = make_corpus([640] * 4)
     command = [sys.executable, str(ROOT / "train.py"), "--data_dir", str(corpus), "--config_file", tiny_config_file]
