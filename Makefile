@@ -16,7 +16,8 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-long: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "long and not shown" -n auto --maxprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "long and not alone and not shown" -n auto --maxprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m alone -n auto --maxprocesses 2 --dist loadfile
 
 shown: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m shown

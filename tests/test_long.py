@@ -162,7 +162,8 @@ def test_resuming_is_exact_where_kernels_use_several_threads(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "model", ["samplernn", "vqvae", *(pytest.param(name, marks=pytest.mark.shown) for name in ("wavenet", "pianoroll"))]
+    "model",
+    ["samplernn", *(pytest.param(name, marks=pytest.mark.shown) for name in ("wavenet", "vqvae", "pianoroll"))],
 )
 def test_a_training_killed_at_random_moments_loses_nothing(tmp_path, model):
     figures = torture(tmp_path, kills=4, model=model)
@@ -170,6 +171,7 @@ def test_a_training_killed_at_random_moments_loses_nothing(tmp_path, model):
     assert figures.kills >= 4 and figures.while_writing >= 2 and figures.checkpoints_read >= 2
 
 
+@pytest.mark.alone
 def test_two_runs_of_one_id_in_the_same_second_have_folders_of_their_own(tmp_path, make_corpus, tiny_config_file):
     corpus = make_corpus([640] * 4)
     command = [sys.executable, str(ROOT / "train.py"), "--data_dir", str(corpus), "--config_file", tiny_config_file]

@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import damage  # noqa: E402
+import matplotlib.font_manager  # noqa: E402, F401 - which keeps a list of fonts in a cache of its own
 
 import samplernn.audio.chunking  # noqa: E402, F401 - as it is imported, soxr compiles code of its own
 from samplernn.commands import cli  # noqa: E402

@@ -462,6 +462,7 @@ def test_ray_tune_searches_side_by_side_and_tells_of_the_best(folder, space, val
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_trial_of_rays_that_is_interrupted_between_two_epochs_goes_on(slow_folder):
     search = slow_folder / "logdir" / "ray_tune" / "r"
     flags = [*ONE_POINT, "--id", "r", "--num_trials", "1", "--num_cpus", "1"]
@@ -540,6 +541,7 @@ def test_what_no_machine_has_is_one_line_and_leaves_nothing(folder):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_population_learns_from_its_best(folder):
     """The member with the hopeless rate goes on from the other's checkpoint with another rate."""
     flags = ["--id", "p", "--type", "pbt", "--num_trials", "3", "--num_cpus", "2", "--num_epochs", "4"]
@@ -556,6 +558,7 @@ def test_a_population_learns_from_its_best(folder):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_member_that_diverges_goes_on_from_another_and_all_end_where_all_do(folder):
     """It is the first to begin, lest the others have trained for all epochs before it fails on a slow machine."""
     flags = ["--type", "pbt", "--num_trials", "3", "--num_cpus", "3", "--optimizer", "sgd", "--commitment", "0.1..10"]
@@ -573,6 +576,7 @@ def test_a_member_that_diverges_goes_on_from_another_and_all_end_where_all_do(fo
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_cluster_of_two_machines_runs_trials_on_both(folder):
     """A head and a second node, each a process of its own with one CPU."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

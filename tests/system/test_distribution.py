@@ -179,15 +179,12 @@ def processes(work):
     }
 
 
-together = pytest.mark.xdist_group("processes")  # in one worker, where the processes are started once
-
-
 # Where a query lies as near to one code as to another, rounding says which it is: of what is held out, one may differ.
 NEAR_TIES = {("vqvae", "val_loss"): 1e-3, ("vqvae", "val_perplexity"): 0.05}
 
 
-@together
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("case", "name"),
     [(case, name) for case in CASES for name in (("two",) if case == "xla" else ("two", "chief", "other"))],
@@ -235,6 +232,7 @@ for one, two in zip(*results):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize("last", [24, 3, 0])
 def test_replicas_count_by_their_targets_of_which_they_may_have_none(last):
     """Of the second replica's rows one has no target, and the other the first `last`; the loss is exchanged too."""
@@ -244,8 +242,8 @@ def test_replicas_count_by_their_targets_of_which_they_may_have_none(last):
     assert result.returncode == 0, result.stderr[-2000:]
 
 
-@together
 @pytest.mark.long
+@pytest.mark.alone
 def test_learning_shows_in_the_losses(processes):
     """So that equal losses mean equal steps."""
     records = dict(zip(CASES, processes["one"].records()))
@@ -254,8 +252,8 @@ def test_learning_shows_in_the_losses(processes):
         assert record["losses"][-1] < record["losses"][0] - 1e-3
 
 
-@together
 @pytest.mark.long
+@pytest.mark.alone
 def test_only_the_chief_prints_and_writes(processes):
     for process in processes.values():
         process.records()
@@ -272,8 +270,8 @@ def test_only_the_chief_prints_and_writes(processes):
     assert "retracing" not in told and "eagerly" not in told
 
 
-@together
 @pytest.mark.long
+@pytest.mark.alone
 def test_every_worker_reads_its_own_files(processes):
     """A file a row, so that none is read by both."""
     first, second = (processes[name].records()[-1]["files"] for name in ("chief", "other"))
@@ -286,6 +284,7 @@ def endless(work, logdir):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_a_worker_that_dies_stops_the_others_and_another_number_goes_on(work):
     runs = endless(work, work / "shared")
     workers = [Process(work / f"dying_{i}", runs, tf_config=config) for i, config in enumerate(cluster(2))]
@@ -315,6 +314,7 @@ def wait_for(text, process):
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize(("victim", "sent"), [(1, signal.SIGKILL), (0, signal.SIGSTOP), (1, signal.SIGSTOP)])
 def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sent):
     runs = endless(work, tmp_path / "logdir")
@@ -332,6 +332,7 @@ def test_whoever_ends_without_a_word_the_other_stops(work, tmp_path, victim, sen
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.parametrize(("victim", "sent", "status"), [(0, signal.SIGINT, 130), (1, signal.SIGTERM, 143)])
 def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, victim, sent, status):
     runs = endless(work, tmp_path / "logdir")
@@ -346,6 +347,7 @@ def test_whoever_is_asked_to_stop_all_stop_after_the_same_step(work, tmp_path, v
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_workers_with_different_flags_are_told_which(work, tmp_path):
     runs = [[run(work, "gru-adam", learning_rate=rate)] for rate in (0.1, 0.2)]
     workers = [Process(tmp_path / str(i), runs[i], tf_config=config) for i, config in enumerate(cluster(2))]
