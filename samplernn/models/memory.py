@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from samplernn.models.config import Config
 
-BASE_BYTES = 1_150_000_000
+BASE_BYTES = 1_000_000_000
 BYTES_A_NUMBER = 4
 OPTIMIZER_SLOTS = {"adam": 2, "sgd": 1, "rmsprop": 2}  # numbers kept for each parameter
 
