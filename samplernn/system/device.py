@@ -22,7 +22,7 @@ from samplernn.system.errors import InputError, RunError
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 MOST = 2**31 - 1
-# What Keras imports if it is there, for what is not used here: half of the time of TensorFlow's import.
+# What Keras imports if it is there, for what is not used here: two fifths of the time of TensorFlow's import.
 OPTIONAL_TO_KERAS = "matplotlib", "sklearn", "scipy", "pandas", "pyarrow"
 
 _quiet_lock = threading.Lock()
